@@ -1,0 +1,46 @@
+# One entry point. `make help` lists the targets.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help up test demo check format lock bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $(STAMP)
+
+up: $(STAMP) ## a town with sample data, its API on 127.0.0.1:8000; Ctrl-C stops it, state stays in .beffroi/
+	$(BIN)/beffroi up
+
+test: $(STAMP) ## the whole fast test suite
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+demo: $(STAMP) ## a scripted day through the public API; exits 0 only if every step was checked
+	$(BIN)/beffroi demo
+
+check: $(STAMP) ## lint, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(STAMP) ## format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMP) ## NAME=town: measure one family, table on screen and bench/results/NAME.json
+	$(BIN)/python -m bench.$(NAME)
+
+lock: ## refresh requirements.lock from pyproject.toml
+	$(BIN)/pip-compile -q --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --extra dev -o requirements.lock pyproject.toml
+
+clean: ## forget the environment and the town's state
+	rm -rf $(VENV) .beffroi

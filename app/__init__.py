@@ -1,0 +1,1 @@
+"""The town's API: relays signed transactions, projects the chain into SQL, serves phones, tills and city hall."""

@@ -1,0 +1,1 @@
+"""What every domain shares: configuration, database, problems, idempotency, chain client, projector."""

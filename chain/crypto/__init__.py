@@ -1,0 +1,1 @@
+"""Signatures, keys and proofs; no randomness of its own."""

@@ -1,0 +1,1 @@
+"""Pure block building, validation and execution against an ABCI application."""

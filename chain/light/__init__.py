@@ -1,0 +1,1 @@
+"""Pure light client and proof verification: what a stranger runs."""

@@ -1,0 +1,1 @@
+"""Wiring only: configuration, effects, start and stop of one validator process."""

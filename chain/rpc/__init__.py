@@ -1,0 +1,1 @@
+"""CometBFT 0.38 JSON-RPC over HTTP and websocket."""

@@ -1,0 +1,1 @@
+"""Durable storage: LMDB behind a small KV protocol, files behind another."""

@@ -1,0 +1,338 @@
+"""Transactions of the town as typed bodies: what clients build, what the chain decodes.
+
+Wire form: canonical JSON (keys sorted, no blanks, integers only) inside a JWS; see `chain.codec.canonical`
+and `chain.crypto.jws`. Unknown fields are refused. Bytes travel as unpadded base64url with zero spare bits.
+Reads: nothing.  Writes: nothing.  Never: looks at state.
+"""
+
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
+
+from msgspec import Meta, Struct
+
+MAX_SAFE_INTEGER: Final = 2**53 - 1
+"""Largest integer a JavaScript client reads exactly (RFC 8259 §6); larger ones travel as strings."""
+
+Bytes8: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{11}$")]
+Bytes16: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22}$")]
+Bytes32: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}$")]
+Thumbprint: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}$")]
+"""RFC 7638 SHA-256 thumbprint of a public key; an account is named by that of its first key."""
+Slug: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{1,31}$")]
+"""Short public name of a body, shop or programme."""
+Actor: TypeAlias = Annotated[
+    str,
+    Meta(
+        min_length=3,
+        max_length=48,
+        pattern=r"^(council|body:[a-z][a-z0-9-]{1,31}|shop:[a-z][a-z0-9-]{1,31}|[A-Za-z0-9_-]{43})$",
+    ),
+]
+"""Who acts: `council`, `body:<slug>`, `shop:<slug>`, or an account id."""
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_SAFE_INTEGER)]
+Positive: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_SAFE_INTEGER)]
+UnixSeconds: TypeAlias = Annotated[int, Meta(ge=0, le=253_402_300_799)]
+CompactJws: TypeAlias = Annotated[
+    str,
+    Meta(
+        min_length=10, max_length=2_048, pattern=r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$"
+    ),
+]
+
+Domain: TypeAlias = Literal["identity", "loyalty", "sel", "energy"]
+Role: TypeAlias = Literal[
+    "clerk",
+    "agent_supervisor",
+    "electoral_commission",
+    "notary",
+    "document_issuer",
+    "registrar",
+    "trustee",
+    "relay",
+    "gateway",
+    "loyalty_operator",
+    "shop_owner",
+    "till",
+    "pmo",
+    "meter_adapter",
+    "energy_witness",
+    "sel_administrator",
+    "sel_mediator",
+    "auditor",
+    "validator",
+]
+
+
+class Strict(Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of everything on the wire: immutable, no extra fields."""
+
+
+class OkpKey(Struct, frozen=True, forbid_unknown_fields=True):
+    """Ed25519 public key as a JWK (RFC 8037)."""
+
+    crv: Literal["Ed25519"]
+    kty: Literal["OKP"]
+    x: Bytes32
+
+
+class EcKey(Struct, frozen=True, forbid_unknown_fields=True):
+    """P-256 public key as a JWK (RFC 7518 §6.2)."""
+
+    crv: Literal["P-256"]
+    kty: Literal["EC"]
+    x: Bytes32
+    y: Bytes32
+
+
+class Jwk(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Either kind of public key; `y` is present for P-256 only (checked by `chain.crypto.keys`)."""
+
+    crv: Literal["Ed25519", "P-256"]
+    kty: Literal["OKP", "EC"]
+    x: Bytes32
+    y: Bytes32 = ""
+
+
+class Payload(Strict, frozen=True):
+    """What is signed. `from` is spelled `sender` in Python; `body` is decoded by `type`."""
+
+    town: Bytes32
+    type: Annotated[str, Meta(pattern=r"^[a-z]+\.[a-z_]+$", max_length=48)]
+    sender: Actor
+    nonce: Bytes16
+    exp: UnixSeconds
+    body: dict[str, Any]
+
+
+class Ticket(Strict, frozen=True):
+    """A gateway's or till's leave for one new key to open one account (JWS `typ` beffroi-ticket)."""
+
+    town: Bytes32
+    domain: Domain
+    kid: Thumbprint
+    exp: UnixSeconds
+
+
+class Attestation(Strict, frozen=True):
+    """An agent's word on one identity (JWS `typ` beffroi-attestation); nothing civil in it."""
+
+    town: Bytes32
+    cid: Bytes32
+    key: Jwk
+    blind: Bytes16
+    commitment: Bytes32
+    level_identity: Annotated[int, Meta(ge=0, le=3)]
+    level_residence: Annotated[int, Meta(ge=0, le=3)]
+    expires_month: Annotated[str, Meta(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+
+
+# --- account -------------------------------------------------------------------------------
+
+
+class AccountOpen(Strict, frozen=True):
+    """Open the account named by `key`'s thumbprint; signed by that key."""
+
+    TYPE: ClassVar[str] = "account.open"
+    domain: Domain
+    key: Jwk
+    blind: Bytes16
+    ticket: CompactJws
+
+
+class AccountRotate(Strict, frozen=True):
+    """Replace the account's signing key; signed by the old and the new key."""
+
+    TYPE: ClassVar[str] = "account.rotate"
+    new_key: Jwk
+
+
+# --- identity ------------------------------------------------------------------------------
+
+
+class IdBatchAttest(Strict, frozen=True):
+    """Write attested identities, sorted by cid; signed by an agent's key for its body."""
+
+    TYPE: ClassVar[str] = "id.batch_attest"
+    attestations: Annotated[tuple[CompactJws, ...], Meta(min_length=1, max_length=256)]
+
+
+class IdStatus(Strict, frozen=True):
+    """Move one identity to another status; terminal ones need two agents of different keys."""
+
+    TYPE: ClassVar[str] = "id.status"
+    cid: Bytes32
+    status: Literal[
+        "active", "suspended", "expired", "moved_out", "deceased", "merged", "revoked", "erased"
+    ]
+
+
+class IdRotate(Strict, frozen=True):
+    """Replace an identity's key; signed by the old and the new key."""
+
+    TYPE: ClassVar[str] = "id.rotate"
+    cid: Bytes32
+    new_key: Jwk
+
+
+# --- city ----------------------------------------------------------------------------------
+
+
+class ActBodyAdd(Struct, frozen=True, forbid_unknown_fields=True, tag="body.add", tag_field="act"):
+    """A new body with its seat key."""
+
+    body: Slug
+    name: Annotated[str, Meta(min_length=1, max_length=120)]
+    seat_key: Jwk
+
+
+class ActBodyRemove(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="body.remove", tag_field="act"
+):
+    """A body leaves: its seat and its roles end."""
+
+    body: Slug
+
+
+class ActRoleGrant(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="role.grant", tag_field="act"
+):
+    """A role for a key of a body until `expires`."""
+
+    role: Role
+    body: Slug
+    key: Jwk
+    expires: UnixSeconds
+
+
+class ActRoleRevoke(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="role.revoke", tag_field="act"
+):
+    """End a role key at once: the one act that does not wait."""
+
+    kid: Thumbprint
+
+
+class ActValidatorSet(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="validator.set", tag_field="act"
+):
+    """Add, re-weigh or (power 0) remove a validator run by `body`; raw Ed25519 key."""
+
+    body: Slug
+    pub_key: Bytes32
+    power: Annotated[int, Meta(ge=0, le=1_000_000)]
+
+
+class ActParamSet(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="param.set", tag_field="act"
+):
+    """Change one parameter of `chain.town.params`."""
+
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9_]{3,60}$")]
+    value: Annotated[int, Meta(ge=-1, le=MAX_SAFE_INTEGER)]
+
+
+CouncilAct: TypeAlias = (
+    ActBodyAdd | ActBodyRemove | ActRoleGrant | ActRoleRevoke | ActValidatorSet | ActParamSet
+)
+
+
+class CouncilActs(Strict, frozen=True):
+    """Acts of the council, signed by more than two thirds of its seats."""
+
+    TYPE: ClassVar[str] = "council.act"
+    acts: Annotated[tuple[CouncilAct, ...], Meta(min_length=1, max_length=32)]
+
+
+# --- loyalty -------------------------------------------------------------------------------
+
+
+class EarnRule(Strict, frozen=True):
+    """Points per purchase: `points` for each full `per_cents` spent; integer floor, nothing carried."""
+
+    points: Annotated[int, Meta(ge=1, le=1_000_000)]
+    per_cents: Annotated[int, Meta(ge=1, le=100_000_000)]
+    min_purchase_cents: Annotated[int, Meta(ge=0, le=100_000_000)]
+
+
+class LoyaltyProgramme(Strict, frozen=True):
+    """A version of a programme; a new version never touches lots of an older one."""
+
+    TYPE: ClassVar[str] = "loyalty.programme"
+    programme: Slug
+    version: Annotated[int, Meta(ge=1, le=1_000_000)]
+    status: Literal["active", "closed"]
+    earn: EarnRule
+    lot_life_days: Annotated[int, Meta(ge=1, le=3_660)]
+
+
+class LoyaltyShop(Strict, frozen=True):
+    """Register a shop and its owner's key; signed by a loyalty operator."""
+
+    TYPE: ClassVar[str] = "loyalty.shop"
+    shop: Slug
+    name: Annotated[str, Meta(min_length=1, max_length=120)]
+    owner_key: Jwk
+
+
+class LoyaltyTill(Strict, frozen=True):
+    """Register a till key of a shop with its caps; signed by the shop owner, at most 30 days."""
+
+    TYPE: ClassVar[str] = "loyalty.till"
+    key: Jwk
+    expires: UnixSeconds
+    cap_per_tx_points: Annotated[int, Meta(ge=1, le=1_000_000)]
+    cap_per_day_points: Annotated[int, Meta(ge=1, le=100_000_000)]
+
+
+class LoyaltyTillRevoke(Strict, frozen=True):
+    """Revoke a till at once; unspent lots it gave since `since` are reversed. Signed by the shop owner."""
+
+    TYPE: ClassVar[str] = "loyalty.till_revoke"
+    kid: Thumbprint
+    since: UnixSeconds
+
+
+class LoyaltyEarn(Strict, frozen=True):
+    """Points for a purchase, credited as one lot; signed by a till. `receipt` makes it single."""
+
+    TYPE: ClassVar[str] = "loyalty.earn"
+    programme: Slug
+    account: Thumbprint
+    purchase_cents: Annotated[int, Meta(ge=1, le=100_000_000)]
+    receipt: Bytes16
+
+
+class LoyaltyRedeem(Strict, frozen=True):
+    """Spend points by the code on the customer's phone; signed by a till."""
+
+    TYPE: ClassVar[str] = "loyalty.redeem"
+    programme: Slug
+    points: Annotated[int, Meta(ge=1, le=1_000_000)]
+    qr: Annotated[str, Meta(min_length=10, max_length=400)]
+
+
+class LoyaltyReverse(Strict, frozen=True):
+    """Reverse (part of) an earn or a redemption named by its payload hash.
+
+    Signed by the same till within five minutes, or by the shop owner later.
+    """
+
+    TYPE: ClassVar[str] = "loyalty.reverse"
+    ref: Bytes32
+    points: Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
+Body: TypeAlias = (
+    AccountOpen
+    | AccountRotate
+    | IdBatchAttest
+    | IdStatus
+    | IdRotate
+    | CouncilActs
+    | LoyaltyProgramme
+    | LoyaltyShop
+    | LoyaltyTill
+    | LoyaltyTillRevoke
+    | LoyaltyEarn
+    | LoyaltyRedeem
+    | LoyaltyReverse
+)

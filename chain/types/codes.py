@@ -1,0 +1,465 @@
+"""The one registry of refusal codes: it feeds ABCI results, problem documents and `docs/errors.md`.
+
+Numbers are unique over all domains, because only the number (not the codespace) is hashed into
+`last_results_hash`. Ranges: tx 1-99, account 100-, city 200-, identity 300-, loyalty 400-, sel 500-,
+energy 600-, documents 700-, votes 800-. A number or a name, once released, never changes its meaning.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A stable refusal: `name` for programs, `en` and `fr` for people (what happened, what to do next)."""
+
+    number: int
+    codespace: str
+    name: str
+    en: str
+    fr: str
+
+
+_REGISTRY: dict[int, Code] = {}
+_BY_NAME: dict[str, Code] = {}
+
+
+def _code(number: int, codespace: str, name: str, en: str, fr: str) -> Code:
+    if number in _REGISTRY or name in _BY_NAME:
+        raise ValueError(f"code {number} {name} registered twice")
+    code = Code(number, codespace, name, en, fr)
+    _REGISTRY[number] = code
+    _BY_NAME[name] = code
+    return code
+
+
+def get_code(number: int) -> Code | None:
+    """The code of an ABCI result number, or None when this release does not know it."""
+    return _REGISTRY.get(number)
+
+
+def get_code_by_name(name: str) -> Code | None:
+    """The code of a stable name, or None."""
+    return _BY_NAME.get(name)
+
+
+def all_codes() -> tuple[Code, ...]:
+    """Every code, by number."""
+    return tuple(_REGISTRY[number] for number in sorted(_REGISTRY))
+
+
+# tx: the envelope, before any domain rule
+TX_TOO_LARGE: Final = _code(
+    1,
+    "tx",
+    "tx_too_large",
+    "The transaction is larger than the town allows; split it.",
+    "La transaction dépasse la taille permise ; divisez-la.",
+)
+TX_MALFORMED: Final = _code(
+    2,
+    "tx",
+    "tx_malformed",
+    "The transaction is not a canonical signed envelope; build it with an up-to-date client.",
+    "La transaction n'est pas une enveloppe signée canonique ; mettez votre application à jour.",
+)
+TX_UNKNOWN_TYPE: Final = _code(
+    3,
+    "tx",
+    "tx_unknown_type",
+    "This town does not know this kind of transaction; update the client.",
+    "La ville ne connaît pas ce type de transaction ; mettez votre application à jour.",
+)
+TX_WRONG_TOWN: Final = _code(
+    4,
+    "tx",
+    "tx_wrong_town",
+    "The transaction was signed for another town; sign it again for this one.",
+    "La transaction a été signée pour une autre ville ; signez-la pour celle-ci.",
+)
+TX_EXPIRED: Final = _code(
+    5,
+    "tx",
+    "tx_expired",
+    "The transaction came too late; sign a fresh one.",
+    "La transaction est arrivée trop tard ; signez-en une nouvelle.",
+)
+TX_EXPIRY_TOO_FAR: Final = _code(
+    6,
+    "tx",
+    "tx_expiry_too_far",
+    "The transaction expires too far ahead; use a shorter expiry and check the clock.",
+    "L'échéance de la transaction est trop lointaine ; raccourcissez-la et vérifiez l'horloge.",
+)
+TX_REPLAYED: Final = _code(
+    7,
+    "tx",
+    "tx_replayed",
+    "This exact transaction was already taken; nothing happened twice.",
+    "Cette transaction a déjà été prise en compte ; rien n'a été fait deux fois.",
+)
+TX_BAD_SIGNATURE: Final = _code(
+    8,
+    "tx",
+    "tx_bad_signature",
+    "A signature does not match; sign again with the registered key.",
+    "Une signature ne correspond pas ; signez à nouveau avec la clé enregistrée.",
+)
+TX_UNKNOWN_KEY: Final = _code(
+    9,
+    "tx",
+    "tx_unknown_key",
+    "The signing key is not registered in this town; register the device first.",
+    "La clé de signature n'est pas enregistrée dans cette ville ; enregistrez d'abord l'appareil.",
+)
+TX_NOT_ENTITLED: Final = _code(
+    10,
+    "tx",
+    "tx_not_entitled",
+    "The signing key may not act for this account or body; use the right key.",
+    "La clé de signature ne peut pas agir pour ce compte ou cet organisme ; utilisez la bonne clé.",
+)
+TX_WRONG_ROLE: Final = _code(
+    11,
+    "tx",
+    "tx_wrong_role",
+    "The signer's role does not allow this act; ask a body that holds the role.",
+    "Le rôle du signataire ne permet pas cet acte ; adressez-vous à un organisme qui a ce rôle.",
+)
+TX_QUOTA_EXCEEDED: Final = _code(
+    12,
+    "tx",
+    "tx_quota_exceeded",
+    "Too many transactions from this key for now; wait a minute and try again.",
+    "Trop de transactions de cette clé pour l'instant ; attendez une minute et réessayez.",
+)
+TX_BODY_INVALID: Final = _code(
+    13,
+    "tx",
+    "tx_body_invalid",
+    "The transaction's content does not have the required form; the message names the field.",
+    "Le contenu de la transaction n'a pas la forme requise ; le message nomme le champ.",
+)
+TX_KEY_EXPIRED: Final = _code(
+    14,
+    "tx",
+    "tx_key_expired",
+    "The signing key is revoked or out of date; renew it.",
+    "La clé de signature est révoquée ou périmée ; renouvelez-la.",
+)
+TX_MISSING_SIGNATURE: Final = _code(
+    15,
+    "tx",
+    "tx_missing_signature",
+    "The act needs more signatures; collect those that are missing.",
+    "L'acte demande d'autres signatures ; recueillez celles qui manquent.",
+)
+TX_INTERNAL: Final = _code(
+    16,
+    "tx",
+    "tx_internal",
+    "The town's rules failed on this transaction; it was dropped and had no effect. Report it.",
+    "Les règles de la ville ont échoué sur cette transaction ; elle est écartée sans effet. Signalez-la.",
+)
+
+# query
+QUERY_UNKNOWN_PATH: Final = _code(
+    50, "query", "query_unknown_path", "No such query path.", "Ce chemin de requête n'existe pas."
+)
+QUERY_VERSION_GONE: Final = _code(
+    51,
+    "query",
+    "query_version_gone",
+    "That version of the state is no longer kept; ask for a recent height.",
+    "Cette version de l'état n'est plus conservée ; demandez une hauteur récente.",
+)
+QUERY_BAD_KEY: Final = _code(
+    52,
+    "query",
+    "query_bad_key",
+    "The query key is malformed.",
+    "La clé de la requête est mal formée.",
+)
+
+# account
+ACCOUNT_EXISTS: Final = _code(
+    100, "account", "account_exists", "This account is already open.", "Ce compte est déjà ouvert."
+)
+ACCOUNT_UNKNOWN: Final = _code(
+    101,
+    "account",
+    "account_unknown",
+    "There is no such account; open it first.",
+    "Ce compte n'existe pas ; ouvrez-le d'abord.",
+)
+ACCOUNT_BAD_TICKET: Final = _code(
+    102,
+    "account",
+    "account_bad_ticket",
+    "The opening ticket is not valid for this key; ask for a new one.",
+    "Le ticket d'ouverture n'est pas valable pour cette clé ; demandez-en un autre.",
+)
+ACCOUNT_WRONG_DOMAIN: Final = _code(
+    103,
+    "account",
+    "account_wrong_domain",
+    "This account belongs to another service; use the account of this service.",
+    "Ce compte appartient à un autre service ; utilisez le compte de ce service.",
+)
+ACCOUNT_FROZEN: Final = _code(
+    104,
+    "account",
+    "account_frozen",
+    "The account is frozen; go to city hall.",
+    "Le compte est gelé ; adressez-vous à la mairie.",
+)
+
+# city: bodies, council, roles, validators, parameters
+CITY_UNKNOWN_BODY: Final = _code(
+    200,
+    "city",
+    "city_unknown_body",
+    "There is no such body in this town.",
+    "Cet organisme n'existe pas dans cette ville.",
+)
+CITY_NO_QUORUM: Final = _code(
+    201,
+    "city",
+    "city_no_quorum",
+    "The act needs more than two thirds of the council's seats.",
+    "L'acte demande plus des deux tiers des sièges du conseil.",
+)
+CITY_ACT_REFUSED: Final = _code(
+    202,
+    "city",
+    "city_act_refused",
+    "The council's act would break a rule kept in the chain; the message names it.",
+    "L'acte du conseil violerait une règle tenue par la chaîne ; le message la nomme.",
+)
+CITY_UNKNOWN_ROLE: Final = _code(
+    203, "city", "city_unknown_role", "There is no such role.", "Ce rôle n'existe pas."
+)
+CITY_KEY_IN_USE: Final = _code(
+    204,
+    "city",
+    "city_key_in_use",
+    "This key already has a use; make a fresh key.",
+    "Cette clé sert déjà ; créez-en une nouvelle.",
+)
+CITY_PARAM_OUT_OF_RANGE: Final = _code(
+    205,
+    "city",
+    "city_param_out_of_range",
+    "The parameter is outside its bounds.",
+    "Le paramètre est hors de ses bornes.",
+)
+
+# identity
+IDENTITY_BATCH_TOO_SMALL: Final = _code(
+    300,
+    "identity",
+    "identity_batch_too_small",
+    "The batch is too small to hide its members; wait for more identities or for the waiting time to end.",
+    "Le lot est trop petit pour protéger ses membres ; attendez d'autres identités ou la fin du délai.",
+)
+IDENTITY_BATCH_UNSORTED: Final = _code(
+    301,
+    "identity",
+    "identity_batch_unsorted",
+    "The entries of a batch are sorted by cid, each once.",
+    "Les entrées d'un lot sont triées par cid, chacune une fois.",
+)
+IDENTITY_EXISTS: Final = _code(
+    302,
+    "identity",
+    "identity_exists",
+    "This identity is already written.",
+    "Cette identité est déjà inscrite.",
+)
+IDENTITY_UNKNOWN: Final = _code(
+    303,
+    "identity",
+    "identity_unknown",
+    "There is no such identity.",
+    "Cette identité n'existe pas.",
+)
+IDENTITY_BAD_ATTESTATION: Final = _code(
+    304,
+    "identity",
+    "identity_bad_attestation",
+    "An attestation in the batch is not signed by an agent in office, or says more than the agent may.",
+    "Une attestation du lot n'est pas signée par un agent en fonction, ou dépasse ses pouvoirs.",
+)
+IDENTITY_BAD_TRANSITION: Final = _code(
+    305,
+    "identity",
+    "identity_bad_transition",
+    "The identity cannot pass from its present status to that one.",
+    "L'identité ne peut pas passer de son statut actuel à celui-là.",
+)
+IDENTITY_SECOND_AGENT: Final = _code(
+    306,
+    "identity",
+    "identity_second_agent",
+    "This act needs two agents of different keys.",
+    "Cet acte demande deux agents, avec deux clés différentes.",
+)
+IDENTITY_OUTSIDE_HOUR: Final = _code(
+    307,
+    "identity",
+    "identity_outside_hour",
+    "Batches are written at the town's fixed hour only.",
+    "Les lots ne sont écrits qu'à l'heure fixée par la ville.",
+)
+IDENTITY_NOT_ACTIVE: Final = _code(
+    308,
+    "identity",
+    "identity_not_active",
+    "The identity is not active; go to city hall.",
+    "L'identité n'est pas active ; adressez-vous à la mairie.",
+)
+
+# loyalty
+LOYALTY_UNKNOWN_PROGRAMME: Final = _code(
+    400,
+    "loyalty",
+    "loyalty_unknown_programme",
+    "There is no such programme.",
+    "Ce programme n'existe pas.",
+)
+LOYALTY_PROGRAMME_INACTIVE: Final = _code(
+    401,
+    "loyalty",
+    "loyalty_programme_inactive",
+    "The programme is not open for this.",
+    "Le programme n'est pas ouvert pour cela.",
+)
+LOYALTY_PROGRAMME_EXISTS: Final = _code(
+    402,
+    "loyalty",
+    "loyalty_programme_exists",
+    "This programme version already exists.",
+    "Cette version du programme existe déjà.",
+)
+LOYALTY_UNKNOWN_SHOP: Final = _code(
+    403,
+    "loyalty",
+    "loyalty_unknown_shop",
+    "There is no such shop in the coalition.",
+    "Ce commerce ne fait pas partie du réseau.",
+)
+LOYALTY_SHOP_EXISTS: Final = _code(
+    404,
+    "loyalty",
+    "loyalty_shop_exists",
+    "This shop is already registered.",
+    "Ce commerce est déjà enregistré.",
+)
+LOYALTY_TILL_UNKNOWN: Final = _code(
+    405,
+    "loyalty",
+    "loyalty_till_unknown",
+    "This till is not registered for the shop; the shop owner must register it.",
+    "Cette caisse n'est pas enregistrée pour le commerce ; le commerçant doit l'enregistrer.",
+)
+LOYALTY_TILL_CAP: Final = _code(
+    406,
+    "loyalty",
+    "loyalty_till_cap",
+    "The till's limit is reached; ask the shop owner.",
+    "La limite de la caisse est atteinte ; adressez-vous au commerçant.",
+)
+LOYALTY_OVERDRAW: Final = _code(
+    407, "loyalty", "loyalty_overdraw", "Not enough points.", "Pas assez de points."
+)
+LOYALTY_NOTHING_EARNED: Final = _code(
+    408,
+    "loyalty",
+    "loyalty_nothing_earned",
+    "This purchase earns no point under the programme's rules.",
+    "Cet achat ne rapporte aucun point selon les règles du programme.",
+)
+LOYALTY_UNKNOWN_REFERENCE: Final = _code(
+    409,
+    "loyalty",
+    "loyalty_unknown_reference",
+    "There is no such operation to reverse.",
+    "L'opération à annuler n'existe pas.",
+)
+LOYALTY_REVERSAL_EXCEEDS: Final = _code(
+    410,
+    "loyalty",
+    "loyalty_reversal_exceeds",
+    "More than was given or spent cannot be reversed.",
+    "On ne peut pas annuler plus que ce qui a été donné ou dépensé.",
+)
+LOYALTY_REVERSAL_LATE: Final = _code(
+    411,
+    "loyalty",
+    "loyalty_reversal_late",
+    "A till may undo only its own operation, for five minutes; the shop owner can still refund.",
+    "Une caisse ne peut annuler que sa propre opération, pendant cinq minutes ; le commerçant peut encore rembourser.",
+)
+LOYALTY_RECEIPT_USED: Final = _code(
+    412,
+    "loyalty",
+    "loyalty_receipt_used",
+    "Points were already given for this receipt.",
+    "Les points de ce ticket ont déjà été donnés.",
+)
+QR_MALFORMED: Final = _code(
+    440,
+    "loyalty",
+    "qr_malformed",
+    "This is not a readable town code; show it again.",
+    "Ce n'est pas un code lisible de la ville ; présentez-le à nouveau.",
+)
+QR_EXPIRED: Final = _code(
+    441,
+    "loyalty",
+    "qr_expired",
+    "The code is out of date; ask for a fresh one on the phone.",
+    "Le code est périmé ; affichez-en un nouveau sur le téléphone.",
+)
+QR_UNKNOWN_KEY: Final = _code(
+    442,
+    "loyalty",
+    "qr_unknown_key",
+    "The code belongs to no open account.",
+    "Le code ne correspond à aucun compte ouvert.",
+)
+QR_REVOKED: Final = _code(
+    443,
+    "loyalty",
+    "qr_revoked",
+    "The account or its key was revoked; go to city hall.",
+    "Le compte ou sa clé est révoqué ; adressez-vous à la mairie.",
+)
+QR_BAD_SIGNATURE: Final = _code(
+    444,
+    "loyalty",
+    "qr_bad_signature",
+    "The code's signature is wrong; do not accept it.",
+    "La signature du code est fausse ; ne l'acceptez pas.",
+)
+QR_REPLAYED: Final = _code(
+    445,
+    "loyalty",
+    "qr_replayed",
+    "The code was already used; ask for a fresh one.",
+    "Le code a déjà servi ; demandez-en un nouveau.",
+)
+QR_OVER_MAX: Final = _code(
+    446,
+    "loyalty",
+    "qr_over_max",
+    "The amount is above what the code allows; the customer must confirm on the phone.",
+    "Le montant dépasse ce que le code permet ; le client doit confirmer sur son téléphone.",
+)
+QR_WRONG_SHOP: Final = _code(
+    447,
+    "loyalty",
+    "qr_wrong_shop",
+    "The code was made for another shop.",
+    "Le code a été fait pour un autre commerce.",
+)

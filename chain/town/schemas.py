@@ -7,7 +7,7 @@ Reads: nothing.  Writes: nothing.  Never: looks at state.
 
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 MAX_SAFE_INTEGER: Final = 2**53 - 1
 """Largest integer a JavaScript client reads exactly (RFC 8259 §6); larger ones travel as strings."""
@@ -92,12 +92,12 @@ class Jwk(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     y: Bytes32 = ""
 
 
-class Payload(Strict, frozen=True):
+class Payload(Strict, frozen=True, kw_only=True):
     """What is signed. `from` is spelled `sender` in Python; `body` is decoded by `type`."""
 
     town: Bytes32
     type: Annotated[str, Meta(pattern=r"^[a-z]+\.[a-z_]+$", max_length=48)]
-    sender: Actor
+    sender: Actor = field(name="from")
     nonce: Bytes16
     exp: UnixSeconds
     body: dict[str, Any]

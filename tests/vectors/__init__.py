@@ -1,0 +1,1 @@
+"""Replays of conformance vectors: `python -m tests.vectors.<suite> PATH…`."""

@@ -4,6 +4,7 @@ A rule reads and writes through an `Overlay`; whatever a refused transaction wro
 canonical JSON of `msgspec` structs, so the same state is the same bytes on every machine.
 """
 
+from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
@@ -31,37 +32,52 @@ class Overlay:
 
     def __init__(self, base: Reader) -> None:
         self._base = base
-        self._writes: dict[tuple[str, bytes], bytes | None] = {}
+        self._writes: dict[str, dict[bytes, bytes | None]] = {}
+        self._ordered: dict[str, list[bytes]] = {}
+        """Ids written per namespace, sorted; kept only for namespaces that were scanned."""
 
     def get(self, namespace: str, record_id: bytes) -> bytes | None:
         """Latest record, own writes first."""
-        key = (namespace, record_id)
-        if key in self._writes:
-            return self._writes[key]
+        written = self._writes.get(namespace)
+        if written is not None and record_id in written:
+            return written[record_id]
         return self._base.get(namespace, record_id)
 
     def put(self, namespace: str, record_id: bytes, record: bytes | None) -> None:
         """Write, or with None delete, one record."""
-        self._writes[(namespace, record_id)] = record
+        written = self._writes.setdefault(namespace, {})
+        if record_id not in written and namespace in self._ordered:
+            insort(self._ordered[namespace], record_id)
+        written[record_id] = record
 
     def scan(
         self, namespace: str, start: bytes = b"", stop: bytes | None = None
     ) -> Iterator[tuple[bytes, bytes]]:
         """Records with start <= id < stop in byte order of the id, own writes merged in."""
-        own = sorted(
-            (rid, rec)
-            for (ns, rid), rec in self._writes.items()
-            if ns == namespace and rid >= start and (stop is None or rid < stop)
-        )
+        written = self._writes.get(namespace)
+        if not written:
+            return self._base.scan(namespace, start, stop)
+        ordered = self._ordered.get(namespace)
+        if ordered is None:
+            ordered = self._ordered[namespace] = sorted(written)
+        first = bisect_left(ordered, start)
+        last = len(ordered) if stop is None else bisect_left(ordered, stop)
+        own = [(rid, written[rid]) for rid in ordered[first:last]]
         return _merged(self._base.scan(namespace, start, stop), own)
 
     def absorb(self, other: "Overlay") -> None:
         """Take over the writes of an overlay that was opened on this one."""
-        self._writes.update(other._writes)
+        for namespace, written in other._writes.items():
+            for record_id, record in written.items():
+                self.put(namespace, record_id, record)
 
     def changes(self) -> tuple[tuple[str, bytes, bytes | None], ...]:
         """All writes, sorted by (namespace, id)."""
-        return tuple((ns, rid, rec) for (ns, rid), rec in sorted(self._writes.items()))
+        return tuple(
+            (namespace, rid, written[rid])
+            for namespace, written in sorted(self._writes.items())
+            for rid in sorted(written)
+        )
 
 
 def _merged(
@@ -143,6 +159,22 @@ class TxContext:
     signers: tuple[Signer, ...]
     tx_key: bytes
     """SHA-256 of the payload: the replay key, and the name of this transaction for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockContext:
+    """What work at block end may know; `note` tells of every effect in the block's journal leaf."""
+
+    state: Overlay
+    height: int
+    time_s: int
+    chain_id: str
+    town: str
+    notes: list[dict[str, Any]] = field(default_factory=list)
+
+    def note(self, kind: str, **facts: Any) -> None:
+        """Write one line of the journal: JSON values only, integers, never a float or a name."""
+        self.notes.append({"kind": kind, **facts})
 
 
 @dataclass(frozen=True, slots=True)

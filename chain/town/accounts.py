@@ -1,0 +1,266 @@
+"""Who may act: accounts, role keys, seat keys, and the one use each public key has in a town.
+
+A key is registered once, for one use, for ever: a rotated or revoked key never comes back under another.
+Reads and writes: namespace account (tables account, kid) and namespace city (tables role, seat).
+Never: verifies a signature; the envelope does.
+"""
+
+from typing import Annotated, Final, Literal
+
+from msgspec import Meta, Struct
+
+from chain.codec.canonical import b64url_decode, b64url_encode
+from chain.crypto.keys import public_key_from_jwk, thumbprint
+from chain.town import params
+from chain.town.context import Overlay, Reader, Refused, Table
+from chain.town.schemas import Bytes16, Domain, Jwk, Role, Slug, Thumbprint, UnixSeconds
+from chain.types import codes
+
+AccountStatus = Literal["open", "frozen", "closed"]
+KeyUse = Literal["account", "role", "seat", "retired"]
+KEY_REF_BYTES: Final = 16
+"""How much of an account id a QR code carries (PROTOCOL §7)."""
+_REF_WHOLE_CHARS: Final = 21
+"""Base64url characters of a 16-byte reference that are wholly fixed by it (21 x 6 = 126 of 128 bits)."""
+Holder = Annotated[str, Meta(pattern=r"^(body|shop):[a-z][a-z0-9-]{1,31}$")]
+"""Who a role key acts for: `body:<slug>` or `shop:<slug>`."""
+
+
+class AccountRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """One account; `id` names it for ever, `jwk` and `kid` are its present key.
+
+    `blind` (16 random bytes) keeps the record's hash from being guessed out of public values.
+    """
+
+    id: Thumbprint
+    domain: Domain
+    jwk: Jwk
+    kid: Thumbprint
+    blind: Bytes16
+    status: AccountStatus
+    opened_height: int
+
+
+class KidRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """The one use of a key; `ref` is the account id, the role's holder or the seat's body."""
+
+    use: KeyUse
+    ref: str
+
+
+class RoleRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """A role key: what it may do, for whom, until when; `revoked_since` 0 while it lives."""
+
+    kid: Thumbprint
+    jwk: Jwk
+    role: Role
+    body: Holder
+    granted_by: str
+    expires: UnixSeconds
+    revoked_since: UnixSeconds = 0
+
+    def is_live(self, now_s: int) -> bool:
+        """Whether the key may sign at `now_s`."""
+        return self.revoked_since == 0 and now_s < self.expires
+
+
+class SeatRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """A council seat's key and its body."""
+
+    body: Slug
+    jwk: Jwk
+
+
+ACCOUNTS: Final = Table("account", "account", AccountRecord)
+KIDS: Final = Table("account", "kid", KidRecord)
+ROLES: Final = Table("city", "role", RoleRecord)
+SEATS: Final = Table("city", "seat", SeatRecord)
+
+
+def kid_of(jwk: Jwk) -> str:
+    """RFC 7638 thumbprint; raises ValueError when the members are not a public key."""
+    return thumbprint(public_key_from_jwk(jwk_members(jwk)))
+
+
+def jwk_members(jwk: Jwk) -> dict[str, str]:
+    """The key as a JWK mapping."""
+    members = {"crv": jwk.crv, "kty": jwk.kty, "x": jwk.x}
+    return members | {"y": jwk.y} if jwk.y else members
+
+
+# --- keys ----------------------------------------------------------------------------------
+
+
+def get_key_use(state: Reader, kid: str) -> KidRecord | None:
+    """What a key is registered for, or None."""
+    return KIDS.get(state, kid.encode())
+
+
+def find_key(state: Reader, kid: str) -> Jwk | None:
+    """The public key of a registered thumbprint; None for unknown and for retired ones."""
+    use = get_key_use(state, kid)
+    if use is None or use.use == "retired":
+        return None
+    if use.use == "account":
+        account = get_account(state, use.ref)
+        return None if account is None else account.jwk
+    if use.use == "role":
+        role = role_of(state, kid)
+        return None if role is None else role.jwk
+    seat = SEATS.get(state, kid.encode())
+    return None if seat is None else seat.jwk
+
+
+def register_key(state: Overlay, jwk: Jwk, *, use: KeyUse, ref: str) -> str | Refused:
+    """Bind a key to its one use; returns its thumbprint."""
+    try:
+        kid = kid_of(jwk)
+    except ValueError:
+        return Refused(codes.TX_BODY_INVALID, "not a public key")
+    if get_key_use(state, kid) is not None:
+        return Refused(codes.CITY_KEY_IN_USE)
+    KIDS.put(state, kid.encode(), KidRecord(use, ref))
+    return kid
+
+
+def retire_key(state: Overlay, kid: str) -> None:
+    """End a key's use for ever; its thumbprint stays taken."""
+    record = get_key_use(state, kid)
+    assert record is not None, "only registered keys are retired"
+    KIDS.put(state, kid.encode(), KidRecord("retired", record.ref))
+
+
+# --- accounts ------------------------------------------------------------------------------
+
+
+def get_account(state: Reader, account_id: str) -> AccountRecord | None:
+    """The account of that id, or None."""
+    return ACCOUNTS.get(state, account_id.encode())
+
+
+def find_account_by_kid(state: Reader, kid: str) -> AccountRecord | None:
+    """The account whose present key has that thumbprint, or None."""
+    use = get_key_use(state, kid)
+    return get_account(state, use.ref) if use is not None and use.use == "account" else None
+
+
+def find_account_by_ref(state: Reader, key_ref: bytes) -> AccountRecord | None:
+    """The account whose id starts with these 16 bytes (the `key_ref` of QR codes), or None."""
+    assert len(key_ref) == KEY_REF_BYTES, "a key reference has 16 bytes"
+    start = b64url_encode(key_ref)[:_REF_WHOLE_CHARS].encode()
+    for account_id, record in ACCOUNTS.scan(state, start, start + b"\x7f"):
+        if b64url_decode(account_id.decode())[:KEY_REF_BYTES] == key_ref:
+            return record
+    return None
+
+
+def open_account(
+    state: Overlay, *, domain: Domain, jwk: Jwk, blind: str, height: int
+) -> AccountRecord | Refused:
+    """Open the account named by the key's thumbprint."""
+    kid = register_key(state, jwk, use="account", ref="")
+    if isinstance(kid, Refused):
+        is_account = kid.code is codes.CITY_KEY_IN_USE and get_account(state, kid_of(jwk))
+        return Refused(codes.ACCOUNT_EXISTS) if is_account else kid
+    KIDS.put(state, kid.encode(), KidRecord("account", kid))
+    account = AccountRecord(kid, domain, jwk, kid, blind, "open", height)
+    ACCOUNTS.put(state, kid.encode(), account)
+    return account
+
+
+def rotate_account_key(
+    state: Overlay, account: AccountRecord, new_jwk: Jwk
+) -> AccountRecord | Refused:
+    """Give the account a fresh key; the old one is retired."""
+    new_kid = register_key(state, new_jwk, use="account", ref=account.id)
+    if isinstance(new_kid, Refused):
+        return new_kid
+    retire_key(state, account.kid)
+    rotated = AccountRecord(
+        account.id,
+        account.domain,
+        new_jwk,
+        new_kid,
+        account.blind,
+        account.status,
+        account.opened_height,
+    )
+    ACCOUNTS.put(state, account.id.encode(), rotated)
+    return rotated
+
+
+def set_account_status(state: Overlay, account: AccountRecord, status: AccountStatus) -> None:
+    """Open, freeze or close an account."""
+    ACCOUNTS.put(
+        state,
+        account.id.encode(),
+        AccountRecord(
+            account.id,
+            account.domain,
+            account.jwk,
+            account.kid,
+            account.blind,
+            status,
+            account.opened_height,
+        ),
+    )
+
+
+# --- roles ---------------------------------------------------------------------------------
+
+
+def role_of(state: Reader, kid: str) -> RoleRecord | None:
+    """The role record of a key, live or not; None when it never had one."""
+    return ROLES.get(state, kid.encode())
+
+
+def live_role(state: Reader, kid: str, now_s: int) -> RoleRecord | None:
+    """The role record of a key that may sign at `now_s`, or None."""
+    record = role_of(state, kid)
+    return record if record is not None and record.is_live(now_s) else None
+
+
+def grant_role(
+    state: Overlay,
+    *,
+    role: Role,
+    holder: str,
+    jwk: Jwk,
+    granted_by: str,
+    expires: int,
+    now_s: int,
+) -> RoleRecord | Refused:
+    """Register a role key for `body:<slug>` or `shop:<slug>` until `expires`.
+
+    Refuses a key that has a use already, and an expiry that is past or beyond the role's longest life.
+    """
+    longest = params.TILL_ROLE_MAX_S if role == "till" else params.AGENT_ROLE_MAX_S
+    if not now_s < expires <= now_s + params.get_param(state, longest):
+        return Refused(codes.CITY_PARAM_OUT_OF_RANGE, "expires")
+    kid = register_key(state, jwk, use="role", ref=holder)
+    if isinstance(kid, Refused):
+        return kid
+    record = RoleRecord(kid, jwk, role, holder, granted_by, expires)
+    ROLES.put(state, kid.encode(), record)
+    return record
+
+
+def revoke_role(state: Overlay, kid: str, since_s: int) -> RoleRecord | Refused:
+    """End a role key, as of `since_s` (1 or later); a second revocation may only go further back."""
+    record = role_of(state, kid)
+    if record is None:
+        return Refused(codes.CITY_UNKNOWN_ROLE)
+    since = max(since_s, 1)
+    if record.revoked_since:
+        since = min(since, record.revoked_since)
+    revoked = RoleRecord(
+        record.kid,
+        record.jwk,
+        record.role,
+        record.body,
+        record.granted_by,
+        record.expires,
+        since,
+    )
+    ROLES.put(state, kid.encode(), revoked)
+    return revoked

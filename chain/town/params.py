@@ -1,0 +1,263 @@
+"""The town's parameters: what genesis sets and the council may change, each with a production range.
+
+A town with a value outside a production range is *insecure*: it works (tests and the demo rely on it) and
+its status says so. A secure town can never be voted below a floor.
+Reads: namespace city, table param.  Writes: the same.  Never: looks at a clock.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from msgspec import Meta, Struct
+
+from chain.town.context import Overlay, Reader, Table
+from chain.town.schemas import MAX_SAFE_INTEGER
+
+MINUTE_S: Final = 60
+HOUR_S: Final = 3_600
+DAY_S: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One named integer: `minimum..maximum` always, `safe_minimum..safe_maximum` in production."""
+
+    name: str
+    unit: str
+    default: int
+    minimum: int
+    maximum: int
+    safe_minimum: int
+    safe_maximum: int
+    why: str
+
+    def is_possible(self, value: int) -> bool:
+        """Whether any town may hold this value."""
+        return self.minimum <= value <= self.maximum
+
+    def is_safe(self, value: int) -> bool:
+        """Whether a production town may hold this value."""
+        return self.safe_minimum <= value <= self.safe_maximum
+
+
+class ParamRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """A parameter's present value."""
+
+    value: Annotated[int, Meta(ge=-1, le=MAX_SAFE_INTEGER)]
+
+
+PARAMS: Final = Table("city", "param", ParamRecord)
+_KNOWN: dict[str, Parameter] = {}
+
+
+def _param(
+    name: str, unit: str, default: int, *, possible: range, safe: tuple[int, int], why: str
+) -> Parameter:
+    """Register one parameter; `possible` is half-open as ranges are, `safe` includes both ends."""
+    parameter = Parameter(
+        name, unit, default, possible.start, possible.stop - 1, safe[0], safe[1], why
+    )
+    if name in _KNOWN or not (parameter.is_safe(default) and parameter.is_possible(default)):
+        raise ValueError(f"parameter {name} is registered twice or unsafe by default")
+    _KNOWN[name] = parameter
+    return parameter
+
+
+# time and envelope
+TX_EXPIRY_MAX_S: Final = _param(
+    "tx_expiry_max_s",
+    "s",
+    DAY_S,
+    possible=range(MINUTE_S, DAY_S + 1),
+    safe=(MINUTE_S, DAY_S),
+    why="bounds the replay record to one day of entries",
+)
+ACT_EXPIRY_MAX_S: Final = _param(
+    "act_expiry_max_s",
+    "s",
+    14 * DAY_S,
+    possible=range(MINUTE_S, 14 * DAY_S + 1),
+    safe=(HOUR_S, 14 * DAY_S),
+    why="council and two-agent acts need days to collect signatures",
+)
+DUE_MAX_PER_BLOCK: Final = _param(
+    "due_max_per_block",
+    "items",
+    200,
+    possible=range(1, 10_001),
+    safe=(10, 1_000),
+    why="bounds the work at block end; the rest waits for the next block",
+)
+
+# council, roles, validators
+COUNCIL_DELAY_S: Final = _param(
+    "council_delay_s",
+    "s",
+    7 * DAY_S,
+    possible=range(90 * DAY_S + 1),
+    safe=(7 * DAY_S, 90 * DAY_S),
+    why="citizens see an act before it takes effect",
+)
+AGENT_ROLE_MAX_S: Final = _param(
+    "agent_role_max_s",
+    "s",
+    366 * DAY_S,
+    possible=range(HOUR_S, 366 * DAY_S + 1),
+    safe=(HOUR_S, 366 * DAY_S),
+    why="an agent's key is renewed every 12 months",
+)
+TILL_ROLE_MAX_S: Final = _param(
+    "till_role_max_s",
+    "s",
+    30 * DAY_S,
+    possible=range(HOUR_S, 30 * DAY_S + 1),
+    safe=(HOUR_S, 30 * DAY_S),
+    why="a lost till dies by itself within 30 days",
+)
+
+# quotas: transactions a key may have included per minute of header time
+QUOTA_ACCOUNT_PER_MINUTE: Final = _param(
+    "quota_account_per_minute",
+    "tx/min",
+    20,
+    possible=range(1, 1_000_001),
+    safe=(1, 120),
+    why="a phone acts a few times a minute at most",
+)
+QUOTA_TILL_PER_MINUTE: Final = _param(
+    "quota_till_per_minute",
+    "tx/min",
+    120,
+    possible=range(1, 1_000_001),
+    safe=(1, 600),
+    why="two sales a second is more than one counter can serve",
+)
+QUOTA_AGENT_PER_MINUTE: Final = _param(
+    "quota_agent_per_minute",
+    "tx/min",
+    60,
+    possible=range(1, 1_000_001),
+    safe=(1, 600),
+    why="an agent's key that leaks cannot flood the chain",
+)
+QUOTA_GATEWAY_PER_MINUTE: Final = _param(
+    "quota_gateway_per_minute",
+    "tx/min",
+    120,
+    possible=range(1, 1_000_001),
+    safe=(1, 600),
+    why="accounts opened on one gateway's tickets: bounds what a stolen ticket key can do",
+)
+QUOTA_COUNCIL_PER_MINUTE: Final = _param(
+    "quota_council_per_minute",
+    "tx/min",
+    6,
+    possible=range(1, 1_000_001),
+    safe=(1, 60),
+    why="council acts are rare",
+)
+
+# identity
+IDENTITY_BATCH_MIN_ENTRIES: Final = _param(
+    "identity_batch_min_entries",
+    "entries",
+    8,
+    possible=range(1, 257),
+    safe=(8, 256),
+    why="a new identity hides among the others of its batch",
+)
+IDENTITY_BATCH_MAX_WAIT_S: Final = _param(
+    "identity_batch_max_wait_s",
+    "s",
+    72 * HOUR_S,
+    possible=range(30 * DAY_S + 1),
+    safe=(24 * HOUR_S, 30 * DAY_S),
+    why="a smaller batch may be written once nobody should wait longer",
+)
+IDENTITY_BATCH_HOUR_UTC: Final = _param(
+    "identity_batch_hour_utc",
+    "h",
+    3,
+    possible=range(-1, 24),
+    safe=(0, 23),
+    why="batches at one hour of the day tell nothing of when somebody came; -1 allows any hour",
+)
+
+# loyalty and QR codes
+QR_ANY_SHOP_MAX_POINTS: Final = _param(
+    "qr_any_shop_max_points",
+    "points",
+    50,
+    possible=range(1_000_001),
+    safe=(0, 50),
+    why="a code that names no shop could be carried to another one",
+)
+QR_TTL_MIN_S: Final = _param(
+    "qr_ttl_min_s",
+    "s",
+    30,
+    possible=range(1, 121),
+    safe=(1, 30),
+    why="shorter codes cannot be scanned in time",
+)
+QR_TTL_MAX_S: Final = _param(
+    "qr_ttl_max_s",
+    "s",
+    120,
+    possible=range(1, 3_601),
+    safe=(30, 120),
+    why="a screenshot is worth no more than the code's life",
+)
+TILL_UNDO_MAX_S: Final = _param(
+    "till_undo_max_s",
+    "s",
+    300,
+    possible=range(DAY_S + 1),
+    safe=(0, 300),
+    why="a till corrects a typing mistake, the owner refunds everything later",
+)
+LOYALTY_GRACE_S: Final = _param(
+    "loyalty_grace_s",
+    "s",
+    30 * DAY_S,
+    possible=range(366 * DAY_S + 1),
+    safe=(DAY_S, 366 * DAY_S),
+    why="points refunded after their lot expired stay usable for a while",
+)
+
+
+def all_parameters() -> tuple[Parameter, ...]:
+    """Every parameter, by name."""
+    return tuple(_KNOWN[name] for name in sorted(_KNOWN))
+
+
+def find_parameter(name: str) -> Parameter | None:
+    """The parameter of that name, or None."""
+    return _KNOWN.get(name)
+
+
+def get_param(state: Reader, parameter: Parameter) -> int:
+    """Present value; the default where genesis said nothing (a parameter newer than the town)."""
+    record = PARAMS.get(state, parameter.name.encode())
+    return parameter.default if record is None else record.value
+
+
+def put_param(state: Overlay, parameter: Parameter, value: int) -> None:
+    """Write a value that the caller checked; an impossible one is a broken invariant."""
+    assert parameter.is_possible(value), f"{parameter.name}={value} was not checked"
+    PARAMS.put(state, parameter.name.encode(), ParamRecord(value))
+
+
+def get_all_params(state: Reader) -> dict[str, int]:
+    """Every parameter's present value, by name."""
+    return {p.name: get_param(state, p) for p in all_parameters()}
+
+
+def unsafe_values(values: Mapping[str, int]) -> tuple[str, ...]:
+    """Names of the parameters outside their production range, sorted."""
+    return _sorted_names(p for p in all_parameters() if not p.is_safe(values[p.name]))
+
+
+def _sorted_names(parameters: Iterable[Parameter]) -> tuple[str, ...]:
+    return tuple(sorted(p.name for p in parameters))

@@ -1,0 +1,97 @@
+"""What a domain module exports for each kind of transaction, and the table the engine routes by.
+
+    RULES: Final = {LoyaltyEarn: Rule(apply_earn, gas_us=350, senders=SHOP, roles=frozenset({"till"}),
+                                      quota=params.QUOTA_TILL_PER_MINUTE), ...}
+    DUE: Final = {"loyalty.expire": expire_lot}          # see chain.town.due
+
+The engine has checked, before `apply` runs: size, canonical form, town, type, body schema, expiry, replay,
+every signature, that every signer may act for `sender` in one of `roles`, and the quota.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from msgspec import Struct
+
+from chain.town import params
+from chain.town.context import Outcome, Refused, TxContext
+from chain.town.due import DueHandlers
+from chain.town.params import Parameter
+from chain.town.schemas import Jwk
+
+ACCOUNT: Final = frozenset({"account"})
+BODY: Final = frozenset({"body"})
+SHOP: Final = frozenset({"shop"})
+COUNCIL: Final = frozenset({"council"})
+
+
+def no_new_keys(_body: Any) -> tuple[Jwk, ...]:
+    """The common case: only registered keys sign."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How one type of transaction is admitted and applied."""
+
+    apply: Callable[[TxContext, Any], Outcome]
+    gas_us: int
+    """Fixed gas: the worst measured cost of decode, verify, execute and tree update, in µs."""
+    senders: frozenset[str]
+    """Kinds of `from` allowed: account, body, shop, council."""
+    quota: Parameter
+    """Transactions each signer may have included per minute of header time."""
+    roles: frozenset[str] = frozenset()
+    """For body and shop senders: the signer holds one of these roles of that body or shop."""
+    cosigner_roles: frozenset[str] = frozenset()
+    """Further signers may hold one of these roles of any body (two-agent acts)."""
+    domain: str = ""
+    """For account senders: the account's domain; empty for any."""
+    signatures_max: int = 1
+    expiry: Parameter = params.TX_EXPIRY_MAX_S
+    """How far ahead `exp` may lie."""
+    new_keys: Callable[[Any], tuple[Jwk, ...]] = no_new_keys
+    """Keys named in the body that may sign although they are not registered yet."""
+    admit: Callable[[TxContext, Any], "Refused | tuple[str, ...]"] | None = None
+    """A last check before the replay key is recorded; returns thumbprints whose quota is charged too."""
+
+
+Rules: TypeAlias = Mapping[type[Struct], Rule]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A transaction type's name, body class and rule."""
+
+    name: str
+    body: type[Struct]
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """All rules by type name, all due-work handlers by kind, all namespaces of the tree."""
+
+    routes: Mapping[str, Route]
+    due: DueHandlers
+    namespaces: tuple[str, ...]
+
+
+def build_router(
+    rules: Iterable[Rules], due: Iterable[DueHandlers], namespaces: Iterable[str]
+) -> Router:
+    """Join the domains' tables; raises ValueError when two domains claim one name."""
+    routes: dict[str, Route] = {}
+    for table in rules:
+        for body, rule in table.items():
+            name: str = body.TYPE  # type: ignore[attr-defined]  # every body class names its type
+            if name in routes:
+                raise ValueError(f"two rules for {name}")
+            routes[name] = Route(name, body, rule)
+    handlers: dict[str, Any] = {}
+    for part in due:
+        if clash := handlers.keys() & part.keys():
+            raise ValueError(f"two handlers for {sorted(clash)}")
+        handlers.update(part)
+    return Router(routes, handlers, tuple(sorted(namespaces)))

@@ -151,12 +151,15 @@ class EvidenceList:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """`tendermint.types.Block`; `last_commit` is None only in the first block's JSON, never on the wire."""
+    """`tendermint.types.Block`; the first block carries an empty commit, not None.
+
+    The wire can leave `last_commit` out; validation refuses such a block (`Block.ValidateBasic`).
+    """
 
     header: Header
     data: Data
     evidence: EvidenceList
-    last_commit: Commit
+    last_commit: Commit | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,253 @@
+"""The vote keeper: who voted what in which round, and which thresholds that reaches.
+
+Reads: votes whose signatures were checked.  Writes: nothing; every change is a new value.
+Never: counts one validator twice for one threshold, or compares fractions (integers only).
+
+Conflicting votes. A validator's first vote of a round and type counts for "any" thresholds. Its other votes
+count for their own block as well, so that an equivocator cannot hide from us a polka that others saw (CometBFT
+`types.VoteSet`). What is tracked stays bounded: the first conflicting vote, then only votes for blocks that
+somebody else voted for or that a peer claims a majority for. Every polka holds a correct validator's only
+vote, so its block is in that set sooner or later, and votes are re-sent (PROTOCOL §5).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from chain.limits import (
+    CONSENSUS_CLAIMS_PER_TALLY_MAX,
+    CONSENSUS_FAR_ROUNDS_PER_VALIDATOR_MAX,
+    CONSENSUS_ROUNDS_AHEAD_MAX,
+    CONSENSUS_ROUNDS_BEHIND_MAX,
+)
+from chain.types.block import BlockID, Vote
+from chain.types.primitives import Address, Power, Round, SignedMsgType
+from chain.types.validator import ValidatorSet
+
+
+def is_two_thirds(power: Power, total: Power) -> bool:
+    """True for strictly more than 2/3: "2f + 1" of the paper, for weighted votes."""
+    return power * 3 > total * 2
+
+
+def is_one_third(power: Power, total: Power) -> bool:
+    """True for strictly more than 1/3: "f + 1" of the paper; at least one of them is correct."""
+    return power * 3 > total
+
+
+@dataclass(frozen=True, slots=True)
+class Electorate:
+    """Addresses and powers of a validator set in set order, as the keeper needs them."""
+
+    addresses: tuple[Address, ...]
+    powers: tuple[Power, ...]
+    total: Power
+
+    @classmethod
+    def of(cls, validators: ValidatorSet) -> "Electorate":
+        """Take the facts out of a validator set."""
+        members = validators.validators
+        return cls(
+            tuple(v.address for v in members),
+            tuple(v.voting_power for v in members),
+            validators.total_power(),
+        )
+
+    def is_member(self, index: int, address: Address) -> bool:
+        """True when the validator at `index` has this address."""
+        return 0 <= index < len(self.addresses) and self.addresses[index] == address
+
+
+@dataclass(frozen=True, slots=True)
+class BlockTally:
+    """Votes for one block (or nil): power, and each voter's vote by validator index."""
+
+    power: Power = 0
+    votes: Mapping[int, Vote] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Votes of one type in one round."""
+
+    first: Mapping[int, Vote] = field(default_factory=dict)
+    """First vote of each validator: what counts for thresholds over anything."""
+    power: Power = 0
+    """Power behind `first`."""
+    blocks: Mapping[BlockID, BlockTally] = field(default_factory=dict)
+    """Every tracked vote by block; an equivocator appears under several."""
+    majorities: tuple[BlockID, ...] = ()
+    """Blocks (or nil) with > 2/3, in the order they got there; two need > 1/3 of liars."""
+    equivocators: tuple[int, ...] = ()
+    """Validators seen voting for two blocks, in order of discovery."""
+    claimed: tuple[BlockID, ...] = ()
+    """Blocks some peer claims a majority for."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundVotes:
+    """Both tallies of a round, and the power heard from in either (for L55)."""
+
+    prevotes: Tally = field(default_factory=Tally)
+    precommits: Tally = field(default_factory=Tally)
+    power: Power = 0
+
+    def get(self, type_: SignedMsgType) -> Tally:
+        """The tally of one vote type."""
+        return self.prevotes if type_ is SignedMsgType.PREVOTE else self.precommits
+
+
+@dataclass(frozen=True, slots=True)
+class VoteKeeper:
+    """All votes of one height that are worth keeping, by round."""
+
+    electorate: Electorate
+    rounds: Mapping[Round, RoundVotes] = field(default_factory=dict)
+    commits: tuple[tuple[Round, BlockID], ...] = ()
+    """(round, block) pairs with > 2/3 precommits for a block: candidates of L49."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddedVote:
+    """Outcome of `add_vote`: `is_new` is False for duplicates and for what is not tracked."""
+
+    keeper: VoteKeeper
+    is_new: bool
+    conflict: tuple[Vote, Vote] | None = None
+    """Set at the first sign of an equivocation: the two votes, smaller block id key first."""
+
+
+_NO_VOTES = RoundVotes()
+
+
+def get_round(keeper: VoteKeeper, round_: Round) -> RoundVotes:
+    """The votes of a round; empty when none came."""
+    return keeper.rounds.get(round_, _NO_VOTES)
+
+
+def add_vote(keeper: VoteKeeper, vote: Vote) -> AddedVote:
+    """Count a vote of a member once; report the first conflict of its voter in this round and type."""
+    assert keeper.electorate.is_member(vote.validator_index, vote.validator_address)
+    votes = get_round(keeper, vote.round)
+    tally = votes.get(vote.type)
+    index = vote.validator_index
+    earlier = tally.first.get(index)
+    if earlier is None:
+        power = keeper.electorate.powers[index]
+        counted = replace(
+            _count(tally, vote, keeper.electorate),
+            first={**tally.first, index: vote},
+            power=tally.power + power,
+        )
+        is_heard = index in votes.prevotes.first or index in votes.precommits.first
+        votes = replace(votes, power=votes.power if is_heard else votes.power + power)
+        return AddedVote(_with_tally(keeper, vote, votes, counted), is_new=True)
+    if not _is_trackable(tally, vote):
+        return AddedVote(keeper, is_new=False)
+    counted = _count(tally, vote, keeper.electorate)
+    conflict = None
+    if index not in tally.equivocators:
+        counted = replace(counted, equivocators=(*tally.equivocators, index))
+        ordered = sorted((earlier, vote), key=lambda v: v.block_id.key())
+        conflict = (ordered[0], ordered[1])
+    return AddedVote(_with_tally(keeper, vote, votes, counted), is_new=True, conflict=conflict)
+
+
+def add_claim(
+    keeper: VoteKeeper, round_: Round, type_: SignedMsgType, block_id: BlockID
+) -> VoteKeeper:
+    """Track every vote for a block some peer claims a majority for; beyond the bound claims are ignored."""
+    votes = get_round(keeper, round_)
+    tally = votes.get(type_)
+    if block_id in tally.claimed or len(tally.claimed) >= CONSENSUS_CLAIMS_PER_TALLY_MAX:
+        return keeper
+    claimed = replace(tally, claimed=(*tally.claimed, block_id))
+    return _with_round(keeper, round_, _replace_tally(votes, type_, claimed))
+
+
+def admit_far_round(keeper: VoteKeeper, vote: Vote, current: Round) -> VoteKeeper | None:
+    """Make room for a vote further ahead than the window, or None when it is not worth keeping.
+
+    Each validator keeps only its newest far rounds, so a liar displaces nobody's votes but its own.
+    """
+    horizon = current + CONSENSUS_ROUNDS_AHEAD_MAX
+    if vote.round <= horizon:
+        return keeper
+    index = vote.validator_index
+    far = [r for r, votes in keeper.rounds.items() if r > horizon and _is_voter(votes, index)]
+    if vote.round in far or len(far) < CONSENSUS_FAR_ROUNDS_PER_VALIDATOR_MAX:
+        return keeper
+    oldest = min(far)
+    return None if vote.round < oldest else _without_voter(keeper, oldest, index)
+
+
+def get_skip_round(keeper: VoteKeeper, current: Round) -> Round | None:
+    """L55: the highest round above `current` in which > 1/3 of the power voted, if any."""
+    total = keeper.electorate.total
+    reached = [r for r, v in keeper.rounds.items() if r > current and is_one_third(v.power, total)]
+    return max(reached) if reached else None
+
+
+def drop_old_rounds(keeper: VoteKeeper, current: Round, kept: Iterable[Round]) -> VoteKeeper:
+    """Forget rounds too far behind, except `kept` ones and those with > 2/3 precommits for a block."""
+    floor = current - CONSENSUS_ROUNDS_BEHIND_MAX
+    if all(r >= floor for r in keeper.rounds):
+        return keeper
+    needed = (*kept, *(r for r, _ in keeper.commits))
+    rounds = {r: v for r, v in keeper.rounds.items() if r >= floor or r in needed}
+    return replace(keeper, rounds=rounds)
+
+
+def _is_trackable(tally: Tally, vote: Vote) -> bool:
+    """May a further vote of the same validator be kept? Not a duplicate, and bounded in number."""
+    block = tally.blocks.get(vote.block_id)
+    if block is not None and vote.validator_index in block.votes:
+        return False
+    is_backed = block is not None or vote.block_id.is_nil() or vote.block_id in tally.claimed
+    return is_backed or vote.validator_index not in tally.equivocators
+
+
+def _count(tally: Tally, vote: Vote, electorate: Electorate) -> Tally:
+    """Add the vote under its block and note a majority reached by it."""
+    block = tally.blocks.get(vote.block_id) or BlockTally()
+    power = block.power + electorate.powers[vote.validator_index]
+    grown = BlockTally(power, {**block.votes, vote.validator_index: vote})
+    majorities = tally.majorities
+    if vote.block_id not in majorities and is_two_thirds(power, electorate.total):
+        majorities = (*majorities, vote.block_id)
+    return replace(tally, blocks={**tally.blocks, vote.block_id: grown}, majorities=majorities)
+
+
+def _with_tally(keeper: VoteKeeper, vote: Vote, votes: RoundVotes, tally: Tally) -> VoteKeeper:
+    keeper = _with_round(keeper, vote.round, _replace_tally(votes, vote.type, tally))
+    candidate = (vote.round, vote.block_id)
+    is_commit = vote.type is SignedMsgType.PRECOMMIT and vote.block_id in tally.majorities
+    if not is_commit or vote.block_id.is_nil() or candidate in keeper.commits:
+        return keeper
+    return replace(keeper, commits=(*keeper.commits, candidate))
+
+
+def _replace_tally(votes: RoundVotes, type_: SignedMsgType, tally: Tally) -> RoundVotes:
+    if type_ is SignedMsgType.PREVOTE:
+        return replace(votes, prevotes=tally)
+    return replace(votes, precommits=tally)
+
+
+def _with_round(keeper: VoteKeeper, round_: Round, votes: RoundVotes) -> VoteKeeper:
+    return replace(keeper, rounds={**keeper.rounds, round_: votes})
+
+
+def _is_voter(votes: RoundVotes, index: int) -> bool:
+    return index in votes.prevotes.first or index in votes.precommits.first
+
+
+def _without_voter(keeper: VoteKeeper, round_: Round, index: int) -> VoteKeeper:
+    """Recount a far round without one validator; drop the round when nobody is left in it."""
+    votes = keeper.rounds[round_]
+    others = {r: v for r, v in keeper.rounds.items() if r != round_}
+    recounted = replace(keeper, rounds=others)
+    for tally in (votes.prevotes, votes.precommits):
+        for block in tally.blocks.values():
+            for voter, vote in block.votes.items():
+                if voter != index:
+                    recounted = add_vote(recounted, vote).keeper
+    return recounted

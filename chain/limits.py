@@ -1,0 +1,127 @@
+"""Every bound of the chain: its name, its unit, and why it is what it is. One section per package."""
+
+from typing import Final
+
+KIB: Final = 1_024
+MIB: Final = 1_024 * KIB
+GIB: Final = 1_024 * MIB
+NANOS_PER_MS: Final = 1_000_000
+
+# ── store ────────────────────────────────────────────────────────────────────────────────────────────
+LMDB_MAP_INITIAL_BYTES: Final = 256 * MIB
+"""First size of the memory map; the file is sparse, so a small town pays only for what it wrote."""
+LMDB_MAP_MAX_BYTES: Final = 64 * GIB
+"""Growth stops here and the node with it: beyond, the operator must decide (prune, larger disk)."""
+LMDB_READERS_MAX: Final = 64
+"""Read slots: the node itself, and the auditors' tools that may open the same environment."""
+LMDB_SCAN_ROWS: Final = 256
+"""Rows read under one read transaction: keeps each far below one second, so no page stays pinned."""
+LMDB_KEY_MAX_BYTES: Final = 511
+"""LMDB's own compiled-in limit; longer event values are indexed by their hash."""
+INDEX_VALUE_MAX_BYTES: Final = 128
+"""Event values up to this size are searchable as text; longer ones by equality only."""
+INDEX_SCAN_MAX_ROWS: Final = 200_000
+"""A search that would read more index rows answers an error, never a part of the truth."""
+STATE_UNDO_VERSIONS: Final = 128
+"""Versions of the application's state that stay queryable (PROTOCOL §4)."""
+VALIDATORS_CHECKPOINT_BLOCKS: Final = 1_000
+"""A full validator set is written at each change and at each multiple of this: reading an old one costs
+at most this many priority increments (CometBFT writes every 100 000 and reads slowly)."""
+WAL_RECORD_MAX_BYTES: Final = 2 * MIB
+"""Largest record: a 64 KiB block part with proof, with ample room; CometBFT allows about 1 MiB."""
+WAL_FILE_MAX_BYTES: Final = 10 * MIB
+"""A segment beyond this is closed at the next finished height (CometBFT `autofile` head size)."""
+WAL_SEGMENTS_KEPT: Final = 10
+"""Closed segments kept for inquiry; replay never needs more than the last one."""
+
+# ── mempool ──────────────────────────────────────────────────────────────────────────────────────────
+MEMPOOL_MAX_TXS: Final = 5_000
+"""CometBFT's default; about 100 s of a town's worst load."""
+MEMPOOL_MAX_BYTES: Final = 64 * MIB
+"""All waiting transactions together; bounds memory whatever their sizes."""
+MEMPOOL_TX_MAX_BYTES: Final = 1 * MIB
+"""One transaction; the application's own limit is lower and gives the coded refusal."""
+MEMPOOL_CACHE_TXS: Final = 10_000
+"""Hashes remembered to answer "already in cache" (CometBFT's default)."""
+
+# ── rpc ──────────────────────────────────────────────────────────────────────────────────────────────
+RPC_BODY_MAX_BYTES: Final = 1_000_000
+"""CometBFT `max_body_bytes`."""
+RPC_BATCH_MAX: Final = 10
+"""Requests in one JSON-RPC batch (CometBFT 0.38 `max_request_batch_size`)."""
+RPC_PER_PAGE_DEFAULT: Final = 30
+RPC_PER_PAGE_MAX: Final = 100
+RPC_BLOCKCHAIN_MAX: Final = 20
+"""Block metas in one `blockchain` answer."""
+RPC_GENESIS_CHUNK_BYTES: Final = 16 * MIB
+RPC_SUBSCRIPTIONS_PER_CLIENT: Final = 5
+RPC_CLIENTS_MAX: Final = 100
+RPC_SUBSCRIBER_BUFFER: Final = 200
+"""Events a websocket client may lag behind before its subscription is cancelled."""
+RPC_QUERY_MAX_CHARS: Final = 512
+RPC_QUERY_MAX_CONDITIONS: Final = 16
+RPC_TX_COMMIT_TIMEOUT_MS: Final = 10_000
+"""How long `broadcast_tx_commit` waits for its block."""
+RPC_SEARCH_MAX_RESULTS: Final = 10_000
+"""Hits a search may have before it answers an error asking for a narrower query."""
+
+# ── node ─────────────────────────────────────────────────────────────────────────────────────────────
+EMPTY_BLOCK_INTERVAL_MS: Final = 60_000
+"""An idle town's clock tick (PROTOCOL §1)."""
+PROOF_BLOCK_DELAY_MS: Final = 25
+"""After a block that changed the state: how long a transaction may still come before the proof block."""
+PROOF_BLOCK_DELAY_MAX_MS: Final = 1_000
+"""PROTOCOL §1: state and results are proved within one second."""
+LOADED_BLOCK_TXS: Final = 64
+"""A transaction block at least this full means load: the next ones wait to be fuller."""
+LOADED_BLOCK_SPACING_MS: Final = 250
+"""Least time between the starts of transaction blocks under load (PROTOCOL §1)."""
+REFUSED_ALL_RETRY_MS: Final = 1_000
+"""Pause when the application put none of the waiting transactions in two blocks running."""
+TIMEOUT_PROPOSE_MS: Final = 3_000
+TIMEOUT_PROPOSE_DELTA_MS: Final = 500
+TIMEOUT_PREVOTE_MS: Final = 1_000
+TIMEOUT_PREVOTE_DELTA_MS: Final = 500
+TIMEOUT_PRECOMMIT_MS: Final = 1_000
+TIMEOUT_PRECOMMIT_DELTA_MS: Final = 500
+TIMEOUT_COMMIT_MS: Final = 1_000
+"""Wait for stragglers' precommits after a decision; skipped when all are in."""
+TIMEOUT_MAX_MS: Final = 60_000
+"""Cap on the growth with rounds: a long halt must not need an hour to heal (tendermint issue 1464)."""
+VOTE_TIME_STEP_NS: Final = NANOS_PER_MS
+"""A vote is at least this much later than the block it votes for (CometBFT `TimeIotaMs`)."""
+FUTURE_MESSAGES_MAX: Final = 1_000
+"""Messages of the next height kept until this height is decided."""
+PART_SETS_MAX: Final = 32
+"""Block ids whose parts may be collected at once in one height."""
+FAILURE_WAL_TAIL_RECORDS: Final = 200
+"""Records of the log copied into a failure bundle."""
+
+# --- consensus -----------------------------------------------------------------------------------
+
+CONSENSUS_ROUNDS_AHEAD_MAX: Final = 16
+"""Rounds beyond the current one whose messages are all kept. Skipping (L55) closes larger gaps."""
+
+CONSENSUS_FAR_ROUNDS_PER_VALIDATOR_MAX: Final = 2
+"""Rounds further ahead in which one validator's votes are kept (its newest ones): enough for f+1
+correct validators to pull us to them, too few for a liar to fill memory. CometBFT allows 2 per peer."""
+
+CONSENSUS_ROUNDS_BEHIND_MAX: Final = 256
+"""Past rounds kept for late decisions (L49); the rounds of our lock, our valid value and of the
+proof-of-lock named by a current proposal are kept whatever their age. About half a day of failed
+rounds with default timeouts; an older decision is fetched as a block."""
+
+CONSENSUS_PROPOSALS_PER_ROUND_MAX: Final = 4
+"""Different proposals kept for one round; only a proposer that equivocates sends a second one."""
+
+CONSENSUS_CLAIMS_PER_TALLY_MAX: Final = 40
+"""Blocks for which peers claimed a majority, per round and vote type: two per validator of a set of 20."""
+
+CONSENSUS_BLOCKS_JUDGED_MAX: Final = 64
+"""Verdicts kept on blocks nothing names yet; the block is asked for again once something does."""
+
+CONSENSUS_POSTPONED_VOTES_PER_VALIDATOR_MAX: Final = 16
+"""Votes of the next height kept per validator: both kinds for eight rounds."""
+
+CONSENSUS_POSTPONED_PROPOSALS_MAX: Final = 4
+"""Proposals of the next height kept; the proposer sends them again at its timer."""

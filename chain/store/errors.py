@@ -1,0 +1,33 @@
+"""What storage may find broken; each has a stable `code`, and each stops the node.
+
+StoreError
+├── StoreCorrupted   `store_corrupted`  a value does not match its checksum, or cannot be decoded
+├── StoreFull        `store_full`       the map reached LMDB_MAP_MAX_BYTES, or the disk is full
+└── WalDamaged       `wal_damaged`      a record in the middle of the log is unreadable
+"""
+
+from typing import ClassVar
+
+
+class StoreError(Exception):
+    """Root of this package's errors."""
+
+    code: ClassVar[str] = "store_error"
+
+
+class StoreCorrupted(StoreError):
+    """What was read is not what was written; restore from a copy or resync."""
+
+    code = "store_corrupted"
+
+
+class StoreFull(StoreError):
+    """No room for one more block; nothing of it was kept."""
+
+    code = "store_full"
+
+
+class WalDamaged(StoreError):
+    """Records after the damage exist, so cutting there would forget signed messages."""
+
+    code = "wal_damaged"

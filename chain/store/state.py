@@ -1,0 +1,84 @@
+"""The chain state after the newest block, and past validator sets and parameters, sparsely.
+
+A full set is written where it changed and every `VALIDATORS_CHECKPOINT_BLOCKS`; the sets between differ
+only by proposer priority and are rotated forward on reading (CometBFT `state/store.go`).
+"""
+
+from typing import Final
+
+import msgspec
+
+from chain.limits import VALIDATORS_CHECKPOINT_BLOCKS
+from chain.store.errors import StoreCorrupted
+from chain.store.keys import CHAIN_STATE, PARAMS, VALIDATORS, height_key, height_of
+from chain.store.kv import Batch, KeyValueStore
+from chain.types.params import ConsensusParams
+from chain.types.state import ChainState
+from chain.types.validator import ValidatorSet, increment_proposer_priority
+
+FORMAT: Final = 1
+"""Version of the rows of this module; another one is refused rather than guessed."""
+
+
+class _StateRow(msgspec.Struct, frozen=True, array_like=True):
+    format: int
+    state: ChainState
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_STATE_DECODER = msgspec.msgpack.Decoder(_StateRow)
+_SET_DECODER = msgspec.msgpack.Decoder(ValidatorSet)
+_PARAMS_DECODER = msgspec.msgpack.Decoder(ConsensusParams)
+
+
+class ChainStateStore:
+    """Chain state over a `KeyValueStore`."""
+
+    def __init__(self, kv: KeyValueStore) -> None:
+        self._kv = kv
+
+    def load(self) -> ChainState | None:
+        """State after the newest block, or None before the first start."""
+        raw = self._kv.get(CHAIN_STATE)
+        if raw is None:
+            return None
+        try:
+            row = _STATE_DECODER.decode(raw)
+        except msgspec.DecodeError as error:
+            raise StoreCorrupted(f"the chain state cannot be decoded: {error}") from error
+        if row.format != FORMAT:
+            raise StoreCorrupted(f"chain state of format {row.format}, this release reads {FORMAT}")
+        return row.state
+
+    def stage_first(self, batch: Batch, state: ChainState) -> None:
+        """Add the state before the first block, with the sets of the first two heights."""
+        first = state.initial_height
+        batch.put(CHAIN_STATE, _ENCODER.encode(_StateRow(FORMAT, state)))
+        batch.put(height_key(VALIDATORS, first), _ENCODER.encode(state.validators))
+        batch.put(height_key(VALIDATORS, first + 1), _ENCODER.encode(state.next_validators))
+        batch.put(height_key(PARAMS, first), _ENCODER.encode(state.consensus_params))
+
+    def stage(self, batch: Batch, state: ChainState) -> None:
+        """Add the state after a block, and the rows later heights will need."""
+        height = state.last_block_height
+        batch.put(CHAIN_STATE, _ENCODER.encode(_StateRow(FORMAT, state)))
+        next_height = height + 2
+        is_changed = state.last_height_validators_changed == next_height
+        if is_changed or next_height % VALIDATORS_CHECKPOINT_BLOCKS == 0:
+            batch.put(height_key(VALIDATORS, next_height), _ENCODER.encode(state.next_validators))
+        if state.last_height_consensus_params_changed == height + 1:
+            batch.put(height_key(PARAMS, height + 1), _ENCODER.encode(state.consensus_params))
+
+    def load_validators(self, height: int) -> ValidatorSet | None:
+        """Validators that decide `height`, priorities included, or None when unknown."""
+        for key, raw in self._kv.scan(VALIDATORS, height_key(VALIDATORS, height + 1), reverse=True):
+            stored = _SET_DECODER.decode(raw)
+            missing = height - height_of(key)
+            return increment_proposer_priority(stored, missing) if missing else stored
+        return None
+
+    def load_params(self, height: int) -> ConsensusParams | None:
+        """Consensus parameters in force at `height`, or None when unknown."""
+        for _, raw in self._kv.scan(PARAMS, height_key(PARAMS, height + 1), reverse=True):
+            return _PARAMS_DECODER.decode(raw)
+        return None

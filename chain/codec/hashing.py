@@ -11,7 +11,8 @@ from typing import Final
 
 from chain.codec import wire
 from chain.codec.merkle import hash_leaf, merkle_proofs, merkle_root, root_of_proof
-from chain.codec.proto import TIMESTAMP, encode
+from chain.codec.proto import encode
+from chain.codec.schema import TIMESTAMP
 from chain.types.abci import ExecTxResult
 from chain.types.block import (
     PART_SIZE_BYTES,

@@ -5,7 +5,7 @@ block id and every zero are left out; the time is always there. A vote's extensi
 """
 
 from chain.codec import wire
-from chain.codec.proto import TIMESTAMP
+from chain.codec.schema import TIMESTAMP
 from chain.types.block import BlockID, Commit, Proposal, Vote
 from chain.types.primitives import BlockIDFlag, SignedMsgType
 from chain.types.timestamp import Timestamp

@@ -114,8 +114,8 @@ rounds with default timeouts; an older decision is fetched as a block."""
 CONSENSUS_PROPOSALS_PER_ROUND_MAX: Final = 4
 """Different proposals kept for one round; only a proposer that equivocates sends a second one."""
 
-CONSENSUS_CLAIMS_PER_TALLY_MAX: Final = 40
-"""Blocks for which peers claimed a majority, per round and vote type: two per validator of a set of 20."""
+CONSENSUS_CLAIMS_PER_TALLY_MAX: Final = 64
+"""Peers whose claim of a majority is kept, per round and vote type; more than a node has peers."""
 
 CONSENSUS_BLOCKS_JUDGED_MAX: Final = 64
 """Verdicts kept on blocks nothing names yet; the block is asked for again once something does."""
@@ -125,3 +125,13 @@ CONSENSUS_POSTPONED_VOTES_PER_VALIDATOR_MAX: Final = 16
 
 CONSENSUS_POSTPONED_PROPOSALS_MAX: Final = 4
 """Proposals of the next height kept; the proposer sends them again at its timer."""
+
+# --- town: loyalty -------------------------------------------------------------------------------
+
+LOYALTY_WALLET_LOTS: Final = 512
+"""Live lots in one wallet beyond which nothing more is given: the record is read and written whole, about
+100 bytes a lot; a daily customer who never spends reaches it after 17 months."""
+
+LOYALTY_SWEEP_EARNS: Final = 32
+"""Earns of a revoked till taken back in one step, in the transaction or per due item at block end: each
+writes a wallet, an earn and the shop's totals."""

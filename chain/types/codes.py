@@ -407,6 +407,13 @@ LOYALTY_RECEIPT_USED: Final = _code(
     "Points were already given for this receipt.",
     "Les points de ce ticket ont déjà été donnés.",
 )
+LOYALTY_WALLET_FULL: Final = _code(
+    413,
+    "loyalty",
+    "loyalty_wallet_full",
+    "The wallet holds too many separate lots of points; spend some first.",
+    "Le portefeuille contient trop de lots de points ; utilisez-en d'abord.",
+)
 QR_MALFORMED: Final = _code(
     440,
     "loyalty",

@@ -34,6 +34,7 @@ from chain.consensus.inputs import (
 )
 from chain.consensus.rounds import NO_ROUND, RoundState, Step
 from chain.consensus.state import CoreState, HeightConfig
+from chain.consensus.votes import held_majorities, held_votes
 
 __all__ = [
     "NO_ROUND",
@@ -60,6 +61,8 @@ __all__ = [
     "VoteReceived",
     "commit_votes",
     "has_all_precommits",
+    "held_majorities",
+    "held_votes",
     "proposer_of",
     "start_height",
     "step",

@@ -207,7 +207,8 @@ def _take_claim(state: CoreState, claim: MajorityClaimed) -> CoreState:
         return state
     if not is_near or not _is_round_kept(state, claim.round):
         return state
-    return replace(state, votes=add_claim(state.votes, claim.round, claim.type, claim.block_id))
+    votes = add_claim(state.votes, claim.round, claim.type, claim.block_id, claim.source)
+    return replace(state, votes=votes)
 
 
 def _is_round_kept(state: CoreState, round_: Round) -> bool:
@@ -284,7 +285,7 @@ def _rule_prevote(state: CoreState) -> StepResult | None:
         is_valid = state.verdicts.get(proposal.block_id)
         if is_valid is None:
             continue
-        if proposal.pol_round == NO_ROUND:
+        if proposal.pol_round == NO_ROUND or not is_valid:  # both rules answer a bad block with nil
             machine, effects = rounds.on_fresh_proposal(
                 state.machine, proposal.block_id, is_valid=is_valid
             )

@@ -63,15 +63,17 @@ class BlockBuilt:
 
 @dataclass(frozen=True, slots=True)
 class MajorityClaimed:
-    """A peer says it holds > 2/3 of the votes of one kind for `block_id` (CometBFT `VoteSetMaj23`).
+    """The peer `source` says it holds > 2/3 of the votes of one kind for `block_id` (CometBFT `VoteSetMaj23`).
 
-    From then on an equivocator's vote for that block is tracked whatever it voted before.
+    From then on an equivocator's vote for that block counts for it, whatever it voted before. `source` is any
+    stable name of the peer; its first claim for a round and type is final.
     """
 
     type: SignedMsgType
     height: Height
     round: Round
     block_id: BlockID
+    source: bytes
 
 
 Input: TypeAlias = (

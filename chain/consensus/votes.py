@@ -3,11 +3,11 @@
 Reads: votes whose signatures were checked.  Writes: nothing; every change is a new value.
 Never: counts one validator twice for one threshold, or compares fractions (integers only).
 
-Conflicting votes. A validator's first vote of a round and type counts for "any" thresholds. Its other votes
-count for their own block as well, so that an equivocator cannot hide from us a polka that others saw (CometBFT
-`types.VoteSet`). What is tracked stays bounded: the first conflicting vote, then only votes for blocks that
-somebody else voted for or that a peer claims a majority for. Every polka holds a correct validator's only
-vote, so its block is in that set sooner or later, and votes are re-sent (PROTOCOL §5).
+Conflicting votes, as in CometBFT's `types.VoteSet`. A validator's first vote of a round and type counts. Its first
+conflicting vote is evidence and is kept, but counts for its block only once a peer claims a majority for that
+block; from then on any vote of an equivocator for the block counts. So an equivocator cannot hide from us a polka
+that others saw, a claim costs its peer its only one for the round and type, and what is kept stays bounded. A host
+must therefore send its majorities (`held_majorities`) with the votes it re-sends (PROTOCOL §5).
 """
 
 from collections.abc import Iterable, Mapping
@@ -77,10 +77,10 @@ class Tally:
     """Every tracked vote by block; an equivocator appears under several."""
     majorities: tuple[BlockID, ...] = ()
     """Blocks (or nil) with > 2/3, in the order they got there; two need > 1/3 of liars."""
-    equivocators: tuple[int, ...] = ()
-    """Validators seen voting for two blocks, in order of discovery."""
-    claimed: tuple[BlockID, ...] = ()
-    """Blocks some peer claims a majority for."""
+    conflicts: Mapping[int, Vote] = field(default_factory=dict)
+    """First conflicting vote of each equivocator."""
+    claims: Mapping[bytes, BlockID] = field(default_factory=dict)
+    """The block each peer claims a majority for; a peer's first claim is final."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,36 +132,60 @@ def add_vote(keeper: VoteKeeper, vote: Vote) -> AddedVote:
     index = vote.validator_index
     earlier = tally.first.get(index)
     if earlier is None:
-        power = keeper.electorate.powers[index]
-        counted = replace(
-            _count(tally, vote, keeper.electorate),
-            first={**tally.first, index: vote},
-            power=tally.power + power,
-        )
-        is_heard = index in votes.prevotes.first or index in votes.precommits.first
-        votes = replace(votes, power=votes.power if is_heard else votes.power + power)
-        return AddedVote(_with_tally(keeper, vote, votes, counted), is_new=True)
-    if not _is_trackable(tally, vote):
+        return AddedVote(_with_first_vote(keeper, votes, vote), is_new=True)
+    block = tally.blocks.get(vote.block_id)
+    if block is not None and index in block.votes:
         return AddedVote(keeper, is_new=False)
-    counted = _count(tally, vote, keeper.electorate)
-    conflict = None
-    if index not in tally.equivocators:
-        counted = replace(counted, equivocators=(*tally.equivocators, index))
-        ordered = sorted((earlier, vote), key=lambda v: v.block_id.key())
-        conflict = (ordered[0], ordered[1])
-    return AddedVote(_with_tally(keeper, vote, votes, counted), is_new=True, conflict=conflict)
+    is_claimed = vote.block_id in tally.claims.values()
+    is_reported = index in tally.conflicts
+    if is_reported and (not is_claimed or tally.conflicts[index] == vote):
+        return AddedVote(keeper, is_new=False)
+    if is_claimed:
+        tally = _count(tally, vote, keeper.electorate)
+    if is_reported:
+        return AddedVote(_with_tally(keeper, vote.round, vote.type, tally), is_new=True)
+    tally = replace(tally, conflicts={**tally.conflicts, index: vote})
+    low, high = sorted((earlier, vote), key=lambda v: v.block_id.key())
+    keeper = _with_tally(keeper, vote.round, vote.type, tally)
+    return AddedVote(keeper, is_new=True, conflict=(low, high))
 
 
 def add_claim(
-    keeper: VoteKeeper, round_: Round, type_: SignedMsgType, block_id: BlockID
+    keeper: VoteKeeper, round_: Round, type_: SignedMsgType, block_id: BlockID, source: bytes
 ) -> VoteKeeper:
-    """Track every vote for a block some peer claims a majority for; beyond the bound claims are ignored."""
-    votes = get_round(keeper, round_)
-    tally = votes.get(type_)
-    if block_id in tally.claimed or len(tally.claimed) >= CONSENSUS_CLAIMS_PER_TALLY_MAX:
+    """Let equivocators' votes count for a block that the peer `source` claims a majority for.
+
+    A peer's second claim for the round and type, and claims beyond the bound, are ignored.
+    """
+    tally = get_round(keeper, round_).get(type_)
+    if source in tally.claims or len(tally.claims) >= CONSENSUS_CLAIMS_PER_TALLY_MAX:
         return keeper
-    claimed = replace(tally, claimed=(*tally.claimed, block_id))
-    return _with_round(keeper, round_, _replace_tally(votes, type_, claimed))
+    counted = tally.blocks.get(block_id, BlockTally()).votes
+    tally = replace(tally, claims={**tally.claims, source: block_id})
+    for index, vote in tally.conflicts.items():
+        if vote.block_id == block_id and index not in counted:
+            tally = _count(tally, vote, keeper.electorate)
+    return _with_tally(keeper, round_, type_, tally)
+
+
+def held_votes(keeper: VoteKeeper) -> tuple[Vote, ...]:
+    """Every vote kept, both of a conflict included, by round, type and validator: what to re-send."""
+    return tuple(
+        vote
+        for round_ in sorted(keeper.rounds)
+        for tally in (keeper.rounds[round_].prevotes, keeper.rounds[round_].precommits)
+        for vote in _votes_of(tally)
+    )
+
+
+def held_majorities(keeper: VoteKeeper) -> tuple[tuple[Round, SignedMsgType, BlockID], ...]:
+    """Every > 2/3 majority held, by round: what to claim to peers before re-sending votes."""
+    return tuple(
+        (round_, type_, block_id)
+        for round_ in sorted(keeper.rounds)
+        for type_ in (SignedMsgType.PREVOTE, SignedMsgType.PRECOMMIT)
+        for block_id in keeper.rounds[round_].get(type_).majorities
+    )
 
 
 def admit_far_round(keeper: VoteKeeper, vote: Vote, current: Round) -> VoteKeeper | None:
@@ -197,13 +221,19 @@ def drop_old_rounds(keeper: VoteKeeper, current: Round, kept: Iterable[Round]) -
     return replace(keeper, rounds=rounds)
 
 
-def _is_trackable(tally: Tally, vote: Vote) -> bool:
-    """May a further vote of the same validator be kept? Not a duplicate, and bounded in number."""
-    block = tally.blocks.get(vote.block_id)
-    if block is not None and vote.validator_index in block.votes:
-        return False
-    is_backed = block is not None or vote.block_id.is_nil() or vote.block_id in tally.claimed
-    return is_backed or vote.validator_index not in tally.equivocators
+def _with_first_vote(keeper: VoteKeeper, votes: RoundVotes, vote: Vote) -> VoteKeeper:
+    """Count a validator's first vote of a round and type, and its power towards L55 once a round."""
+    index, tally = vote.validator_index, votes.get(vote.type)
+    power = keeper.electorate.powers[index]
+    counted = replace(
+        _count(tally, vote, keeper.electorate),
+        first={**tally.first, index: vote},
+        power=tally.power + power,
+    )
+    if not _is_voter(votes, index):
+        votes = replace(votes, power=votes.power + power)
+        keeper = _with_round(keeper, vote.round, votes)
+    return _with_tally(keeper, vote.round, vote.type, counted)
 
 
 def _count(tally: Tally, vote: Vote, electorate: Electorate) -> Tally:
@@ -217,19 +247,20 @@ def _count(tally: Tally, vote: Vote, electorate: Electorate) -> Tally:
     return replace(tally, blocks={**tally.blocks, vote.block_id: grown}, majorities=majorities)
 
 
-def _with_tally(keeper: VoteKeeper, vote: Vote, votes: RoundVotes, tally: Tally) -> VoteKeeper:
-    keeper = _with_round(keeper, vote.round, _replace_tally(votes, vote.type, tally))
-    candidate = (vote.round, vote.block_id)
-    is_commit = vote.type is SignedMsgType.PRECOMMIT and vote.block_id in tally.majorities
-    if not is_commit or vote.block_id.is_nil() or candidate in keeper.commits:
-        return keeper
-    return replace(keeper, commits=(*keeper.commits, candidate))
-
-
-def _replace_tally(votes: RoundVotes, type_: SignedMsgType, tally: Tally) -> RoundVotes:
+def _with_tally(
+    keeper: VoteKeeper, round_: Round, type_: SignedMsgType, tally: Tally
+) -> VoteKeeper:
+    """Put a tally in its place and list the commits it brings."""
+    votes = get_round(keeper, round_)
     if type_ is SignedMsgType.PREVOTE:
-        return replace(votes, prevotes=tally)
-    return replace(votes, precommits=tally)
+        return _with_round(keeper, round_, replace(votes, prevotes=tally))
+    keeper = _with_round(keeper, round_, replace(votes, precommits=tally))
+    found = tuple(
+        (round_, block_id)
+        for block_id in tally.majorities
+        if not block_id.is_nil() and (round_, block_id) not in keeper.commits
+    )
+    return replace(keeper, commits=keeper.commits + found) if found else keeper
 
 
 def _with_round(keeper: VoteKeeper, round_: Round, votes: RoundVotes) -> VoteKeeper:
@@ -240,14 +271,25 @@ def _is_voter(votes: RoundVotes, index: int) -> bool:
     return index in votes.prevotes.first or index in votes.precommits.first
 
 
+def _votes_of(tally: Tally) -> tuple[Vote, ...]:
+    """Every vote of a tally once: by voter, the first one before the conflicting ones."""
+    votes: dict[int, list[Vote]] = {index: [vote] for index, vote in tally.first.items()}
+    for index, vote in tally.conflicts.items():
+        votes[index].append(vote)
+    for block in tally.blocks.values():
+        for index, vote in block.votes.items():
+            if vote not in votes[index]:
+                votes[index].append(vote)
+    return tuple(vote for index in sorted(votes) for vote in votes[index])
+
+
 def _without_voter(keeper: VoteKeeper, round_: Round, index: int) -> VoteKeeper:
     """Recount a far round without one validator; drop the round when nobody is left in it."""
     votes = keeper.rounds[round_]
     others = {r: v for r, v in keeper.rounds.items() if r != round_}
     recounted = replace(keeper, rounds=others)
     for tally in (votes.prevotes, votes.precommits):
-        for block in tally.blocks.values():
-            for voter, vote in block.votes.items():
-                if voter != index:
-                    recounted = add_vote(recounted, vote).keeper
+        for vote in _votes_of(tally):
+            if vote.validator_index != index:
+                recounted = add_vote(recounted, vote).keeper
     return recounted

@@ -1,0 +1,1 @@
+"""Accounts: opening tickets, opening, and what the holder may see of the own one."""

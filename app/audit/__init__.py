@@ -1,0 +1,1 @@
+"""The audit window: verified headers, commits, validators, checkpoints."""

@@ -1,0 +1,56 @@
+"""The audit window's read model: what was verified is kept, so it is served while the node is down."""
+
+from typing import Final
+
+from app.audit.models import HeaderRow, ValidatorsRow
+from app.core.projection import ProjectedBlock
+from chain.codec.proto import decode, encode
+from chain.types.block import Commit, Header
+from chain.types.validator import ValidatorSet
+
+
+def project_block(block: ProjectedBlock) -> None:
+    """Keep one verified header, its commit and its validators."""
+    validators_hash = block.header.validators_hash.hex()
+    HeaderRow.insert(
+        height=block.header.height,
+        header_hash=block.header_hash.hex(),
+        header=encode(block.header),
+        commit_bytes=encode(block.commit),
+        validators_hash=validators_hash,
+        tx_count=block.tx_count,
+    ).execute()
+    if not ValidatorsRow.select().where(ValidatorsRow.validators_hash == validators_hash).exists():
+        ValidatorsRow.insert(
+            validators_hash=validators_hash, validators=encode(block.validators)
+        ).execute()
+
+
+BLOCKS: Final = (project_block,)
+
+
+def find_header(height: int) -> Header | None:
+    """The verified header of a height, or None."""
+    row = HeaderRow.get_or_none(HeaderRow.height == height)
+    return None if row is None else decode(Header, bytes(row.header))
+
+
+def find_commit(height: int) -> Commit | None:
+    """The commit of a verified height, or None."""
+    row = HeaderRow.get_or_none(HeaderRow.height == height)
+    return None if row is None else decode(Commit, bytes(row.commit_bytes))
+
+
+def find_validators(height: int) -> ValidatorSet | None:
+    """The validators that decided a verified height, or None."""
+    row = HeaderRow.get_or_none(HeaderRow.height == height)
+    if row is None:
+        return None
+    found = ValidatorsRow.get_by_id(row.validators_hash)
+    return decode(ValidatorSet, bytes(found.validators))
+
+
+def list_headers(*, below: int, count_max: int) -> list[HeaderRow]:
+    """Verified headers under a height, newest first."""
+    query = HeaderRow.select().where(HeaderRow.height < below)
+    return list(query.order_by(HeaderRow.height.desc()).limit(count_max))

@@ -1,0 +1,1 @@
+"""Device-key login: challenges, access tokens, and what a key is on the chain now."""

@@ -1,0 +1,1 @@
+"""The city: bodies, council, roles, acts."""

@@ -1,0 +1,207 @@
+"""A node's JSON-RPC over kept-alive HTTP: broadcast, queries and reading; nothing it says is trusted here.
+
+Whoever acts on an answer verifies it (projector, proof bundles). One connection per thread and node; a node
+that fails is set aside for a moment and the next one is asked.
+Reads: the network.  Never: retries a broadcast that may have been taken without saying so.
+"""
+
+import base64
+import http.client
+import json
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from app.core.problems import NodeUnavailable
+
+TIMEOUT_S: Final = 5.0
+SET_ASIDE_S: Final = 2.0
+"""A node that did not answer is asked last for this long."""
+ANSWER_BYTES_MAX: Final = 64 * 1_048_576
+ALREADY_KNOWN: Final = "tx already exists in cache"
+MEMPOOL_FULL: Final = "mempool is full"
+
+
+class RpcError(Exception):
+    """The node answered with a JSON-RPC error."""
+
+    def __init__(self, method: str, error: Mapping[str, Any]) -> None:
+        self.code = int(error.get("code", 0))
+        self.message = str(error.get("message", ""))
+        self.data = str(error.get("data", ""))
+        super().__init__(f"{method}: {self.message} {self.data}".strip())
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastAnswer:
+    """CheckTx's word on a transaction; `is_known` when the node had it already."""
+
+    node: str
+    code: int = 0
+    codespace: str = ""
+    log: str = ""
+    is_known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QueryAnswer:
+    """An unverified answer of the application; `proof_ops` as the node spelled them."""
+
+    code: int
+    log: str
+    key: bytes
+    value: bytes
+    height: int
+    proof_ops: tuple[Mapping[str, Any], ...] = ()
+
+
+class ChainClient:
+    """Talks to one or more nodes of the same chain."""
+
+    def __init__(self, urls: Sequence[str], *, timeout_s: float = TIMEOUT_S) -> None:
+        assert urls, "at least one node"
+        self.urls = tuple(urls)
+        self._timeout_s = timeout_s
+        self._local = threading.local()
+        self._failed_at: dict[str, float] = {}
+        """Monotonic time of each node's last failure; torn reads do no harm."""
+
+    # --- what the API asks ---------------------------------------------------------------
+
+    def broadcast(self, transaction: bytes, *, avoid: str = "") -> BroadcastAnswer:
+        """Hand one transaction to a node's mempool (`broadcast_tx_sync`), another than `avoid` if any.
+
+        Raises NodeUnavailable, or RpcError when the node refuses it without judging (mempool full).
+        """
+        params = {"tx": base64.b64encode(transaction).decode()}
+        for url in self._by_health(avoid):
+            try:
+                answer = self._exchange(url, "broadcast_tx_sync", params)
+            except RpcError as error:
+                if ALREADY_KNOWN in f"{error.message} {error.data}":
+                    return BroadcastAnswer(url, is_known=True)
+                raise
+            except (OSError, http.client.HTTPException, ValueError):
+                self._set_aside(url)
+                continue
+            return BroadcastAnswer(
+                url, int(answer["code"]), str(answer.get("codespace", "")), str(answer["log"])
+            )
+        raise NodeUnavailable
+
+    def query(self, path: str, data: bytes, *, height: int = 0, prove: bool = False) -> QueryAnswer:
+        """One `abci_query`; height 0 means the last committed version."""
+        answer = self.call(
+            "abci_query",
+            {"path": path, "data": data.hex(), "height": str(height), "prove": prove},
+        )["response"]
+        return QueryAnswer(
+            code=int(answer.get("code") or 0),
+            log=str(answer.get("log") or ""),
+            key=base64.b64decode(answer.get("key") or ""),
+            value=base64.b64decode(answer.get("value") or ""),
+            height=int(answer.get("height") or 0),
+            proof_ops=tuple((answer.get("proofOps") or {}).get("ops") or ()),
+        )
+
+    # --- plain calls -----------------------------------------------------------------------
+
+    def call(
+        self, method: str, params: Mapping[str, Any] | None = None, *, node: str = ""
+    ) -> dict[str, Any]:
+        """Result of one method, from the first node that answers (or from `node` only).
+
+        Raises NodeUnavailable when none does, RpcError when one answers with an error.
+        """
+        for url in (node,) if node else self._by_health():
+            try:
+                return self._exchange(url, method, dict(params or {}))
+            except (OSError, http.client.HTTPException, ValueError):
+                self._set_aside(url)
+        raise NodeUnavailable
+
+    def call_many(
+        self, calls: Sequence[tuple[str, Mapping[str, Any]]], *, node: str = ""
+    ) -> list[dict[str, Any]]:
+        """Results of several methods in one batch, in order; all from one node."""
+        batch = [_envelope(i, method, params) for i, (method, params) in enumerate(calls)]
+        for url in (node,) if node else self._by_health():
+            try:
+                answers = self._post(url, batch)
+                by_id = {answer["id"]: answer for answer in answers}
+                return [_result(calls[i][0], by_id[i]) for i in range(len(calls))]
+            except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+                self._set_aside(url)
+        raise NodeUnavailable
+
+    def close(self) -> None:
+        """Close this thread's connections."""
+        for connection in self._connections().values():
+            connection.close()
+        self._connections().clear()
+
+    # --- transport -------------------------------------------------------------------------
+
+    def _by_health(self, avoid: str = "") -> list[str]:
+        now = time.monotonic()
+
+        def badness(url: str) -> tuple[bool, bool]:
+            return url == avoid, now - self._failed_at.get(url, -SET_ASIDE_S) < SET_ASIDE_S
+
+        return sorted(self.urls, key=badness)
+
+    def _set_aside(self, url: str) -> None:
+        self._failed_at[url] = time.monotonic()
+        connection = self._connections().pop(url, None)
+        if connection is not None:
+            connection.close()
+
+    def _connections(self) -> dict[str, http.client.HTTPConnection]:
+        if not hasattr(self._local, "connections"):
+            self._local.connections = {}
+        return self._local.connections  # type: ignore[no-any-return]
+
+    def _exchange(self, url: str, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+        return _result(method, self._post(url, _envelope(0, method, params)))
+
+    def _post(self, url: str, document: Any) -> Any:
+        """POST on the kept connection; one fresh attempt when the node had closed it meanwhile."""
+        body = json.dumps(document).encode()
+        kept = self._connections().get(url)
+        if kept is not None:
+            try:
+                return _send(kept, body)
+            except (ConnectionError, http.client.HTTPException):
+                kept.close()
+        fresh = self._open(url)
+        self._connections()[url] = fresh
+        return _send(fresh, body)
+
+    def _open(self, url: str) -> http.client.HTTPConnection:
+        parts = urlsplit(url)
+        kind = (
+            http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        )
+        return kind(parts.hostname or "", parts.port, timeout=self._timeout_s)
+
+
+def _envelope(number: int, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": number, "method": method, "params": dict(params)}
+
+
+def _send(connection: http.client.HTTPConnection, body: bytes) -> Any:
+    connection.request("POST", "/", body, {"Content-Type": "application/json"})
+    raw = connection.getresponse().read(ANSWER_BYTES_MAX)
+    return json.loads(raw)
+
+
+def _result(method: str, answer: Mapping[str, Any]) -> dict[str, Any]:
+    if answer.get("error"):
+        raise RpcError(method, answer["error"])
+    result = answer.get("result")
+    if not isinstance(result, dict):
+        raise ValueError(f"{method}: no result")
+    return result

@@ -1,0 +1,330 @@
+"""Refusals that exist at the HTTP door only, and the HTTP status of every refusal of the chain.
+
+The chain's own codes stay in `chain.types.codes`; a name means the same thing on both sides of the API.
+Reads: nothing.  Never: reuses a name of the chain's registry for something else.
+"""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from chain.types.codes import Code, get_code_by_name
+
+
+@dataclass(frozen=True, slots=True)
+class AppCode:
+    """A stable refusal of the API; `retryable` says that the same request may succeed later."""
+
+    status: int
+    name: str
+    en: str
+    fr: str
+    retryable: bool = False
+
+
+_REGISTRY: dict[str, AppCode] = {}
+
+
+def app_code(status: int, name: str, en: str, fr: str, *, retryable: bool = False) -> AppCode:
+    """Register one code; raises ValueError when the name is taken here or on the chain."""
+    if name in _REGISTRY or get_code_by_name(name) is not None:
+        raise ValueError(f"code {name} registered twice")
+    code = AppCode(int(status), name, en, fr, retryable)
+    _REGISTRY[name] = code
+    return code
+
+
+def all_app_codes() -> tuple[AppCode, ...]:
+    """Every code of the API, by name."""
+    return tuple(_REGISTRY[name] for name in sorted(_REGISTRY))
+
+
+# --- the request itself ----------------------------------------------------------------------
+
+JSON_MALFORMED: Final = app_code(
+    400,
+    "json_malformed",
+    "The body is not valid JSON in UTF-8; send a correct document.",
+    "Le corps n'est pas du JSON valide en UTF-8 ; envoyez un document correct.",
+)
+JSON_DUPLICATE_KEY: Final = app_code(
+    400,
+    "json_duplicate_key",
+    "An object of the body names the same key twice; name it once.",
+    "Un objet du corps contient deux fois la même clé ; ne la donnez qu'une fois.",
+)
+JSON_BAD_NUMBER: Final = app_code(
+    400,
+    "json_bad_number",
+    "The body holds a number that is not a whole number of at most 2^53-1; amounts are integers.",
+    "Le corps contient un nombre qui n'est pas un entier d'au plus 2^53-1 ; les montants sont entiers.",
+)
+JSON_TOO_DEEP: Final = app_code(
+    400,
+    "json_too_deep",
+    "The body is nested too deeply; flatten it.",
+    "Le corps est trop imbriqué ; aplatissez-le.",
+)
+JSON_BAD_TEXT: Final = app_code(
+    400,
+    "json_bad_text",
+    "A text of the body holds a NUL or half a surrogate pair; send plain Unicode text.",
+    "Un texte du corps contient un NUL ou un demi-caractère ; envoyez du texte Unicode simple.",
+)
+REQUEST_MALFORMED: Final = app_code(
+    400,
+    "request_malformed",
+    "The request is malformed; check its address and headers.",
+    "La requête est mal formée ; vérifiez son adresse et ses en-têtes.",
+)
+REQUEST_INVALID: Final = app_code(
+    422,
+    "request_invalid",
+    "A field does not have the required form; the list of errors names it.",
+    "Un champ n'a pas la forme requise ; la liste des erreurs le nomme.",
+)
+REQUEST_TOO_LARGE: Final = app_code(
+    413,
+    "request_too_large",
+    "The body is larger than 64 KiB; send less at a time.",
+    "Le corps dépasse 64 Kio ; envoyez-en moins à la fois.",
+)
+MEDIA_TYPE_UNSUPPORTED: Final = app_code(
+    415,
+    "media_type_unsupported",
+    "The body must be uncompressed application/json.",
+    "Le corps doit être en application/json, sans compression.",
+)
+NOT_FOUND: Final = app_code(
+    404,
+    "not_found",
+    "There is nothing at this address, or it is not yours.",
+    "Il n'y a rien à cette adresse, ou ce n'est pas à vous.",
+)
+METHOD_NOT_ALLOWED: Final = app_code(
+    405,
+    "method_not_allowed",
+    "This address does not take this method; the Allow header lists those it takes.",
+    "Cette adresse n'accepte pas cette méthode ; l'en-tête Allow liste celles qu'elle accepte.",
+)
+CURSOR_INVALID: Final = app_code(
+    400,
+    "cursor_invalid",
+    "The cursor is not one this list gave; start again without it.",
+    "Le curseur ne vient pas de cette liste ; recommencez sans lui.",
+)
+INTERNAL: Final = app_code(
+    500,
+    "internal",
+    "Something failed on our side and was recorded; try again, then report the trace id.",
+    "Une erreur de notre côté a été enregistrée ; réessayez, puis signalez l'identifiant de trace.",
+    retryable=True,
+)
+
+# --- idempotency -----------------------------------------------------------------------------
+
+IDEMPOTENCY_KEY_REQUIRED: Final = app_code(
+    400,
+    "idempotency_key_required",
+    "This route creates value: send an Idempotency-Key header of 8 to 255 visible characters.",
+    "Cette route crée de la valeur : envoyez un en-tête Idempotency-Key de 8 à 255 caractères visibles.",
+)
+IDEMPOTENCY_KEY_REUSED: Final = app_code(
+    422,
+    "idempotency_key_reused",
+    "This Idempotency-Key was used with another body; use a fresh key for a new request.",
+    "Cette clé Idempotency-Key a servi pour un autre corps ; prenez une nouvelle clé.",
+)
+IDEMPOTENCY_IN_PROGRESS: Final = app_code(
+    409,
+    "idempotency_in_progress",
+    "The first request with this Idempotency-Key is still running; ask again shortly.",
+    "La première requête avec cette clé est encore en cours ; redemandez dans un instant.",
+    retryable=True,
+)
+
+# --- who is asking ---------------------------------------------------------------------------
+
+AUTH_TOKEN_REQUIRED: Final = app_code(
+    401,
+    "auth_token_required",
+    "This route needs an access token; log in with the device key.",
+    "Cette route demande un jeton d'accès ; connectez-vous avec la clé de l'appareil.",
+)
+AUTH_TOKEN_INVALID: Final = app_code(
+    401,
+    "auth_token_invalid",
+    "The access token is not valid here; log in again.",
+    "Le jeton d'accès n'est pas valable ici ; reconnectez-vous.",
+)
+AUTH_TOKEN_EXPIRED: Final = app_code(
+    401,
+    "auth_token_expired",
+    "The access token is out of date; log in again.",
+    "Le jeton d'accès est périmé ; reconnectez-vous.",
+)
+AUTH_SCOPE_MISSING: Final = app_code(
+    403,
+    "auth_scope_missing",
+    "Your key does not hold the role this route is for.",
+    "Votre clé n'a pas le rôle que cette route demande.",
+)
+AUTH_CHALLENGE_INVALID: Final = app_code(
+    401,
+    "auth_challenge_invalid",
+    "The challenge was used, is out of date or was not signed by this key; ask for a new one.",
+    "Le défi a servi, est périmé ou n'est pas signé par cette clé ; demandez-en un autre.",
+)
+AUTH_KEY_INVALID: Final = app_code(
+    422,
+    "auth_key_invalid",
+    "The key is not a usable Ed25519 or P-256 public key.",
+    "La clé n'est pas une clé publique Ed25519 ou P-256 utilisable.",
+)
+AUTH_TOO_MANY_ATTEMPTS: Final = app_code(
+    429,
+    "auth_too_many_attempts",
+    "Too many attempts; wait for the time in Retry-After.",
+    "Trop de tentatives ; attendez le temps indiqué par Retry-After.",
+    retryable=True,
+)
+
+# --- transactions and the node ---------------------------------------------------------------
+
+TRANSACTION_WRONG_ROUTE: Final = app_code(
+    422,
+    "transaction_wrong_route",
+    "This route does not take this kind of transaction; the detail names those it takes.",
+    "Cette route n'accepte pas ce type de transaction ; le détail nomme ceux qu'elle accepte.",
+)
+TRANSACTION_UNKNOWN: Final = app_code(
+    404,
+    "transaction_unknown",
+    "No such transaction is known; if you sent it just now, ask again, else send it again.",
+    "Cette transaction est inconnue ; si vous venez de l'envoyer, redemandez, sinon renvoyez-la.",
+)
+PROOF_NOT_READY: Final = app_code(
+    409,
+    "proof_not_ready",
+    "The transaction is not final yet, so it has no proof; ask again shortly.",
+    "La transaction n'est pas encore définitive, donc sans preuve ; redemandez dans un instant.",
+    retryable=True,
+)
+NODE_UNAVAILABLE: Final = app_code(
+    503,
+    "node_unavailable",
+    "The town's chain does not answer; nothing was lost, reading still works, try again soon.",
+    "La chaîne de la ville ne répond pas ; rien n'est perdu, la lecture fonctionne, réessayez bientôt.",
+    retryable=True,
+)
+NODE_BUSY: Final = app_code(
+    503,
+    "node_busy",
+    "The town's chain has too much waiting; try again soon.",
+    "La chaîne de la ville a trop d'attente ; réessayez bientôt.",
+    retryable=True,
+)
+PROJECTOR_HALTED: Final = app_code(
+    503,
+    "projector_halted",
+    "The town stopped following its node because an answer did not verify; an operator was warned.",
+    "La ville ne suit plus son nœud car une réponse n'est pas vérifiable ; un opérateur est prévenu.",
+    retryable=True,
+)
+GATEWAY_ABSENT: Final = app_code(
+    503,
+    "gateway_absent",
+    "This server holds no gateway key, so it opens no accounts; ask at city hall.",
+    "Ce serveur n'a pas de clé de guichet et n'ouvre pas de compte ; adressez-vous à la mairie.",
+)
+HEIGHT_UNKNOWN: Final = app_code(
+    404,
+    "height_unknown",
+    "There is no verified block at this height yet.",
+    "Il n'y a pas encore de bloc vérifié à cette hauteur.",
+)
+
+# --- HTTP status of the chain's refusals -----------------------------------------------------
+
+_CHAIN_STATUS: Final[dict[str, int]] = {
+    "tx_too_large": 413,
+    "tx_malformed": 400,
+    "tx_unknown_type": 422,
+    "tx_wrong_town": 422,
+    "tx_expired": 422,
+    "tx_expiry_too_far": 422,
+    "tx_replayed": 409,
+    "tx_bad_signature": 403,
+    "tx_unknown_key": 403,
+    "tx_not_entitled": 403,
+    "tx_wrong_role": 403,
+    "tx_quota_exceeded": 429,
+    "tx_body_invalid": 422,
+    "tx_key_expired": 403,
+    "tx_missing_signature": 403,
+    "tx_internal": 500,
+    "query_unknown_path": 404,
+    "query_version_gone": 410,
+    "query_bad_key": 400,
+    "account_exists": 409,
+    "account_unknown": 404,
+    "account_bad_ticket": 403,
+    "account_wrong_domain": 409,
+    "account_frozen": 403,
+    "city_unknown_body": 404,
+    "city_no_quorum": 403,
+    "city_act_refused": 409,
+    "city_unknown_role": 404,
+    "city_key_in_use": 409,
+    "city_param_out_of_range": 422,
+    "identity_batch_too_small": 409,
+    "identity_batch_unsorted": 422,
+    "identity_exists": 409,
+    "identity_unknown": 404,
+    "identity_bad_attestation": 403,
+    "identity_bad_transition": 409,
+    "identity_second_agent": 403,
+    "identity_outside_hour": 409,
+    "identity_not_active": 409,
+    "loyalty_unknown_programme": 404,
+    "loyalty_programme_inactive": 409,
+    "loyalty_programme_exists": 409,
+    "loyalty_unknown_shop": 404,
+    "loyalty_shop_exists": 409,
+    "loyalty_till_unknown": 403,
+    "loyalty_till_cap": 409,
+    "loyalty_overdraw": 409,
+    "loyalty_nothing_earned": 409,
+    "loyalty_unknown_reference": 404,
+    "loyalty_reversal_exceeds": 409,
+    "loyalty_reversal_late": 409,
+    "loyalty_receipt_used": 409,
+    "qr_malformed": 422,
+    "qr_expired": 422,
+    "qr_unknown_key": 422,
+    "qr_revoked": 422,
+    "qr_bad_signature": 422,
+    "qr_replayed": 409,
+    "qr_over_max": 422,
+    "qr_wrong_shop": 422,
+}
+_CHAIN_RETRYABLE: Final = frozenset({"tx_quota_exceeded", "identity_batch_too_small"})
+
+AnyCode = AppCode | Code
+
+
+def has_status(code: Code) -> bool:
+    """True when the code of the chain has been given its HTTP status."""
+    return code.name in _CHAIN_STATUS
+
+
+def status_of(code: AnyCode) -> int:
+    """HTTP status of a refusal; 422 for a chain code this release has not mapped."""
+    if isinstance(code, AppCode):
+        return code.status
+    return _CHAIN_STATUS.get(code.name, int(HTTPStatus.UNPROCESSABLE_ENTITY))
+
+
+def is_retryable(code: AnyCode) -> bool:
+    """True when sending the same again later may succeed."""
+    return code.retryable if isinstance(code, AppCode) else code.name in _CHAIN_RETRYABLE

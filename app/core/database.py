@@ -1,0 +1,105 @@
+"""The read model's database: SQLite (WAL) or PostgreSQL, one place to connect and one way to write.
+
+`Row` is the base of every table, `write()` the only way to change one: on SQLite it begins IMMEDIATE,
+because a deferred transaction that reads and then writes dies with "database is locked" under load.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from peewee import Database, DatabaseProxy, Model
+from playhouse.db_url import parse
+from playhouse.migrations import Runner
+from playhouse.pool import PooledPostgresqlDatabase, PooledSqliteDatabase
+
+MIGRATIONS_DIR: Final = Path(__file__).parents[2] / "migrations"
+CONNECTIONS_MAX: Final = 64
+"""Per process; more than the server's threads, so a request never waits for a connection."""
+BUSY_TIMEOUT_MS: Final = 10_000
+_WRITING: Final = ("INSERT", "UPDATE", "DELETE", "REPLACE")
+
+database = DatabaseProxy()
+"""The process's database; `open_database` gives it its real one."""
+
+
+class WriteOutsideTransaction(AssertionError):
+    """A statement that changes rows ran outside `write()`: a defect of the caller."""
+
+
+class Row(Model):
+    """Base of all tables."""
+
+    class Meta:
+        """Bound to the process's database; table names are stated by each class."""
+
+        database = database
+        legacy_table_names = False
+
+
+class _GuardedWrites:
+    """Refuses row changes outside a transaction."""
+
+    def execute_sql(self, sql: str, params: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if sql.lstrip()[:7].upper().startswith(_WRITING) and not self.in_transaction():  # type: ignore[attr-defined]
+            raise WriteOutsideTransaction(sql[:80])
+        return super().execute_sql(sql, params, *args, **kwargs)  # type: ignore[misc]
+
+
+class TownSqlite(_GuardedWrites, PooledSqliteDatabase):
+    """SQLite in WAL mode; every outermost transaction begins IMMEDIATE."""
+
+    def begin(self, lock_type: str | None = None) -> Any:
+        return super().begin(lock_type or "IMMEDIATE")
+
+
+class TownPostgres(_GuardedWrites, PooledPostgresqlDatabase):
+    """PostgreSQL through psycopg 3."""
+
+
+def open_database(url: str) -> Database:
+    """Bind the process to the database of `url` (nothing is connected yet) and return it."""
+    options: dict[str, Any] = {
+        "autoconnect": False,
+        "max_connections": CONNECTIONS_MAX,
+        "timeout": None,
+    }
+    if url.startswith("sqlite:"):
+        path = url.removeprefix("sqlite:///")
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        pragmas = {
+            "journal_mode": "wal",
+            "synchronous": "normal",
+            "foreign_keys": 1,
+            "busy_timeout": BUSY_TIMEOUT_MS,
+        }
+        real: Database = TownSqlite(path, pragmas=pragmas, **options)
+    else:
+        real = TownPostgres(**parse(url, unquote_password=True), prefer_psycopg3=True, **options)
+    database.initialize(real)
+    return real
+
+
+@contextmanager
+def connected() -> Iterator[None]:
+    """A connection for a command or a background thread; nested use shares the outer one."""
+    opened = database.connect(reuse_if_open=True)
+    try:
+        yield
+    finally:
+        if opened:
+            database.close()
+
+
+@contextmanager
+def write() -> Iterator[None]:
+    """One transaction; nested use is a savepoint. Everything inside is durable together or not at all."""
+    with database.atomic():
+        yield
+
+
+def migrate() -> list[str]:
+    """Apply the pending files of `migrations/`; returns their names."""
+    with connected():
+        return list(Runner(database.obj, str(MIGRATIONS_DIR)).up())

@@ -1,0 +1,172 @@
+"""Access tokens: EdDSA JWTs of type at+jwt (RFC 9068) of at most ten minutes, and their strict reading.
+
+PyJWT checks the signature and the times; what it leaves open is closed in front of it: duplicate header
+or claim keys, `typ`, `alg`, unknown header members (jku, jwk, x5u, crit), missing claims, wrong types.
+A token opens routes; it never moves anything on the chain, which asks for the phone's own signature.
+"""
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import jwt
+
+from app.core.codes import AUTH_TOKEN_EXPIRED, AUTH_TOKEN_INVALID
+from app.core.keyfiles import RoleKey
+from app.core.problems import Problem
+from app.core.strictjson import parse_strict
+from chain.codec.canonical import b64url_decode, b64url_encode
+from chain.codec.errors import DecodeError
+
+LIFE_S: Final = 600
+SKEW_S: Final = 30
+"""Clock difference between two API servers; not for clients, who never issue tokens."""
+TOKEN_CHARS_MAX: Final = 2_048
+HEADER_MEMBERS: Final = frozenset({"alg", "kid", "typ"})
+CLAIMS: Final = ("iss", "aud", "sub", "scope", "iat", "nbf", "exp", "jti", "cnf")
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a verified token says; `kid` is the thumbprint it is confirmed by (`cnf.jkt`)."""
+
+    subject: str
+    kid: str
+    scopes: frozenset[str]
+    expires_at: int
+    token_id: str
+
+
+class TokenIssuer:
+    """Signs with the first key, verifies with all: two keys overlap while one is being replaced."""
+
+    def __init__(self, keys: Iterable[RoleKey], *, audience: str) -> None:
+        self._keys = {key.kid: key for key in keys}
+        self._current = next(iter(self._keys.values()), None)
+        self._audience = audience
+
+    def issue(self, *, subject: str, kid: str, scopes: Iterable[str], now_s: int) -> str:
+        """A token of LIFE_S seconds for the key `kid`."""
+        assert self._current is not None, "load_config requires a token key"
+        claims = {
+            "iss": self._audience,
+            "aud": self._audience,
+            "sub": subject,
+            "scope": " ".join(sorted(scopes)),
+            "iat": now_s,
+            "nbf": now_s,
+            "exp": now_s + LIFE_S,
+            "jti": secrets.token_urlsafe(16),
+            "cnf": {"jkt": kid},
+        }
+        return jwt.encode(
+            claims,
+            _private_pem(self._current),
+            algorithm="EdDSA",
+            headers={"typ": "at+jwt", "kid": self._current.kid},
+        )
+
+    def verify(self, token: str, *, now_s: int) -> Claims:
+        """Read one token; raises Problem(auth_token_invalid) or (auth_token_expired)."""
+        key = self._keys.get(_read_kid(token))
+        if key is None:
+            raise _invalid("unknown key")
+        claims = _read_part(token, 1)
+        _check_claims(claims, self._audience, now_s)
+        _check_signature(token, key)
+        return Claims(
+            subject=claims["sub"],
+            kid=claims["cnf"]["jkt"],
+            scopes=frozenset(claims["scope"].split()),
+            expires_at=claims["exp"],
+            token_id=claims["jti"],
+        )
+
+    def jwks(self) -> dict[str, Any]:
+        """Public keys (RFC 7517 §5), current first."""
+        return {
+            "keys": [
+                {**key.jwk(), "kid": key.kid, "alg": "EdDSA", "use": "sig"}
+                for key in self._keys.values()
+            ]
+        }
+
+
+def _read_kid(token: str) -> str:
+    """Strict header: exactly alg, kid and typ, each once."""
+    if len(token) > TOKEN_CHARS_MAX or token.count(".") != 2:
+        raise _invalid("not a signed token")
+    header = _read_part(token, 0)
+    if frozenset(header) != HEADER_MEMBERS or not isinstance(header["kid"], str):
+        raise _invalid("header members")
+    if header["alg"] != "EdDSA" or header["typ"] != "at+jwt":
+        raise _invalid("algorithm or type")
+    return header["kid"]
+
+
+def _read_part(token: str, index: int) -> dict[str, Any]:
+    try:
+        value = parse_strict(b64url_decode(token.split(".")[index]))
+    except (DecodeError, Problem) as error:
+        raise _invalid("encoding") from error
+    if not isinstance(value, dict):
+        raise _invalid("encoding")
+    return value
+
+
+def _check_claims(claims: dict[str, Any], audience: str, now_s: int) -> None:
+    if any(name not in claims for name in CLAIMS):
+        raise _invalid("a required claim is missing")
+    texts = [claims[name] for name in ("iss", "aud", "sub", "scope", "jti")]
+    times = [claims[name] for name in ("iat", "nbf", "exp")]
+    cnf = claims["cnf"]
+    if not all(isinstance(text, str) for text in texts) or not claims["sub"]:
+        raise _invalid("claim types")
+    if not all(type(time) is int for time in times):
+        raise _invalid("claim types")
+    if not isinstance(cnf, dict) or set(cnf) != {"jkt"} or not isinstance(cnf["jkt"], str):
+        raise _invalid("confirmation key")
+    if claims["iss"] != audience or claims["aud"] != audience:
+        raise _invalid("issuer or audience")
+    if max(claims["iat"], claims["nbf"]) > now_s + SKEW_S or claims["exp"] > claims["iat"] + LIFE_S:
+        raise _invalid("times")
+    if claims["exp"] <= now_s:
+        raise Problem(AUTH_TOKEN_EXPIRED, headers=_challenge("expired"))
+
+
+def _check_signature(token: str, key: RoleKey) -> None:
+    """PyJWT verifies; the times were judged above by the town's clock, which tests may move."""
+    try:
+        jwt.decode(
+            token,
+            _public_key(key),
+            algorithms=["EdDSA"],
+            options={
+                "verify_aud": False,
+                "verify_exp": False,
+                "verify_nbf": False,
+                "verify_iat": False,
+            },
+        )
+    except jwt.PyJWTError as error:
+        raise _invalid("signature") from error
+
+
+def _invalid(detail: str) -> Problem:
+    return Problem(AUTH_TOKEN_INVALID, detail, headers=_challenge("invalid"))
+
+
+def _challenge(what: str) -> dict[str, str]:
+    """RFC 6750 §3."""
+    return {
+        "WWW-Authenticate": f'Bearer error="invalid_token", error_description="the token is {what}"'
+    }
+
+
+def _private_pem(key: RoleKey) -> Any:
+    return jwt.PyJWK({**key.jwk(), "d": b64url_encode(key.seed)}, algorithm="EdDSA").key
+
+
+def _public_key(key: RoleKey) -> Any:
+    return jwt.PyJWK(key.jwk(), algorithm="EdDSA").key

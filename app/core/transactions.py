@@ -1,0 +1,57 @@
+"""Signed transactions as the API sees them: enough is read to name, route and project them.
+
+The chain judges them; here only the form is read, with the chain's own strict codecs.
+Reads: bytes.  Writes: nothing.
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+
+from app.core.codes import TRANSACTION_WRONG_ROUTE
+from app.core.problems import Problem
+from chain.codec.canonical import decode_canonical
+from chain.codec.errors import DecodeError
+from chain.crypto.jws import parse
+from chain.town import schemas
+from chain.town.envelope import BODY_TYPES, TX_TYP
+from chain.types.codes import TX_MALFORMED, TX_TOO_LARGE
+
+TRANSACTION_CHARS_MAX: Final = 60_000
+"""Within the 64 KiB of a request body."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTransaction:
+    """One transaction by its envelope; `payload_hash` (hex) is its name for ever."""
+
+    raw: bytes
+    payload: schemas.Payload
+    payload_hash: str
+
+
+def read_transaction(text: str | bytes) -> ReadTransaction:
+    """Read an envelope; raises Problem(tx_malformed) or (tx_too_large)."""
+    raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    if len(raw) > TRANSACTION_CHARS_MAX:
+        raise Problem(TX_TOO_LARGE, f"{len(raw)} bytes")
+    try:
+        parsed = parse(raw, TX_TYP, TRANSACTION_CHARS_MAX)
+        payload = decode_canonical(schemas.Payload, parsed.payload)
+    except DecodeError as error:
+        raise Problem(TX_MALFORMED, str(error)) from error
+    return ReadTransaction(raw, payload, sha256(parsed.payload).hexdigest())
+
+
+def check_type(transaction: ReadTransaction, types: tuple[str, ...]) -> None:
+    """Raise Problem(transaction_wrong_route) unless the route takes this kind."""
+    if transaction.payload.type not in types:
+        raise Problem(TRANSACTION_WRONG_ROUTE, "takes " + ", ".join(types))
+
+
+def read_body(payload: schemas.Payload) -> Any:
+    """The typed body of a payload the chain accepted; raises KeyError or msgspec.ValidationError otherwise."""
+    body: Any = msgspec.convert(payload.body, BODY_TYPES[payload.type], strict=True)
+    return body

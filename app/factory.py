@@ -1,0 +1,89 @@
+"""The application factory: configuration in, a Flask application out; nothing is global but the database.
+
+Reads: the configuration it is handed, and the genesis file when a clock offset is asked for.
+"""
+
+from typing import Any
+
+from apispec.ext.marshmallow import MarshmallowPlugin
+from flask import Flask
+from flask_smorest import Api
+from flask_smorest.utils import prepare_response
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from app.core.api import VERSION
+from app.core.blueprint import PROBLEM_CONTENT_TYPE, ProblemSchema
+from app.core.chain_client import ChainClient
+from app.core.clock import Clock, choose_clock
+from app.core.config import Config
+from app.core.context import EXTENSION, Services
+from app.core.database import open_database
+from app.core.finality import FinalityWatcher
+from app.core.http import install_hooks
+from app.core.problems import register_problem_handlers
+from app.core.relay import Relay
+from app.core.tokens import TokenIssuer
+from app.wiring import BLUEPRINTS
+
+OPENAPI_VERSION = "3.1.0"
+
+
+class TownApi(Api):
+    """flask-smorest whose documented errors are problem documents."""
+
+    ERROR_SCHEMA = ProblemSchema
+
+    def _register_responses(self) -> None:
+        response: dict[str, Any] = {
+            "description": "Refused: a problem document (RFC 9457) with a stable `code`",
+            "schema": self.ERROR_SCHEMA,
+        }
+        prepare_response(response, self.spec, PROBLEM_CONTENT_TYPE)
+        for name in ("DEFAULT_ERROR", "UNPROCESSABLE_ENTITY"):
+            self.spec.components.response(name, response, lazy=True)
+
+
+def create_app(
+    config: Config, *, clock: Clock | None = None, chain: ChainClient | None = None
+) -> Flask:
+    """Build the API; tests hand in their own clock and chain client."""
+    open_database(config.database_url)
+    app = Flask("beffroi", static_folder=None)
+    chain = chain or ChainClient(config.node_urls)
+    clock = clock or choose_clock(config)
+    app.extensions[EXTENSION] = Services(
+        config=config,
+        clock=clock,
+        chain=chain,
+        relay=Relay(chain, FinalityWatcher(), clock),
+        tokens=TokenIssuer(config.token_keys, audience=config.public_url),
+    )
+    app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
+    install_hooks(app)
+    _register_blueprints(app)
+    register_problem_handlers(app)
+    if config.trusted_proxies:
+        hops = config.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    return app
+
+
+def _register_blueprints(app: Flask) -> None:
+    app.config.update(API_TITLE="Beffroi", API_VERSION=VERSION, OPENAPI_VERSION=OPENAPI_VERSION)
+    api = TownApi(
+        app,
+        spec_kwargs={
+            "marshmallow_plugin": MarshmallowPlugin(),
+            "info": {
+                "description": "The town's citizen API. Keys live on phones: what changes anything is a transaction "
+                "they signed, carried in `transaction`; a token only opens routes.",
+                "license": {"name": "EUPL-1.2", "identifier": "EUPL-1.2"},
+            },
+            "servers": [{"url": "/"}],
+        },
+    )
+    api.spec.components.security_scheme(
+        "bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+    )
+    for blueprint in BLUEPRINTS:
+        api.register_blueprint(blueprint)

@@ -1,0 +1,57 @@
+"""The one list of what the town's API is made of: blueprints, tables, projections, and how keys stand.
+
+A new domain adds its modules here and nowhere else.
+"""
+
+from typing import Final
+
+from app.accounts import api as accounts_api
+from app.accounts import models as accounts_models
+from app.accounts import service as accounts_service
+from app.audit import models as audit_models
+from app.audit import service as audit_service
+from app.auth import api as auth_api
+from app.auth import models as auth_models
+from app.auth import service as auth_service
+from app.city import api as city_api
+from app.city import models as city_models
+from app.city import service as city_service
+from app.core import api as core_api
+from app.core.access import register_standing
+from app.core.database import Row
+from app.core.idempotency import IdempotencyRecord
+from app.core.outbox import OutboxRow
+from app.core.projection import PROJECTED, Projections, ProjectorState, collect_projections
+
+BLUEPRINTS: Final = (
+    core_api.blp,
+    auth_api.blp,
+    accounts_api.blp,
+    city_api.blp,
+)
+_DOMAINS: Final = (
+    (accounts_service, accounts_models),
+    (city_service, city_models),
+    (audit_service, audit_models),
+)
+_OFF_CHAIN: Final[tuple[type[Row], ...]] = (
+    IdempotencyRecord,
+    OutboxRow,
+    ProjectorState,
+    *auth_models.TABLES,
+    *accounts_models.TABLES,
+)
+
+
+def build_projections() -> Projections:
+    """All domains' projections, in the order above."""
+    return collect_projections(_DOMAINS)
+
+
+def all_tables() -> tuple[type[Row], ...]:
+    """Every table of the read model: the projected ones and those that exist only here."""
+    projected = [table for _, models in _DOMAINS for table in models.PROJECTED]
+    return (*PROJECTED, *projected, *_OFF_CHAIN)
+
+
+register_standing(auth_service.find_standing)

@@ -17,7 +17,7 @@ from chain.town.schemas import Bytes16, Domain, Jwk, Role, Slug, Thumbprint, Uni
 from chain.types import codes
 
 AccountStatus = Literal["open", "frozen", "closed"]
-KeyUse = Literal["account", "role", "seat", "retired"]
+KeyUse = Literal["account", "role", "seat", "validator", "retired"]
 KEY_REF_BYTES: Final = 16
 """How much of an account id a QR code carries (PROTOCOL §7)."""
 _REF_WHOLE_CHARS: Final = 21
@@ -42,7 +42,7 @@ class AccountRecord(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KidRecord(Struct, frozen=True, forbid_unknown_fields=True):
-    """The one use of a key; `ref` is the account id, the role's holder or the seat's body."""
+    """The one use of a key; `ref` is the account id, the role's holder, or the body."""
 
     use: KeyUse
     ref: str
@@ -97,9 +97,9 @@ def get_key_use(state: Reader, kid: str) -> KidRecord | None:
 
 
 def find_key(state: Reader, kid: str) -> Jwk | None:
-    """The public key of a registered thumbprint; None for unknown and for retired ones."""
+    """The public key of a thumbprint that may sign; None for unknown, retired and validator keys."""
     use = get_key_use(state, kid)
-    if use is None or use.use == "retired":
+    if use is None or use.use in ("retired", "validator"):
         return None
     if use.use == "account":
         account = get_account(state, use.ref)

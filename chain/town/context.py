@@ -71,6 +71,10 @@ class Overlay:
             for record_id, record in written.items():
                 self.put(namespace, record_id, record)
 
+    def written_namespaces(self) -> tuple[str, ...]:
+        """Namespaces with at least one write, sorted."""
+        return tuple(sorted(self._writes))
+
     def changes(self) -> tuple[tuple[str, bytes, bytes | None], ...]:
         """All writes, sorted by (namespace, id)."""
         return tuple(

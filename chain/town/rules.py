@@ -53,6 +53,8 @@ class Rule:
     """How far ahead `exp` may lie."""
     new_keys: Callable[[Any], tuple[Jwk, ...]] = no_new_keys
     """Keys named in the body that may sign although they are not registered yet."""
+    opens_account: bool = False
+    """The sender may be an account not open yet, named by the one new key that signs."""
     admit: Callable[[TxContext, Any], "Refused | tuple[str, ...]"] | None = None
     """A last check before the replay key is recorded; returns thumbprints whose quota is charged too."""
 

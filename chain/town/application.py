@@ -1,0 +1,439 @@
+"""The town as an ABCI 2.0 application: committed state, a candidate per proposal, and answers to queries.
+
+The rules are pure and live in `engine`; this shell holds what they must not see: the store, the injected
+clock, the caches. PrepareProposal, ProcessProposal and FinalizeBlock of one block execute it once.
+Reads and writes: the StateStore.  Never: reads the clock outside CheckTx and PrepareProposal.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any, Final, TypeAlias
+
+from chain.codec.canonical import encode_canonical
+from chain.codec.wire import encode_uvarint
+from chain.town import city
+from chain.town.context import Overlay, Reader
+from chain.town.due import QUEUE
+from chain.town.engine import (
+    BLOCK_MAX_GAS_US,
+    PAST_HASHES,
+    BlockInput,
+    BlockOutcome,
+    BlockRun,
+    StateUnavailable,
+    TownFacts,
+    Verdict,
+)
+from chain.town.envelope import EnvelopeCache
+from chain.town.forest import Forest, RecordChange, compute_app_hash, prove, update_forest
+from chain.town.genesis import decode_genesis_state, write_genesis
+from chain.town.ports import StateStore, StateVersion
+from chain.town.rolling import SIDE_PREFIX
+from chain.town.router import town_router
+from chain.town.rules import Router
+from chain.town.tree import value_hash
+from chain.types import codes
+from chain.types.abci import (
+    ExecTxResult,
+    ProposalStatus,
+    RequestCheckTx,
+    RequestFinalizeBlock,
+    RequestInfo,
+    RequestInitChain,
+    RequestPrepareProposal,
+    RequestProcessProposal,
+    RequestQuery,
+    ResponseCheckTx,
+    ResponseCommit,
+    ResponseFinalizeBlock,
+    ResponseInfo,
+    ResponseInitChain,
+    ResponsePrepareProposal,
+    ResponseProcessProposal,
+    ResponseQuery,
+)
+from chain.types.params import ConsensusParams
+from chain.types.timestamp import NANOS_PER_SECOND, Timestamp
+
+APP_NAME: Final = "beffroi"
+APP_SOFTWARE_VERSION: Final = "0.1.0"
+APP_PROTOCOL_VERSION: Final = 1
+"""Version of the rules, in every header as `version.app`."""
+VERSIONS_KEPT: Final = 128
+"""Versions of the state that answer queries with proofs (PROTOCOL §4)."""
+TICK_LAG_NS: Final = 2 * NANOS_PER_SECOND
+"""A header time further behind the clock makes a tick: an empty block, so that the next tells the time."""
+CANDIDATES_KEPT: Final = 4
+"""Executed proposals of one height: later rounds may bring back an earlier one."""
+
+BlockKey: TypeAlias = tuple[int, Timestamp, tuple[bytes, ...], tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A block executed in memory; `is_acceptable` is ProcessProposal's answer."""
+
+    outcome: BlockOutcome
+    is_acceptable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What Commit will make durable."""
+
+    version: StateVersion
+    forest: Forest
+
+
+class StoreReader:
+    """Committed records; whatever the store raises becomes StateUnavailable, which no rule swallows."""
+
+    def __init__(self, store: StateStore) -> None:
+        self._store = store
+
+    def get(self, namespace: str, record_id: bytes) -> bytes | None:
+        try:
+            return self._store.get(namespace, record_id)
+        except Exception as failure:
+            raise StateUnavailable(str(failure)) from failure
+
+    def scan(
+        self, namespace: str, start: bytes = b"", stop: bytes | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        try:
+            yield from self._store.scan(namespace, start, stop)
+        except Exception as failure:
+            raise StateUnavailable(str(failure)) from failure
+
+
+class TownApplication:
+    """`chain.types.abci.Application`; calls never overlap."""
+
+    def __init__(
+        self, store: StateStore, clock: Callable[[], Timestamp], router: Router | None = None
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._router = town_router() if router is None else router
+        self._base: Reader = StoreReader(store)
+        self._genesis: Overlay | None = None
+        """The first state, until the first block makes it durable."""
+        self._facts: TownFacts | None = None
+        self._height, self._app_hash = store.load_version() or (0, b"")
+        self._last_time = Timestamp(0)
+        self._versions: dict[int, Forest] = {}
+        self._candidates: dict[BlockKey, Candidate] = {}
+        self._decided: Decided | None = None
+        self._check: BlockRun | None = None
+        self._checked: dict[bytes, ResponseCheckTx] = {}
+        if self._height:
+            self._load()
+
+    def _load(self) -> None:
+        """Rebuild the trees of the last version; a hash that differs means a damaged store."""
+        forest: Forest = {}
+        for namespace in self._store.namespaces():
+            if not namespace.startswith(SIDE_PREFIX):
+                records = self._store.scan(namespace)
+                forest = update_forest(forest, ((namespace, rid, rec) for rid, rec in records))
+        if compute_app_hash(forest) != self._app_hash:
+            raise StateUnavailable("the stored records do not give the stored app hash")
+        self._versions[self._height] = forest
+        saved_time = self._store.load_meta("time_ns")
+        self._last_time = Timestamp.from_ns(int(saved_time or b"0"))
+        town = city.TOWNS.get(self._base, city.TOWN_ID)
+        if town is None:
+            raise StateUnavailable("the stored state has no town record")
+        self._begin(TownFacts(town.chain_id, town.town))
+
+    def _begin(self, facts: TownFacts) -> None:
+        self._facts = facts
+        self._cache = EnvelopeCache(facts.town)
+
+    # --- handshake -------------------------------------------------------------------------
+
+    def info(self, request: RequestInfo) -> ResponseInfo:
+        """Where the durable state stands."""
+        durable_height, durable_hash = self._store.load_version() or (0, b"")
+        return ResponseInfo(
+            data=APP_NAME,
+            version=APP_SOFTWARE_VERSION,
+            app_version=APP_PROTOCOL_VERSION,
+            last_block_height=durable_height,
+            last_block_app_hash=durable_hash,
+        )
+
+    def init_chain(self, request: RequestInitChain) -> ResponseInitChain:
+        """Write the first state in memory; raises GenesisError when no town can start so."""
+        genesis = decode_genesis_state(request.app_state_bytes)
+        overlay = Overlay(StoreReader(self._store))
+        write_genesis(
+            overlay,
+            genesis,
+            chain_id=request.chain_id,
+            time=request.time,
+            initial_height=request.initial_height,
+            namespaces=self._router.namespaces,
+            validators=request.validators,
+        )
+        forest = update_forest({}, overlay.changes())
+        self._genesis = self._base = overlay
+        self._height = request.initial_height - 1
+        self._last_time = request.time
+        self._app_hash = compute_app_hash(forest)
+        self._versions = {self._height: forest}
+        town = city.TOWNS.get(overlay, city.TOWN_ID)
+        assert town is not None, "genesis wrote the town"
+        self._begin(TownFacts(town.chain_id, town.town))
+        self._reset_candidates()
+        return ResponseInitChain(_bounded_gas(request.consensus_params), (), self._app_hash)
+
+    # --- mempool ---------------------------------------------------------------------------
+
+    def check_tx(self, request: RequestCheckTx) -> ResponseCheckTx:
+        """Run the transaction on the mempool's view: committed state plus what waits already.
+
+        So quotas count pending transactions, and a chain of dependent ones may wait together.
+        """
+        raw_hash = sha256(request.tx).digest()
+        known = self._checked.get(raw_hash)
+        if known is not None:
+            return known
+        now = max(self._clock(), self._last_time)
+        run = self._check_run(now.seconds)
+        tx = run.execute(request.tx)
+        response = _check_response(tx.result)
+        if tx.verdict is Verdict.ACCEPTED:
+            run.keep(tx)
+            self._checked[raw_hash] = response
+        elif tx.verdict is Verdict.FAILED:
+            run.charge_quota(request.tx)
+        return response
+
+    def _check_run(self, now_s: int) -> BlockRun:
+        block = BlockInput(self._height + 1, now_s)
+        if self._check is None:
+            self._check = self._new_run(block)
+        self._check.block = block
+        return self._check
+
+    # --- proposals -------------------------------------------------------------------------
+
+    def prepare_proposal(self, request: RequestPrepareProposal) -> ResponsePrepareProposal:
+        """Keep accepted transactions while size and gas last; none in a tick."""
+        run = self._new_run(BlockInput(request.height, request.time.seconds, request.misbehavior))
+        is_tick = request.time.to_ns() + TICK_LAG_NS < self._clock().to_ns()
+        chosen: list[bytes] = []
+        room_bytes = request.max_tx_bytes
+        for raw in () if is_tick else request.txs:
+            size_bytes = 1 + len(encode_uvarint(len(raw))) + len(raw)
+            if size_bytes > room_bytes:
+                continue
+            tx = run.execute(raw)
+            if tx.verdict is not Verdict.ACCEPTED:
+                continue
+            if run.gas_used_us + tx.result.gas_used > BLOCK_MAX_GAS_US:
+                break
+            run.keep(tx)
+            chosen.append(raw)
+            room_bytes -= size_bytes
+        key = (request.height, request.time, tuple(chosen), request.misbehavior)
+        self._remember(key, Candidate(run.finish(), is_acceptable=True))
+        return ResponsePrepareProposal(tuple(chosen))
+
+    def process_proposal(self, request: RequestProcessProposal) -> ResponseProcessProposal:
+        """Refuse a block with a transaction that could not be recorded, that breaks a rule's code, or too much gas."""
+        key = (request.height, request.time, request.txs, request.misbehavior)
+        candidate = self._candidates.get(key) or self._execute(key)
+        is_accepted = candidate.is_acceptable
+        return ResponseProcessProposal(
+            ProposalStatus.ACCEPT if is_accepted else ProposalStatus.REJECT
+        )
+
+    def _execute(self, key: BlockKey) -> Candidate:
+        height, time, txs, misbehavior = key
+        run = self._new_run(BlockInput(height, time.seconds, misbehavior))
+        verdicts = set()
+        for raw in txs:
+            tx = run.execute(raw)
+            verdicts.add(tx.verdict)
+            run.keep(tx)
+        is_acceptable = (
+            verdicts <= {Verdict.ACCEPTED, Verdict.FAILED} and run.gas_used_us <= BLOCK_MAX_GAS_US
+        )
+        candidate = Candidate(run.finish(), is_acceptable)
+        self._remember(key, candidate)
+        return candidate
+
+    def _remember(self, key: BlockKey, candidate: Candidate) -> None:
+        while len(self._candidates) >= CANDIDATES_KEPT:
+            del self._candidates[next(iter(self._candidates))]
+        self._candidates[key] = candidate
+
+    def _new_run(self, block: BlockInput) -> BlockRun:
+        assert self._facts is not None, "InitChain comes first"
+        return BlockRun(self._base, self._router, self._facts, block, self._cache)
+
+    # --- decision --------------------------------------------------------------------------
+
+    def finalize_block(self, request: RequestFinalizeBlock) -> ResponseFinalizeBlock:
+        """Execute a decided block in memory; nothing is durable, and nothing visible, before Commit."""
+        key = (request.height, request.time, request.txs, request.misbehavior)
+        candidate = self._candidates.get(key) or self._execute(key)
+        outcome = candidate.outcome
+        height_id = request.height.to_bytes(8, "big")
+        # PAST_HASHES sorts after every namespace of letters, so the changes stay sorted.
+        wanted = (*outcome.changes, (PAST_HASHES, height_id, request.hash))
+        changes, undo = self._effective(_ordered(wanted))
+        forest = update_forest(self._versions[self._height], changes)
+        app_hash = compute_app_hash(forest)
+        meta = {"time_ns": str(request.time.to_ns()).encode()}
+        version = StateVersion(request.height, app_hash, changes, undo, meta)
+        self._decided = Decided(version, forest)
+        return ResponseFinalizeBlock(
+            tx_results=outcome.results,
+            validator_updates=outcome.validator_updates,
+            app_hash=app_hash,
+        )
+
+    def _effective(
+        self, wanted: tuple[RecordChange, ...]
+    ) -> tuple[tuple[RecordChange, ...], tuple[RecordChange, ...]]:
+        """Changes that change something, and what was there before each."""
+        changes, undo = [], []
+        for change in wanted:
+            namespace, record_id, record = change
+            before = self._base.get(namespace, record_id)
+            if before != record:
+                changes.append(change)
+                undo.append((namespace, record_id, before))
+        return tuple(changes), tuple(undo)
+
+    def commit(self) -> ResponseCommit:
+        """Make the finalized block durable and let CheckTx and Query see it."""
+        decided = self._decided
+        assert decided is not None, "FinalizeBlock comes before Commit"
+        self._store.save(self._with_genesis(decided.version))
+        if self._genesis is not None:
+            self._genesis = None
+            self._versions.clear()  # the first block brought the genesis records: nothing before it
+        self._base = StoreReader(self._store)
+        version = decided.version
+        self._height, self._app_hash = version.height, version.app_hash
+        self._last_time = Timestamp.from_ns(int(version.meta["time_ns"]))
+        self._versions[version.height] = decided.forest
+        for old in [
+            height for height in self._versions if height <= version.height - VERSIONS_KEPT
+        ]:
+            del self._versions[old]
+        self._reset_candidates()
+        return ResponseCommit()
+
+    def _with_genesis(self, version: StateVersion) -> StateVersion:
+        """The first version carries the genesis records too."""
+        if self._genesis is None:
+            return version
+        merged = {(ns, rid): record for ns, rid, record in self._genesis.changes()}
+        merged.update({(ns, rid): record for ns, rid, record in version.changes})
+        return replace(
+            version,
+            changes=tuple((ns, rid, record) for (ns, rid), record in sorted(merged.items())),
+            undo=tuple((ns, rid, None) for ns, rid in sorted(merged)),
+        )
+
+    def _reset_candidates(self) -> None:
+        self._candidates.clear()
+        self._decided = None
+        self._check = None
+        self._checked.clear()
+
+    # --- queries ---------------------------------------------------------------------------
+
+    def query(self, request: RequestQuery) -> ResponseQuery:
+        """`/status`, `/record/<namespace>` and `/key/<namespace>`; state of H is proved by header H+1."""
+        if self._facts is None:
+            return _query_refusal(codes.QUERY_VERSION_GONE, "no state yet")
+        if request.path == "/status":
+            return self._query_status()
+        root, kind, namespace = (*request.path.split("/"), "", "", "")[:3]
+        is_known = kind in ("record", "key") and namespace in self._router.namespaces
+        if root or not is_known or request.path.count("/") != 2:
+            return _query_refusal(codes.QUERY_UNKNOWN_PATH, "")
+        if not 1 <= len(request.data) <= 255:
+            return _query_refusal(codes.QUERY_BAD_KEY, "1 to 255 bytes")
+        return self._query_record(request, namespace, is_hash=kind == "key")
+
+    def _query_record(
+        self, request: RequestQuery, namespace: str, *, is_hash: bool
+    ) -> ResponseQuery:
+        height = request.height or self._height
+        forest = self._forest_at(height)
+        if forest is None:
+            return _query_refusal(codes.QUERY_VERSION_GONE, f"height {height}")
+        record = self._record_at(height, namespace, request.data)
+        value = b"" if record is None else value_hash(record) if is_hash else record
+        ops = prove(forest, namespace, request.data) if request.prove else ()
+        return ResponseQuery(key=request.data, value=value, proof_ops=ops, height=height)
+
+    def _query_status(self) -> ResponseQuery:
+        first_due = next(QUEUE.scan(self._base), None)
+        status = city.describe_town(self._base) | {
+            "height": self._height,
+            "time": self._last_time.seconds,
+            "app_hash": self._app_hash.hex(),
+            "next_due": None if first_due is None else first_due[1].at_s,
+        }
+        return ResponseQuery(value=encode_canonical(status), height=self._height)
+
+    def _forest_at(self, height: int) -> Forest | None:
+        """The trees of a kept version; after a restart, rebuilt by undoing later blocks."""
+        if not self._height - VERSIONS_KEPT < height <= self._height or height < 0:
+            return None
+        later = min(known for known in self._versions if known >= height)
+        forest = self._versions[later]
+        for undone in range(later, height, -1):
+            undo = self._store.load_undo(undone)
+            if undo is None:
+                return None
+            forest = update_forest(forest, undo)
+            if not forest:
+                return None  # before the first block
+            self._versions[undone - 1] = forest
+        return forest
+
+    def _record_at(self, height: int, namespace: str, record_id: bytes) -> bytes | None:
+        """A record as of `height`: what the first later block to change it found, else what is there."""
+        for later in range(height + 1, self._height + 1):
+            for ns, rid, before in self._store.load_undo(later) or ():
+                if (ns, rid) == (namespace, record_id):
+                    return before
+        return self._base.get(namespace, record_id)
+
+
+def _ordered(changes: tuple[RecordChange, ...]) -> tuple[RecordChange, ...]:
+    return tuple(sorted(changes, key=lambda change: change[:2]))
+
+
+def _bounded_gas(consensus: ConsensusParams | None) -> ConsensusParams | None:
+    """Set `block.max_gas` to what one block may cost, whatever the genesis document said."""
+    if consensus is None:
+        return None
+    return replace(consensus, block=replace(consensus.block, max_gas=BLOCK_MAX_GAS_US))
+
+
+def _check_response(result: ExecTxResult) -> ResponseCheckTx:
+    return ResponseCheckTx(
+        code=result.code,
+        data=result.data,
+        log=result.log,
+        info=result.info,
+        gas_wanted=result.gas_wanted,
+        gas_used=result.gas_used,
+        codespace=result.codespace,
+    )
+
+
+def _query_refusal(code: codes.Code, detail: str) -> ResponseQuery:
+    log = f"{code.en} ({detail})" if detail else code.en
+    return ResponseQuery(code=code.number, log=log, info=code.name, codespace=code.codespace)

@@ -5,6 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chain.crypto import ed25519
+from tests.vectors import ed25519 as suite
+from tests.vectors.runner import shared_folder
 
 seeds = st.binary(min_size=32, max_size=32)
 POINTS = sorted(ed25519.SMALL_ORDER_ENCODINGS)
@@ -115,3 +117,12 @@ def _encode(point: tuple[int, int, int, int]) -> bytes:
     inverse = pow(point[2], -1, ed25519.P)
     x, y = point[0] * inverse % ed25519.P, point[1] * inverse % ed25519.P
     return (y | (x & 1) << 255).to_bytes(32, "little")
+
+
+FOLDER = shared_folder() / "vectors" / "cometbft" / "cometbft"
+FILES = [path for path in sorted(FOLDER.glob("*.json")) if "ed25519" in path.name]
+
+
+@pytest.mark.skipif(not FILES, reason=f"no Ed25519 vectors in {FOLDER}")
+def test_every_vector_file_passes() -> None:
+    assert all(suite.replay(path) for path in FILES)

@@ -174,7 +174,7 @@ class TownApplication:
             chain_id=request.chain_id,
             time=request.time,
             initial_height=request.initial_height,
-            namespaces=self._router.namespaces,
+            router=self._router,
             validators=request.validators,
         )
         forest = update_forest({}, overlay.changes())

@@ -156,7 +156,7 @@ class BlockRun:
         except (StateUnavailable, MemoryError, RecursionError):
             raise  # of this machine, not of the transaction: other nodes may see none of it
         except Exception as failure:  # noqa: BLE001  # any other exception is the rule's: same everywhere
-            return _poison_run(self._state, admitted, failure, self._record)
+            return self._poisoned(admitted, failure)
 
     def keep(self, run: TxRun) -> None:
         """Make a run part of the block, whatever its verdict."""
@@ -231,6 +231,16 @@ class BlockRun:
         result = _accepted_result(outcome, rule.gas_us, tx_event)
         writes.absorb(layer)
         return TxRun(Verdict.ACCEPTED, result, writes)
+
+    def _poisoned(self, admitted: _Admitted | Refused | None, failure: Exception) -> TxRun:
+        """Burn nonce and quota when the transaction was admitted, so that it cannot come again."""
+        refused = Refused(codes.TX_INTERNAL, type(failure).__name__)
+        if not isinstance(admitted, _Admitted):
+            return TxRun(Verdict.POISON, _refused_result(refused, 0))
+        writes = Overlay(self._state)
+        self._record(writes, admitted)
+        result = _refused_result(refused, admitted.route.rule.gas_us, (_tx_event(admitted),))
+        return TxRun(Verdict.POISON, result, writes)
 
     def _check_namespaces(self, layer: Overlay) -> None:
         """A namespace nobody declared has no sentinel, so absence in it could not be proved."""
@@ -364,19 +374,6 @@ def _refused_result(refused: Refused, gas_us: int, events: tuple[Event, ...] = (
         events=events,
         codespace=code.codespace,
     )
-
-
-def _poison_run(
-    state: Overlay, admitted: "_Admitted | Refused | None", failure: Exception, record: Any
-) -> TxRun:
-    """Burn nonce and quota when the transaction was admitted, so that it cannot come again."""
-    refused = Refused(codes.TX_INTERNAL, type(failure).__name__)
-    if not isinstance(admitted, _Admitted):
-        return TxRun(Verdict.POISON, _refused_result(refused, 0))
-    writes = Overlay(state)
-    record(writes, admitted)
-    gas_us = admitted.route.rule.gas_us
-    return TxRun(Verdict.POISON, _refused_result(refused, gas_us, (_tx_event(admitted),)), writes)
 
 
 def _write_history(state: Overlay, height: int) -> None:

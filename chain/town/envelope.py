@@ -31,8 +31,8 @@ ATTESTATION_TYP: Final = "beffroi-attestation"
 TX_MAX_BYTES: Final = 256 * 1_024
 """Room for a batch of 256 attestations; everything else stays below 8 KiB."""
 NONCE_BYTES: Final = 16
-ENVELOPES_CACHED: Final = 8_192
-"""Decoded transactions kept between CheckTx, proposal and decision: more than two full blocks."""
+CACHED_BYTES_MAX: Final = 16 * 1_024 * 1_024
+"""Raw bytes of decoded transactions kept from CheckTx to decision: some 20 000 usual ones."""
 
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 BODY_TYPES: Final[dict[str, type[msgspec.Struct]]] = {
@@ -136,21 +136,21 @@ class EnvelopeCache:
     an answer, never the answer. Oldest entries leave first.
     """
 
-    def __init__(self, town: str, size_max: int = ENVELOPES_CACHED) -> None:
+    def __init__(self, town: str, bytes_max: int = CACHED_BYTES_MAX) -> None:
         self._town = town
-        self._size_max = size_max
-        self._envelopes: OrderedDict[bytes, Envelope] = OrderedDict()
+        self._bytes_left = bytes_max
+        self._known: OrderedDict[bytes, tuple[Envelope, int]] = OrderedDict()
         self._verified: dict[bytes, set[str]] = {}
 
     def decode(self, raw: bytes) -> Envelope | Refused:
         """`decode_transaction`, remembered when it succeeds."""
         raw_hash = sha256(raw).digest()
-        known = self._envelopes.get(raw_hash)
+        known = self._known.get(raw_hash)
         if known is not None:
-            return known
+            return known[0]
         decoded = decode_transaction(raw, self._town)
         if isinstance(decoded, Envelope):
-            self._remember(decoded)
+            self._remember(decoded, len(raw))
         return decoded
 
     def is_signed(self, envelope: Envelope, entry: SignatureEntry, jwk: Jwk) -> bool:
@@ -164,9 +164,11 @@ class EnvelopeCache:
             verified.add(entry.kid)
         return True
 
-    def _remember(self, envelope: Envelope) -> None:
-        self._envelopes[envelope.raw_hash] = envelope
+    def _remember(self, envelope: Envelope, size_bytes: int) -> None:
+        self._known[envelope.raw_hash] = (envelope, size_bytes)
         self._verified[envelope.raw_hash] = set()
-        if len(self._envelopes) > self._size_max:
-            oldest, _ = self._envelopes.popitem(last=False)
+        self._bytes_left -= size_bytes
+        while self._bytes_left < 0:
+            oldest, (_, freed_bytes) = self._known.popitem(last=False)
+            self._bytes_left += freed_bytes
             del self._verified[oldest]

@@ -17,6 +17,7 @@ from chain.codec.canonical import b64url_encode, encode_canonical
 from chain.town import city, params
 from chain.town.accounts import grant_role
 from chain.town.context import BlockContext, Overlay, Refused, Table
+from chain.town.rules import Router
 from chain.town.schemas import Bytes32, Jwk, Role, Slug, UnixSeconds
 from chain.types.abci import ValidatorUpdate
 from chain.types.timestamp import Timestamp
@@ -97,12 +98,12 @@ def write_genesis(
     chain_id: str,
     time: Timestamp,
     initial_height: int,
-    namespaces: tuple[str, ...],
+    router: Router,
     validators: tuple[ValidatorUpdate, ...],
 ) -> None:
     """Write the first state; raises GenesisError when it breaks a rule of the town."""
     town = compute_town(chain_id, time, genesis)
-    for namespace in namespaces:
+    for namespace in router.namespaces:
         sentinel_table(namespace).put(overlay, b"", SentinelRecord(namespace))
     city.TOWNS.put(overlay, city.TOWN_ID, city.TownRecord(town, chain_id, initial_height))
     _write_params(overlay, genesis.params)
@@ -111,6 +112,8 @@ def write_genesis(
     for index, role in enumerate(genesis.roles):
         _require(f"roles[{index}]", _write_role(overlay, role, time.seconds))
     _write_validators(overlay, genesis.validators, validators)
+    for start in router.starts:
+        start(overlay, time.seconds)
     city.take_validator_updates(BlockContext(overlay, initial_height, time.seconds, chain_id, town))
 
 

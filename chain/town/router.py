@@ -4,13 +4,12 @@ from chain.town import city, identity, loyalty, opening
 from chain.town.engine import SYSTEM_NAMESPACES
 from chain.town.rules import Router, build_router
 
-DOMAIN_NAMESPACES = ("identity", "loyalty")
-
 
 def town_router() -> Router:
-    """Rules, due work and namespaces of every domain of this release."""
+    """Rules, due work, namespaces and first records of every domain of this release."""
     return build_router(
         rules=(opening.RULES, city.RULES, identity.RULES, loyalty.RULES),
         due=(city.DUE, loyalty.DUE),
-        namespaces=(*SYSTEM_NAMESPACES, *DOMAIN_NAMESPACES),
+        namespaces=(*SYSTEM_NAMESPACES, *identity.NAMESPACES, *loyalty.NAMESPACES),
+        starts=(identity.init_identity,),
     )

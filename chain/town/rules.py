@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 from msgspec import Struct
 
 from chain.town import params
-from chain.town.context import Outcome, Refused, TxContext
+from chain.town.context import Outcome, Overlay, Refused, TxContext
 from chain.town.due import DueHandlers
 from chain.town.params import Parameter
 from chain.town.schemas import Jwk
@@ -62,6 +62,10 @@ class Rule:
 Rules: TypeAlias = Mapping[type[Struct], Rule]
 
 
+Start: TypeAlias = Callable[[Overlay, int], None]
+"""A domain's first records, written by InitChain; told the genesis time in unix seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """A transaction type's name, body class and rule."""
@@ -78,10 +82,14 @@ class Router:
     routes: Mapping[str, Route]
     due: DueHandlers
     namespaces: tuple[str, ...]
+    starts: tuple[Start, ...] = ()
 
 
 def build_router(
-    rules: Iterable[Rules], due: Iterable[DueHandlers], namespaces: Iterable[str]
+    rules: Iterable[Rules],
+    due: Iterable[DueHandlers],
+    namespaces: Iterable[str],
+    starts: Iterable[Start] = (),
 ) -> Router:
     """Join the domains' tables; raises ValueError when two domains claim one name."""
     routes: dict[str, Route] = {}
@@ -96,4 +104,4 @@ def build_router(
         if clash := handlers.keys() & part.keys():
             raise ValueError(f"two handlers for {sorted(clash)}")
         handlers.update(part)
-    return Router(routes, handlers, tuple(sorted(namespaces)))
+    return Router(routes, handlers, tuple(sorted(namespaces)), tuple(starts))

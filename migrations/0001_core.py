@@ -63,6 +63,7 @@ def _models(db):
         expires_at = BigIntegerField(index=True)
         sent_at = BigIntegerField(index=True)
         attempts = IntegerField(default=1)
+        refused_code = CharField(max_length=48, default="")
         node = CharField(max_length=200, default="")
         transaction = TextField()
 

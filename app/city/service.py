@@ -8,7 +8,11 @@ import msgspec
 
 from app.city.models import ActRow, BodyRow, RoleRow
 from app.core.projection import ProjectedGenesis, ProjectedJournal, ProjectedTx
+from chain.codec.canonical import b64url_decode
 from chain.crypto.keys import jwk_of, public_key_from_jwk, thumbprint
+
+AT_ONCE: Final = "role.revoke"
+"""The one act that does not wait."""
 
 # --- reading ---------------------------------------------------------------------------------
 
@@ -88,19 +92,60 @@ def project_genesis(genesis: ProjectedGenesis) -> None:
 
 
 def project_acts(tx: ProjectedTx) -> None:
-    """Acts as decided; those without delay are in force at once (their journal entry follows)."""
+    """Acts as decided; the end of a role key is in force at once, the others by their journal entry."""
     for position, act in enumerate(tx.body.acts):
         content = msgspec.to_builtins(act)
+        is_at_once = content["act"] == AT_ONCE
         ActRow.insert(
             payload_hash=tx.payload_hash,
             position=position,
             act=content["act"],
             content=json.dumps(content, sort_keys=True, separators=(",", ":")),
             decided_height=tx.height,
+            in_force_height=tx.height if is_at_once else 0,
         ).execute()
+        if is_at_once:
+            revoke_role(content["kid"], tx.time_s)
+
+
+def project_applied(entry: ProjectedJournal) -> None:
+    """`city.acts_applied`: the waiting acts of one transaction came into force."""
+    payload_hash = b64url_decode(entry.data["acts"]).hex()
+    waiting = ActRow.select().where(
+        ActRow.payload_hash == payload_hash, ActRow.in_force_height == 0
+    )
+    for row in list(waiting.order_by(ActRow.position)):
+        _apply_act(json.loads(row.content), entry)
+        ActRow.update(in_force_height=entry.height).where(
+            ActRow.payload_hash == payload_hash, ActRow.position == row.position
+        ).execute()
+
+
+def _apply_act(content: Mapping[str, Any], entry: ProjectedJournal) -> None:
+    match content["act"]:
+        case "body.add":
+            _put_body(content, entry.height)
+        case "body.remove":
+            _remove_body(content["body"], entry)
+        case "role.grant":
+            put_role(
+                role=content["role"],
+                holder=f"body:{content['body']}",
+                jwk=content["key"],
+                expires=content["expires"],
+                height=entry.height,
+            )
+        case _:  # validators and parameters are read from headers and from the node's status
+            return
+
+
+def _remove_body(body: str, entry: ProjectedJournal) -> None:
+    """A body leaves; its live role keys end with it."""
+    BodyRow.update(left_height=entry.height).where(BodyRow.body == body).execute()
+    live = (RoleRow.holder == f"body:{body}") & (RoleRow.revoked_since == 0)
+    RoleRow.update(revoked_since=entry.time_s).where(live).execute()
 
 
 PROJECTIONS: Final = {"council.act": project_acts}
 GENESIS: Final = (project_genesis,)
-JOURNAL: Final[dict[str, Any]] = {}
-_ = ProjectedJournal
+JOURNAL: Final = {"city.acts_applied": project_applied}

@@ -24,6 +24,8 @@ class OutboxRow(Row):
     expires_at = BigIntegerField(index=True)
     sent_at = BigIntegerField(index=True)
     attempts = IntegerField(default=1)
+    refused_code = CharField(max_length=48, default="")
+    """What the node said when it would no longer take it; kept until the transaction's own expiry."""
     node = CharField(max_length=200, default="")
     transaction = TextField()
 
@@ -58,16 +60,19 @@ def is_outbox_full() -> bool:
 
 def take_unanswered(before_s: int, count_max: int) -> list[OutboxRow]:
     """The rows sent longest ago and before `before_s`."""
-    query = OutboxRow.select().where(OutboxRow.sent_at < before_s).order_by(OutboxRow.sent_at)
-    return list(query.limit(count_max))
+    query = OutboxRow.select().where(OutboxRow.sent_at < before_s, OutboxRow.refused_code == "")
+    return list(query.order_by(OutboxRow.sent_at).limit(count_max))
 
 
-def mark_sent(row: OutboxRow, *, node: str, now_s: int) -> None:
-    """Note another sending."""
+def mark_sent(row: OutboxRow, *, node: str, now_s: int, refused_code: str = "") -> None:
+    """Note another sending, and a refusal if there was one."""
     with write():
-        OutboxRow.update(sent_at=now_s, node=node, attempts=OutboxRow.attempts + 1).where(
-            OutboxRow.payload_hash == row.payload_hash
-        ).execute()
+        OutboxRow.update(
+            sent_at=now_s,
+            node=node,
+            attempts=OutboxRow.attempts + 1,
+            refused_code=refused_code,
+        ).where(OutboxRow.payload_hash == row.payload_hash).execute()
 
 
 def drop_outbox(payload_hashes: list[str], *, chain_time_s: int) -> None:

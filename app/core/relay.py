@@ -11,15 +11,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import structlog
+
 from app.core.chain_client import MEMPOOL_FULL, BroadcastAnswer, ChainClient, RpcError
 from app.core.clock import Clock
 from app.core.codes import NODE_BUSY, PROJECTOR_HALTED
 from app.core.finality import FinalityWatcher, Waiter
-from app.core.outbox import find_outbox, mark_sent, put_outbox, take_unanswered
+from app.core.outbox import (
+    find_outbox,
+    is_outbox_full,
+    mark_sent,
+    put_outbox,
+    take_unanswered,
+)
 from app.core.problems import NodeUnavailable, Problem
 from app.core.projection import Transaction, find_transaction, get_projector_state
 from app.core.transactions import ReadTransaction, check_type, read_transaction
-from chain.types.codes import TX_INTERNAL, TX_REPLAYED, get_code
+from chain.types.codes import TX_INTERNAL, TX_REPLAYED, Code, get_code
 
 RESEND_AFTER_S: Final = 5.0
 RESEND_BATCH: Final = 50
@@ -27,11 +35,14 @@ REPLAY_GRACE_S: Final = 2.0
 """A transaction that is committed but not yet projected is looked for this long before it is called a replay."""
 STATE_FINAL: Final = "final"
 STATE_PENDING: Final = "pending"
+STATE_REFUSED: Final = "refused"
+"""The node no longer takes it, and it is in no block: it had no effect and will have none."""
+_log = structlog.get_logger("app.relay")
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """Where a transaction stands; the members after `type` are set when `state` is final."""
+    """Where a transaction stands: pending, final, or refused outside any block."""
 
     transaction: str
     """Payload hash, hex: the transaction's name in `/v1/transactions/{hash}`."""
@@ -67,6 +78,8 @@ class Relay:
             row = self._wait(transaction, waiter, answer, wait_s)
         if row is not None:
             return describe_final(row)
+        if is_outbox_full():
+            raise Problem(NODE_BUSY, headers={"Retry-After": "10"})
         put_outbox(transaction, node=answer.node, now_s=self._clock.now_s())
         return Submission(transaction.payload_hash, STATE_PENDING, transaction.payload.type)
 
@@ -75,8 +88,13 @@ class Relay:
         now_s = self._clock.now_s()
         unanswered = take_unanswered(now_s - int(RESEND_AFTER_S), RESEND_BATCH)
         for row in unanswered:
-            answer = self._chain.broadcast(row.transaction.encode(), avoid=row.node)
-            mark_sent(row, node=answer.node, now_s=now_s)
+            try:
+                answer = self._chain.broadcast(row.transaction.encode(), avoid=row.node)
+            except RpcError as error:
+                _log.info("resend_deferred", error=str(error)[:100])
+                continue
+            code = "" if not answer.code or _is_taken(answer) else _code_of(answer.code).name
+            mark_sent(row, node=answer.node, now_s=now_s, refused_code=code)
         return len(unanswered)
 
     def _broadcast(self, transaction: ReadTransaction, *, avoid: str) -> BroadcastAnswer:
@@ -91,12 +109,11 @@ class Relay:
         self, transaction: ReadTransaction, waiter: Waiter, answer: BroadcastAnswer
     ) -> Submission:
         """CheckTx said no; "replayed" may mean that this very transaction is already final."""
-        code = get_code(answer.code) or TX_INTERNAL
-        if code is TX_REPLAYED:
+        if _is_taken(answer):
             row = waiter.wait(REPLAY_GRACE_S)
             if row is not None:
                 return describe_final(row)
-        raise Problem(code, answer.log, extra={"transaction": transaction.payload_hash})
+        raise _refusal(transaction, answer)
 
     def _wait(
         self, transaction: ReadTransaction, waiter: Waiter, answer: BroadcastAnswer, wait_s: float
@@ -108,7 +125,25 @@ class Relay:
                 return row
             if deadline - time.monotonic() > 0:
                 answer = self._broadcast(transaction, avoid=answer.node)
+                if answer.code and not _is_taken(answer):
+                    raise _refusal(transaction, answer)
         return waiter.result
+
+
+def _code_of(number: int) -> Code:
+    """The chain's code; a number this release does not know is a defect somewhere."""
+    return get_code(number) or TX_INTERNAL
+
+
+def _is_taken(answer: BroadcastAnswer) -> bool:
+    """CheckTx says "replayed" of a transaction that is committed, perhaps a moment before SQL shows it."""
+    return answer.code == TX_REPLAYED.number
+
+
+def _refusal(transaction: ReadTransaction, answer: BroadcastAnswer) -> Problem:
+    code = _code_of(answer.code)
+    detail = answer.log.removeprefix(code.en).strip().removeprefix("(").removesuffix(")")
+    return Problem(code, detail, extra={"transaction": transaction.payload_hash})
 
 
 def check_projector() -> None:
@@ -122,9 +157,8 @@ def describe_final(row: Transaction) -> Submission:
     """A final transaction; raises Problem with the chain's code when it was refused inside its block."""
     data = json.loads(row.data or "{}")
     if row.code:
-        code = get_code(row.code) or TX_INTERNAL
         extra = {"transaction": row.payload_hash, "height": row.height}
-        raise Problem(code, str(data.get("detail", "")), extra=extra)
+        raise Problem(_code_of(row.code), extra=extra)
     return Submission(
         transaction=row.payload_hash,
         state=STATE_FINAL,
@@ -142,9 +176,11 @@ def find_submission(payload_hash: str) -> Submission | None:
     row = find_transaction(payload_hash)
     if row is None:
         waiting = find_outbox(payload_hash)
-        return None if waiting is None else Submission(payload_hash, STATE_PENDING, waiting.type)
-    code = get_code(row.code)
-    name = "ok" if row.code == 0 else (code or TX_INTERNAL).name
+        if waiting is None:
+            return None
+        state = STATE_REFUSED if waiting.refused_code else STATE_PENDING
+        return Submission(payload_hash, state, waiting.type, code=waiting.refused_code)
+    name = "ok" if row.code == 0 else _code_of(row.code).name
     return Submission(
         row.payload_hash,
         STATE_FINAL,

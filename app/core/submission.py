@@ -41,7 +41,7 @@ class SubmissionSchema(TownSchema):
     """Where a transaction stands: final with its result, or pending."""
 
     transaction = fields.String(required=True, metadata={"description": "payload hash, hex"})
-    state = fields.String(required=True, validate=validate.OneOf(["pending", "final"]))
+    state = fields.String(required=True, validate=validate.OneOf(["pending", "final", "refused"]))
     type = fields.String(required=True)
     height = fields.Integer(required=True, metadata={"description": "block height, 0 if pending"})
     index = fields.Integer(required=True, metadata={"description": "place in the block"})

@@ -55,3 +55,13 @@ def read_body(payload: schemas.Payload) -> Any:
     """The typed body of a payload the chain accepted; raises KeyError or msgspec.ValidationError otherwise."""
     body: Any = msgspec.convert(payload.body, BODY_TYPES[payload.type], strict=True)
     return body
+
+
+def read_committed(raw: bytes) -> ReadTransaction | None:
+    """A transaction out of a block; None when it has no readable envelope (then it had no effect)."""
+    try:
+        parsed = parse(raw, TX_TYP, len(raw))
+        payload = decode_canonical(schemas.Payload, parsed.payload)
+    except DecodeError:
+        return None
+    return ReadTransaction(raw, payload, sha256(parsed.payload).hexdigest())

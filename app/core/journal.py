@@ -1,0 +1,160 @@
+"""What happened at the end of a block, as a proved leaf of the state tree: present with its entries, or absent.
+
+A leaf is never rewritten, so any later state proves it too. While catching up, the version of the block is
+long gone at the node: then one recent version is asked, under a header trusted by skipping verification.
+Reads: the node's RPC.  Never: believes an unproved answer.
+"""
+
+import base64
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+
+from app.core.chain_client import ChainClient, QueryAnswer, RpcError
+from app.core.verifier import NodeLied, ProvenBlock, fetch_validators, reading
+from chain.codec.cmtjson import from_json
+from chain.codec.hashing import hash_validators
+from chain.crypto.ics23 import (
+    TENDERMINT_SPEC,
+    CommitmentProof,
+    ExistenceProof,
+    NonExistenceProof,
+    calculate_root,
+    decode_proof,
+    verify_membership,
+    verify_non_membership,
+)
+from chain.light.verifier import TrustedBlock, TrustOptions, Verdict, verify_step
+from chain.types.block import SignedHeader
+from chain.types.codes import QUERY_VERSION_GONE
+from chain.types.evidence import LightBlock
+from chain.types.timestamp import NANOS_PER_SECOND, Timestamp
+
+NAMESPACE: Final = "journal"
+RECORD_PREFIX: Final = b"height/"
+_FOR_EVER: Final = TrustOptions(trusting_period_ns=1_000 * 365 * 86_400 * NANOS_PER_SECOND)
+"""The walk starts from the operator's genesis and checks every block, so age lends no doubt here."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """A state version and the app hash, from a verified header, that its proofs lead to."""
+
+    height: int
+    app_hash: bytes
+
+
+class JournalReader:
+    """Reads proved journal leaves over one chain client."""
+
+    def __init__(self, chain: ChainClient) -> None:
+        self._chain = chain
+        self._recent: _Version | None = None
+
+    def read(self, proven: ProvenBlock) -> tuple[dict[str, Any], ...]:
+        """Entries of the block's journal leaf, empty when there is none; raises NodeLied."""
+        header, child = proven.checked.header, proven.child.header
+        if child.app_hash == header.app_hash:
+            return ()  # nothing changed, so nothing happened
+        record = self._read_record(proven, RECORD_PREFIX + header.height.to_bytes(8, "big"))
+        if record is None:
+            return ()
+        with reading("node_journal_unproved"):
+            leaf = msgspec.json.decode(record, type=dict[str, Any])
+            return tuple(leaf["entries"])
+
+    def _read_record(self, proven: ProvenBlock, record_id: bytes) -> bytes | None:
+        own = _Version(proven.checked.header.height, proven.child.header.app_hash)
+        is_behind = self._recent is not None and self._recent.height > own.height
+        version = self._recent if self._recent is not None and is_behind else own
+        answer = self._query(record_id, version.height)
+        if answer.code != QUERY_VERSION_GONE.number:
+            return _prove(answer, record_id, version)
+        self._recent = self._trust_recent(proven)
+        answer = self._query(record_id, self._recent.height)
+        return _prove(answer, record_id, self._recent)
+
+    def _query(self, record_id: bytes, height: int) -> QueryAnswer:
+        return self._chain.query(f"/record/{NAMESPACE}", record_id, height=height, prove=True)
+
+    # --- catching up -----------------------------------------------------------------------
+
+    def _trust_recent(self, proven: ProvenBlock) -> _Version:
+        """A version of a moment ago: the header before the newest one, trusted by skipping."""
+        status = self._chain.call("status")
+        with reading("node_malformed"):
+            newest = int(status["sync_info"]["latest_block_height"])
+        signed = self._skip_to(proven, newest)
+        return _Version(newest - 1, signed.header.app_hash)
+
+    def _skip_to(self, proven: ProvenBlock, target: int) -> SignedHeader:
+        trusted = self._as_trusted(SignedHeader(proven.child.header, proven.commit))
+        signed, goal = SignedHeader(proven.child.header, proven.commit), target
+        while trusted.header.height < target:
+            light = self._fetch_light(goal)
+            judgement = verify_step(light, trusted, _FOR_EVER, _now())
+            if judgement.verdict is Verdict.SUCCESS:
+                signed = light.signed_header
+                trusted, goal = self._as_trusted(signed), target
+            elif judgement.verdict is Verdict.NOT_ENOUGH_TRUST and goal > trusted.header.height + 1:
+                goal = (trusted.header.height + goal) // 2
+            else:
+                raise NodeLied("node_header_forged", f"height {goal}: {judgement.reason}")
+        return signed
+
+    def _as_trusted(self, signed: SignedHeader) -> TrustedBlock:
+        try:
+            announced = fetch_validators(self._chain, signed.header.height + 1)
+        except RpcError:
+            announced = fetch_validators(self._chain, signed.header.height)
+        if hash_validators(announced.validators) != signed.header.next_validators_hash:
+            raise NodeLied("node_validators_mismatch", f"after height {signed.header.height}")
+        return TrustedBlock(signed.header, announced)
+
+    def _fetch_light(self, height: int) -> LightBlock:
+        commit = self._chain.call("commit", {"height": str(height)})
+        with reading("node_malformed"):
+            signed = from_json(SignedHeader, commit["signed_header"])
+        return LightBlock(signed, fetch_validators(self._chain, height))
+
+
+def _now() -> Timestamp:
+    return Timestamp.from_ns(time.time_ns())
+
+
+def _prove(answer: QueryAnswer, record_id: bytes, version: _Version) -> bytes | None:
+    """The record, or None for proved absence; raises NodeLied for anything unproved."""
+    if answer.code:
+        raise NodeLied("node_journal_unproved", f"query code {answer.code}")
+    with reading("node_journal_unproved"):
+        in_subtree, in_app = (_read_op(op) for op in answer.proof_ops)
+        root = _root_of(in_subtree)
+    key = sha256(NAMESPACE.encode() + b"\x00" + record_id).digest()
+    if not verify_membership(TENDERMINT_SPEC, version.app_hash, in_app, NAMESPACE.encode(), root):
+        raise NodeLied("node_journal_unproved", f"namespace at height {version.height}")
+    if answer.value:
+        value = sha256(answer.value).digest()
+        is_proved = verify_membership(TENDERMINT_SPEC, root, in_subtree, key, value)
+    else:
+        is_proved = verify_non_membership(TENDERMINT_SPEC, root, in_subtree, key)
+    if not is_proved:
+        raise NodeLied("node_journal_unproved", f"record at height {version.height}")
+    return answer.value or None
+
+
+def _read_op(op: Mapping[str, Any]) -> CommitmentProof:
+    return decode_proof(base64.b64decode(op["data"], validate=True))
+
+
+def _root_of(proof: CommitmentProof) -> bytes:
+    """The subtree root a proof claims; whether it belongs to the app hash is checked by the caller."""
+    claim = proof.value
+    if isinstance(claim, NonExistenceProof):
+        claim = claim.left or claim.right
+    if not isinstance(claim, ExistenceProof):
+        raise ValueError("neither existence nor absence")
+    return calculate_root(claim)

@@ -1,0 +1,271 @@
+"""The projector: verified blocks in, rows out, one SQL transaction per block.
+
+Killed at any point it continues where the last transaction ended; `rebuild` empties what it wrote and writes
+it again, byte for byte, because projections use nothing but the blocks. When the node lies it notes why in
+the state row (the API then refuses writes and says so) and stops.
+Reads: the node through `app.core.verifier`.  Writes: the projected tables and the state row, nothing else.
+"""
+
+import json
+import threading
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from app.core.chain_client import ChainClient, RpcError
+from app.core.database import connected, write
+from app.core.journal import JournalReader
+from app.core.outbox import drop_outbox
+from app.core.problems import NodeUnavailable
+from app.core.projection import (
+    PROJECTOR_ROW,
+    ProjectedBlock,
+    ProjectedGenesis,
+    ProjectedJournal,
+    ProjectedTx,
+    Projections,
+    ProjectorState,
+    Transaction,
+    get_projector_state,
+)
+from app.core.transactions import ReadTransaction, read_body, read_committed
+from app.core.verifier import Anchor, NodeLied, ProvenBlock, Verifier
+from app.core.wakeup import Wakeup
+from chain.codec.cmtjson import from_json
+from chain.codec.errors import DecodeError
+from chain.codec.hashing import hash_validators
+from chain.crypto.keys import address
+from chain.town.genesis import GenesisError, compute_town, decode_genesis_state
+from chain.types.abci import ExecTxResult
+from chain.types.params import GenesisDoc
+from chain.types.validator import Validator, new_validator_set
+
+IDLE_WAIT_S: Final = 1.0
+"""How long a missed wake-up can delay a block."""
+RETRY_S: Final = 0.5
+HALTED_EXIT: Final = 3
+"""Exit status of a projector that stopped because the node lied."""
+_log = structlog.get_logger("app.projector")
+
+
+class GenesisUnusable(Exception):
+    """The trusted genesis file is missing, malformed, or of another chain than SQL follows."""
+
+
+class Projector:
+    """Keeps SQL at the last provable height of one chain."""
+
+    def __init__(self, chain: ChainClient, genesis: GenesisDoc, projections: Projections) -> None:
+        self._chain = chain
+        self._genesis = genesis
+        self._projections = projections
+        self._journal = JournalReader(chain)
+        self._verifier: Verifier | None = None
+
+    # --- running ---------------------------------------------------------------------------
+
+    def run(self, stop: threading.Event, wakeup: Wakeup) -> None:
+        """Follow until `stop` is set; raises NodeLied after noting it."""
+        with connected():
+            self.prepare()
+            while not stop.is_set():
+                wakeup.clear()
+                if not self._step_or_wait():
+                    wakeup.wait(IDLE_WAIT_S)
+
+    def catch_up(self) -> int:
+        """Project everything provable now; returns the height reached."""
+        with connected():
+            self.prepare()
+            while self.step():
+                pass
+            return self._read_state().height
+
+    def _step_or_wait(self) -> bool:
+        try:
+            return self.step()
+        except (NodeUnavailable, RpcError) as error:
+            _log.warning("node_silent", error=str(error)[:200])
+            time.sleep(RETRY_S)
+            return False
+
+    def prepare(self) -> None:
+        """Write the genesis on a fresh database; check it on any other."""
+        state = get_projector_state()
+        town = _compute_town(self._genesis)
+        if state is None:
+            with write():
+                self._project_genesis(town)
+        elif (state.chain_id, state.town) != (self._genesis.chain_id, town):
+            raise GenesisUnusable(f"SQL follows {state.chain_id}, not {self._genesis.chain_id}")
+        elif state.halted_code:
+            _log.warning("trying_again", halted_code=state.halted_code)
+            self._note_halt("")
+        self._verifier = Verifier(self._chain, self._anchor())
+
+    def step(self) -> bool:
+        """Project one block; False when the next one is not provable yet. Raises NodeLied."""
+        assert self._verifier is not None, "prepare first"
+        try:
+            proven = self._verifier.advance()
+            if proven is None:
+                return False
+            entries = self._journal.read(proven)
+            with write():
+                self._project(proven, entries)
+        except NodeLied as lie:
+            _log.error("node_lied", code=lie.code, detail=lie.detail)
+            self._note_halt(lie.code)
+            raise
+        return True
+
+    def rebuild(self) -> int:
+        """Empty the projected tables, fill them again; returns the height reached."""
+        with connected():
+            with write():
+                for table in reversed(self._projections.tables):
+                    table.delete().execute()
+                ProjectorState.delete().execute()
+            return self.catch_up()
+
+    # --- writing ---------------------------------------------------------------------------
+
+    def _project_genesis(self, town: str) -> None:
+        genesis = self._genesis
+        ProjectorState.insert(
+            id=PROJECTOR_ROW,
+            chain_id=genesis.chain_id,
+            town=town,
+            height=genesis.initial_height - 1,
+            next_validators_hash=_hash_genesis_validators(genesis).hex(),
+            time_s=genesis.genesis_time.seconds,
+        ).execute()
+        told = ProjectedGenesis(
+            genesis.chain_id,
+            genesis.genesis_time.seconds,
+            genesis.initial_height,
+            genesis.app_state,
+        )
+        for project in self._projections.genesis:
+            project(told)
+
+    def _project(self, proven: ProvenBlock, entries: tuple[dict[str, Any], ...]) -> None:
+        block = proven.checked.block
+        done = [
+            self._project_tx(proven, index, read_committed(raw), result)
+            for index, (raw, result) in enumerate(zip(block.data.txs, proven.results, strict=True))
+        ]
+        for position, entry in enumerate(entries):
+            self._project_journal(proven, position, entry)
+        told = ProjectedBlock(
+            block.header,
+            proven.checked.header_hash,
+            proven.commit,
+            proven.checked.validators,
+            len(block.data.txs),
+        )
+        for project in self._projections.blocks:
+            project(told)
+        if done:
+            drop_outbox([name for name in done if name], chain_time_s=block.header.time.seconds)
+        self._advance_state(proven)
+
+    def _project_tx(
+        self, proven: ProvenBlock, index: int, read: ReadTransaction | None, result: ExecTxResult
+    ) -> str:
+        """One transaction; what no envelope can be read from never had an effect and gets no row."""
+        header = proven.checked.header
+        if read is None:
+            return ""
+        row = {
+            "payload_hash": read.payload_hash,
+            "height": header.height,
+            "position": index,
+            "time_s": header.time.seconds,
+            "type": read.payload.type,
+            "sender": read.payload.sender,
+            "code": result.code,
+            "data": result.data.decode("utf-8"),
+        }
+        Transaction.insert(row).on_conflict_ignore().execute()
+        project = self._projections.transactions.get(read.payload.type)
+        if result.is_ok() and project is not None:
+            project(
+                ProjectedTx(
+                    header.height,
+                    index,
+                    header.time.seconds,
+                    read.payload_hash,
+                    read.payload,
+                    read_body(read.payload),
+                    result.code,
+                    json.loads(result.data or b"{}"),
+                )
+            )
+        return read.payload_hash
+
+    def _project_journal(self, proven: ProvenBlock, position: int, entry: dict[str, Any]) -> None:
+        header, kind = proven.checked.header, str(entry["kind"])
+        project = self._projections.journal.get(kind)
+        if project is not None:
+            facts = {name: value for name, value in entry.items() if name != "kind"}
+            project(ProjectedJournal(header.height, position, header.time.seconds, kind, facts))
+
+    def _advance_state(self, proven: ProvenBlock) -> None:
+        header = proven.checked.header
+        ProjectorState.update(
+            height=header.height,
+            header_hash=proven.checked.header_hash.hex(),
+            next_validators_hash=header.next_validators_hash.hex(),
+            app_hash=proven.child.header.app_hash.hex(),
+            time_s=header.time.seconds,
+        ).where(ProjectorState.id == PROJECTOR_ROW).execute()
+
+    def _note_halt(self, code: str) -> None:
+        with write():
+            ProjectorState.update(halted_code=code).where(
+                ProjectorState.id == PROJECTOR_ROW
+            ).execute()
+
+    def _anchor(self) -> Anchor:
+        state = self._read_state()
+        return Anchor(
+            state.chain_id,
+            state.height,
+            bytes.fromhex(state.header_hash),
+            bytes.fromhex(state.next_validators_hash),
+        )
+
+    def _read_state(self) -> ProjectorState:
+        state = get_projector_state()
+        assert state is not None, "prepare writes it"
+        return state
+
+
+# --- the trusted genesis -----------------------------------------------------------------------
+
+
+def read_genesis(path: Path) -> GenesisDoc:
+    """Read `genesis.json`; raises GenesisUnusable."""
+    try:
+        return from_json(GenesisDoc, json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, DecodeError) as error:
+        raise GenesisUnusable(f"{path}: {error}") from error
+
+
+def _compute_town(genesis: GenesisDoc) -> str:
+    try:
+        state = decode_genesis_state(json.dumps(genesis.app_state).encode())
+        return compute_town(genesis.chain_id, genesis.genesis_time, state)
+    except GenesisError as error:
+        raise GenesisUnusable(str(error)) from error
+
+
+def _hash_genesis_validators(genesis: GenesisDoc) -> bytes:
+    listed = tuple(
+        Validator(address(validator.pub_key), validator.pub_key, validator.power)
+        for validator in genesis.validators
+    )
+    return hash_validators(new_validator_set(listed).validators)

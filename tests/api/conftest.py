@@ -1,0 +1,176 @@
+"""Fixtures of the API tests: a fresh database per test, a chain in memory, and clients that sign."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from app.auth.service import build_login_message
+from app.core.clock import FixedClock
+from app.core.config import Config
+from app.core.database import connected, database, migrate, open_database
+from app.core.keyfiles import new_role_key
+from app.core.projector import Projector
+from app.factory import create_app
+from app.wiring import build_projections
+from chain.codec.canonical import b64url_encode
+from chain.crypto.jws import SigningKey
+from chain.crypto.keys import jwk_of
+from tests.api.lab import Lab
+from tests.town.town_kit import key
+
+PUBLIC_URL = "http://town.test"
+
+
+def make_config(home: Path, **changes: Any) -> Config:
+    """A configuration with throw-away keys."""
+    gateway = key("gateway@mairie")
+    values: dict[str, Any] = {
+        "home": home,
+        "database_url": os.environ.get("BEFFROI_TEST_DATABASE_URL")
+        or f"sqlite:///{home / 'town.db'}",
+        "node_urls": ("http://node.test:26657",),
+        "genesis_file": home / "genesis.json",
+        "public_url": PUBLIC_URL,
+        "person_keys": home / "person-keys.db",
+        "token_keys": (new_role_key("token"),),
+        "gateway_key": new_role_key("gateway", "mairie", seed=gateway._secret),
+        "master_key": bytes(32),
+        "tickets_per_hour": 1_000_000,
+    }
+    return Config(**(values | changes))
+
+
+class Town:
+    """The API over a chain in memory; every broadcast is final when it returns."""
+
+    def __init__(self, home: Path, **config: Any) -> None:
+        self.lab = Lab()
+        self.config = make_config(home, **config)
+        self.clock = FixedClock(self.lab.now_s)
+        self.chain = self.lab.client()
+        self.app = create_app(self.config, clock=self.clock, chain=self.chain)
+        migrate()
+        self.projector = Projector(self.lab.client(), self.lab.genesis, build_projections())
+        self.projector.catch_up()
+        self.lab.on_block = self.follow
+        self.http: FlaskClient = self.app.test_client()
+        self._nonce = 0
+
+    def follow(self) -> None:
+        """Let the projector see what was decided."""
+        self.clock.seconds = self.lab.now_s
+        with connected():
+            while self.projector.step():
+                pass
+
+    # --- clients ---
+
+    def login(self, signer: SigningKey) -> dict[str, str]:
+        """Log a key in; returns the Authorization header."""
+        return {"Authorization": "Bearer " + self.login_answer(signer).json["access_token"]}
+
+    def login_answer(self, signer: SigningKey) -> Any:
+        jwk = jwk_of(signer.public_key)
+        opened = self.http.post("/v1/auth/challenges", json={"key": jwk}).json
+        message = build_login_message(opened["audience"], signer.kid, opened["challenge"])
+        return self.http.post(
+            "/v1/auth/tokens",
+            json={
+                "key": jwk,
+                "challenge": opened["challenge"],
+                "signature": b64url_encode(signer.sign(message)),
+            },
+        )
+
+    def post_tx(
+        self, path: str, tx: bytes | str, signer: SigningKey, *, wait: int = 5, **headers: str
+    ) -> Any:
+        """POST one transaction as a logged-in key; a fresh Idempotency-Key unless given."""
+        self._nonce += 1
+        text = tx.decode() if isinstance(tx, bytes) else tx
+        sent = {
+            **self.login(signer),
+            "Idempotency-Key": f"test-key-{self._nonce:06d}",
+            "Prefer": f"wait={wait}",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        return self.http.post(path, json={"transaction": text}, headers=sent)
+
+    def tx(self, body: Any, sender: str, *signers: SigningKey, exp: int | None = None) -> bytes:
+        """Build and sign a transaction that lives ten minutes."""
+        from chain.town.envelope import build_transaction
+
+        self._nonce += 1
+        until = self.lab.now_s + 600 if exp is None else exp
+        return build_transaction(
+            self.lab.town, sender, body, signers, self._nonce.to_bytes(16, "big"), until
+        )
+
+    def open_tx(self, signer: SigningKey, domain: str = "loyalty") -> bytes:
+        """account.open with a ticket from the API."""
+        from chain.town.schemas import AccountOpen, Jwk
+
+        answer = self.http.post(
+            "/v1/accounts/tickets", json={"domain": domain}, headers=self.login(signer)
+        )
+        assert answer.status_code == 201, answer.json
+        body = AccountOpen(
+            domain,  # type: ignore[arg-type]
+            Jwk(**jwk_of(signer.public_key)),
+            b64url_encode(bytes(16)),
+            answer.json["ticket"],
+        )
+        return self.tx(body, signer.kid, signer)
+
+    def open_account(self, signer: SigningKey, domain: str = "loyalty") -> str:
+        """Open an account through the API; returns its id."""
+        answer = self.post_tx("/v1/accounts", self.open_tx(signer, domain), signer)
+        assert answer.status_code == 201, answer.json
+        return signer.kid
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    """A fresh town."""
+    yield Town(tmp_path)
+    close_database()
+
+
+@pytest.fixture
+def http(tmp_path: Path) -> Iterator[SimpleNamespace]:
+    """The API alone, without a chain behind it: every node call fails."""
+    made = Town.__new__(Town)
+    made.config = make_config(tmp_path)
+    made.clock = FixedClock(1_790_000_000)
+    lab = Lab.__new__(Lab)
+    lab.is_down = True
+    from tests.api.lab import LabClient
+
+    made.app = create_app(made.config, clock=made.clock, chain=LabClient(lab))
+    migrate()
+    made.http = made.app.test_client()
+    yield made  # type: ignore[misc]
+    close_database()
+
+
+@pytest.fixture
+def sql(tmp_path: Path) -> Iterator[str]:
+    """An empty migrated database, connected."""
+    url = f"sqlite:///{tmp_path / 'town.db'}"
+    open_database(url)
+    migrate()
+    with connected():
+        yield url
+    close_database()
+
+
+def close_database() -> None:
+    """Close what this thread holds and everything idle in the pool."""
+    if not database.is_closed():
+        database.close()
+    database.obj.close_idle()

@@ -76,8 +76,8 @@ LOADED_BLOCK_TXS: Final = 64
 """A transaction block at least this full means load: the next ones wait to be fuller."""
 LOADED_BLOCK_SPACING_MS: Final = 250
 """Least time between the starts of transaction blocks under load (PROTOCOL §1)."""
-REFUSED_ALL_RETRY_MS: Final = 1_000
-"""Pause when the application put none of the waiting transactions in two blocks running."""
+FRUITLESS_RETRY_MS: Final = 1_000
+"""Pause before another block for due work, or for transactions of which two blocks running took none."""
 TIMEOUT_PROPOSE_MS: Final = 3_000
 TIMEOUT_PROPOSE_DELTA_MS: Final = 500
 TIMEOUT_PREVOTE_MS: Final = 1_000
@@ -94,6 +94,8 @@ FUTURE_MESSAGES_MAX: Final = 1_000
 """Messages of the next height kept until this height is decided."""
 PART_SETS_MAX: Final = 32
 """Block ids whose parts may be collected at once in one height."""
+EARLY_PARTS_MAX: Final = 512
+"""Block parts kept for a height before a proposal names their block; 32 MiB at most."""
 FAILURE_WAL_TAIL_RECORDS: Final = 200
 """Records of the log copied into a failure bundle."""
 

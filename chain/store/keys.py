@@ -27,6 +27,7 @@ APP_RECORD: Final = b"A"
 APP_UNDO: Final = b"U"
 APP_META: Final = b"M"
 APP_VERSION: Final = b"N"
+COMMITTED_EVIDENCE: Final = b"Q"
 
 
 def height_key(prefix: bytes, height: int) -> bytes:

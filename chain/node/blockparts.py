@@ -1,0 +1,71 @@
+"""Gathering whole blocks of one height from parts that come in any order, or before anybody named their block."""
+
+from chain.codec.errors import DecodeError
+from chain.codec.hashing import PartSet, hash_header, part_belongs
+from chain.codec.proto import decode
+from chain.limits import EARLY_PARTS_MAX, PART_SETS_MAX
+from chain.node.executor import BuiltBlock
+from chain.types.block import Block, BlockID, Part
+
+
+class BlockParts:
+    """Parts and whole blocks of one height."""
+
+    def __init__(self) -> None:
+        self._wanted: dict[BlockID, dict[int, Part]] = {}
+        self._early: list[Part] = []
+        self.blocks: dict[BlockID, BuiltBlock] = {}
+        """Whole blocks, whatever their validity."""
+        self.broken: set[BlockID] = set()
+        """Ids whose parts came together but are not the block they name."""
+
+    def keep(self, built: BuiltBlock) -> None:
+        """Add a whole block, such as our own."""
+        self.blocks[built.block_id] = built
+
+    def want(self, block_id: BlockID) -> bool:
+        """Begin to gather a block; True when parts that came early complete it (or show it broken)."""
+        if block_id in self.blocks or block_id in self.broken:
+            return True
+        if len(self._wanted) >= PART_SETS_MAX:
+            return False
+        self._wanted.setdefault(block_id, {})
+        for part in self._early:
+            if self._place(block_id, part):
+                return True
+        return False
+
+    def add(self, part: Part) -> tuple[BlockID, ...]:
+        """Take in one part; ids of blocks that it completed or showed broken."""
+        finished = tuple(
+            block_id for block_id in tuple(self._wanted) if self._place(block_id, part)
+        )
+        if len(self._early) < EARLY_PARTS_MAX and part not in self._early:
+            self._early.append(part)
+        return finished
+
+    def _place(self, block_id: BlockID, part: Part) -> bool:
+        """Put a part where it belongs; True when the set is whole now."""
+        held = self._wanted.get(block_id)
+        header = block_id.part_set_header
+        if held is None or part.index in held or not part_belongs(header, part):
+            return False
+        held[part.index] = part
+        if len(held) < header.total:
+            return False
+        del self._wanted[block_id]
+        self._finish(block_id, tuple(held[index] for index in range(header.total)))
+        return True
+
+    def _finish(self, block_id: BlockID, parts: tuple[Part, ...]) -> None:
+        encoded = b"".join(part.bytes for part in parts)
+        try:
+            block = decode(Block, encoded)
+        except DecodeError:
+            self.broken.add(block_id)
+            return
+        if hash_header(block.header) != block_id.hash:
+            self.broken.add(block_id)
+            return
+        parts_set = PartSet(block_id.part_set_header, parts)
+        self.blocks[block_id] = BuiltBlock(block, block_id, parts_set, encoded)

@@ -1,0 +1,195 @@
+"""`config/config.toml`: CometBFT's names for what we share with it, read once, checked whole.
+
+Durations are CometBFT's texts ("250ms", "3s"). Unknown keys are refused: a typing error must not be a default.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from chain import limits
+from chain.consensus import TimeoutKind
+from chain.node.errors import ConfigError
+from chain.node.pacing import Pacing
+from chain.types.primitives import Round
+
+VERSION: Final = "0.38.25-beffroi.0.1"
+"""Begins with the CometBFT line whose RPC we speak: cosmjs chooses its decoder by it."""
+_DURATION: Final = re.compile(r"(\d+)(ms|s|m)")
+_UNIT_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000}
+_LADDR: Final = re.compile(r"tcp://([^:/]+):(\d{1,5})")
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Waits of consensus in seconds; each grows by its delta per round up to `TIMEOUT_MAX_MS`."""
+
+    propose_s: float = limits.TIMEOUT_PROPOSE_MS / 1_000
+    propose_delta_s: float = limits.TIMEOUT_PROPOSE_DELTA_MS / 1_000
+    prevote_s: float = limits.TIMEOUT_PREVOTE_MS / 1_000
+    prevote_delta_s: float = limits.TIMEOUT_PREVOTE_DELTA_MS / 1_000
+    precommit_s: float = limits.TIMEOUT_PRECOMMIT_MS / 1_000
+    precommit_delta_s: float = limits.TIMEOUT_PRECOMMIT_DELTA_MS / 1_000
+    commit_s: float = limits.TIMEOUT_COMMIT_MS / 1_000
+
+    def wait_s(self, kind: TimeoutKind, round_: Round) -> float:
+        """How long to wait in this round."""
+        first_s, delta_s = {
+            TimeoutKind.PROPOSE: (self.propose_s, self.propose_delta_s),
+            TimeoutKind.PREVOTE: (self.prevote_s, self.prevote_delta_s),
+            TimeoutKind.PRECOMMIT: (self.precommit_s, self.precommit_delta_s),
+        }[kind]
+        return min(first_s + delta_s * round_, limits.TIMEOUT_MAX_MS / 1_000)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeConfig:
+    """Settings of one node."""
+
+    moniker: str = "beffroi"
+    rpc_host: str = "127.0.0.1"
+    rpc_port: int = 26_657
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    pacing: Pacing = field(default_factory=Pacing)
+    mempool_max_txs: int = limits.MEMPOOL_MAX_TXS
+    mempool_max_bytes: int = limits.MEMPOOL_MAX_BYTES
+    clock_offset_file: str = ""
+    """Relative to the home; obeyed only in a town whose genesis says it is insecure."""
+
+
+_KEYS: Final[Mapping[str, frozenset[str]]] = {
+    "": frozenset({"moniker", "clock_offset_file", "rpc", "consensus", "mempool"}),
+    "rpc": frozenset({"laddr"}),
+    "consensus": frozenset(
+        {
+            "timeout_propose",
+            "timeout_propose_delta",
+            "timeout_prevote",
+            "timeout_prevote_delta",
+            "timeout_precommit",
+            "timeout_precommit_delta",
+            "timeout_commit",
+            "create_empty_blocks_interval",
+            "proof_block_delay",
+        }
+    ),
+    "mempool": frozenset({"size", "max_txs_bytes"}),
+}
+
+
+def load_config(path: Path) -> NodeConfig:
+    """Read a configuration; a missing file means all defaults. Raises ConfigError."""
+    try:
+        text = path.read_text()
+    except FileNotFoundError:
+        return NodeConfig()
+    try:
+        return parse_config(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError("config_toml", f"{path.name}: {error}") from error
+
+
+def parse_config(tree: Mapping[str, Any]) -> NodeConfig:
+    """Settings from the tables of a configuration file; raises ConfigError."""
+    for section, known in _KEYS.items():
+        table = tree.get(section, {}) if section else tree
+        for key in table:
+            if key not in known:
+                raise ConfigError("config_unknown_key", f"{section}.{key}".strip("."))
+    consensus, mempool = tree.get("consensus", {}), tree.get("mempool", {})
+    host, port = _address(tree.get("rpc", {}).get("laddr", "tcp://127.0.0.1:26657"))
+    proof_delay_s = _seconds(consensus, "proof_block_delay", limits.PROOF_BLOCK_DELAY_MS)
+    if proof_delay_s * 1_000 > limits.PROOF_BLOCK_DELAY_MAX_MS:
+        raise ConfigError("config_range", "consensus.proof_block_delay is at most 1s")
+    return NodeConfig(
+        moniker=str(tree.get("moniker", "beffroi")),
+        rpc_host=host,
+        rpc_port=port,
+        timeouts=_timeouts(consensus),
+        pacing=Pacing(
+            empty_interval_s=_seconds(
+                consensus, "create_empty_blocks_interval", limits.EMPTY_BLOCK_INTERVAL_MS
+            ),
+            proof_delay_s=proof_delay_s,
+        ),
+        mempool_max_txs=_count(mempool, "size", limits.MEMPOOL_MAX_TXS),
+        mempool_max_bytes=_count(mempool, "max_txs_bytes", limits.MEMPOOL_MAX_BYTES),
+        clock_offset_file=str(tree.get("clock_offset_file", "")),
+    )
+
+
+def _timeouts(table: Mapping[str, Any]) -> Timeouts:
+    return Timeouts(
+        propose_s=_seconds(table, "timeout_propose", limits.TIMEOUT_PROPOSE_MS),
+        propose_delta_s=_seconds(table, "timeout_propose_delta", limits.TIMEOUT_PROPOSE_DELTA_MS),
+        prevote_s=_seconds(table, "timeout_prevote", limits.TIMEOUT_PREVOTE_MS),
+        prevote_delta_s=_seconds(table, "timeout_prevote_delta", limits.TIMEOUT_PREVOTE_DELTA_MS),
+        precommit_s=_seconds(table, "timeout_precommit", limits.TIMEOUT_PRECOMMIT_MS),
+        precommit_delta_s=_seconds(
+            table, "timeout_precommit_delta", limits.TIMEOUT_PRECOMMIT_DELTA_MS
+        ),
+        commit_s=_seconds(table, "timeout_commit", limits.TIMEOUT_COMMIT_MS),
+    )
+
+
+def _seconds(table: Mapping[str, Any], key: str, default_ms: int) -> float:
+    text = table.get(key)
+    if text is None:
+        return default_ms / 1_000
+    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ConfigError("config_duration", f'{key} is not a duration such as "250ms" or "3s"')
+    return int(match[1]) * _UNIT_MS[match[2]] / 1_000
+
+
+def _count(table: Mapping[str, Any], key: str, default: int) -> int:
+    value = table.get(key, default)
+    if not isinstance(value, int) or value < 1:
+        raise ConfigError("config_range", f"mempool.{key} must be a positive integer")
+    return value
+
+
+def _address(text: Any) -> tuple[str, int]:
+    match = _LADDR.fullmatch(text) if isinstance(text, str) else None
+    if match is None or int(match[2]) > 65_535:
+        raise ConfigError("config_laddr", "rpc.laddr must look like tcp://127.0.0.1:26657")
+    return match[1], int(match[2])
+
+
+def render_config(config: NodeConfig) -> str:
+    """A configuration file that reads back as `config`, with what each part is for."""
+    t = config.timeouts
+
+    def ms(seconds: float) -> str:
+        return f'"{round(seconds * 1_000)}ms"'
+
+    return f"""# Beffroi node. Names and meanings are CometBFT 0.38's where both have them.
+moniker = "{config.moniker}"
+# Shifts this node's clock by the seconds in this file; obeyed only in a town whose genesis is insecure.
+clock_offset_file = "{config.clock_offset_file}"
+
+[rpc]
+# Loopback only: block bodies are not for the public; the API serves what is.
+laddr = "tcp://{config.rpc_host}:{config.rpc_port}"
+
+[consensus]
+timeout_propose = {ms(t.propose_s)}
+timeout_propose_delta = {ms(t.propose_delta_s)}
+timeout_prevote = {ms(t.prevote_s)}
+timeout_prevote_delta = {ms(t.prevote_delta_s)}
+timeout_precommit = {ms(t.precommit_s)}
+timeout_precommit_delta = {ms(t.precommit_delta_s)}
+# Wait for late precommits after a decision; skipped when all validators' are in.
+timeout_commit = {ms(t.commit_s)}
+# An idle town's clock tick.
+create_empty_blocks_interval = {ms(config.pacing.empty_interval_s)}
+# After a change of state: how long a transaction may still come before the block that proves the state.
+proof_block_delay = {ms(config.pacing.proof_delay_s)}
+
+[mempool]
+size = {config.mempool_max_txs}
+max_txs_bytes = {config.mempool_max_bytes}
+"""

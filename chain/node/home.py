@@ -1,0 +1,160 @@
+"""The home folder of a node, laid out as CometBFT's, and how it is made.
+
+config/config.toml  genesis.json  node_key.json  priv_validator_key.json
+data/priv_validator_state.json  cs.wal/wal  chain.lmdb/  failures/
+"""
+
+import json
+import os
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from chain.codec.cmtjson import from_json, to_json
+from chain.codec.errors import DecodeError
+from chain.crypto.ed25519 import derive_public
+from chain.crypto.keys import address
+from chain.execution.genesis import InvalidGenesis, check_genesis
+from chain.node.config import NodeConfig, render_config
+from chain.node.errors import ConfigError
+from chain.node.signer import (
+    KEY_FILE,
+    STATE_FILE,
+    InvalidSignerFile,
+    LastSigned,
+    decode_key,
+    encode_key,
+    encode_state,
+)
+from chain.store.files import DiskFolder
+from chain.types.params import ConsensusParams, GenesisDoc, GenesisValidator
+from chain.types.timestamp import Timestamp
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Paths of one node."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """Folder of settings and keys."""
+        return self.root / "config"
+
+    @property
+    def data(self) -> Path:
+        """Folder of everything the node writes."""
+        return self.root / "data"
+
+    @property
+    def genesis_file(self) -> Path:
+        """The genesis document."""
+        return self.config / "genesis.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Genesis:
+    """A genesis document, the hash of its file's meaning, and the app state as the application gets it."""
+
+    doc: GenesisDoc
+    hash: bytes
+    app_state_bytes: bytes
+
+
+def load_genesis(home: Home) -> Genesis:
+    """Read `genesis.json`; raises ConfigError."""
+    try:
+        raw = home.genesis_file.read_bytes()
+        tree = json.loads(raw)
+        doc = from_json(GenesisDoc, tree)
+        check_genesis(doc)
+    except FileNotFoundError as error:
+        raise ConfigError("config_genesis_missing", str(home.genesis_file)) from error
+    except (DecodeError, InvalidGenesis, ValueError) as error:
+        raise ConfigError("config_genesis_invalid", str(error)) from error
+    return make_genesis(doc)
+
+
+def make_genesis(doc: GenesisDoc) -> Genesis:
+    """The document with its hash; blanks and order of keys in the file do not count."""
+    text = json.dumps(to_json(doc), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    app_state = json.dumps(doc.app_state, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return Genesis(doc, sha256(text.encode()).digest(), app_state.encode())
+
+
+def load_signing_seed(home: Home) -> bytes:
+    """The validator's seed; raises ConfigError."""
+    held = DiskFolder(home.config).read(KEY_FILE)
+    if held is None:
+        raise ConfigError("config_key_missing", KEY_FILE)
+    try:
+        return decode_key(held)
+    except InvalidSignerFile as error:
+        raise ConfigError("config_key_invalid", str(error)) from error
+
+
+def load_node_id(home: Home) -> str:
+    """Lower-case hex address of the node key (`p2p/key.go`); raises ConfigError."""
+    try:
+        tree = json.loads((home.config / "node_key.json").read_bytes())
+        raw = b64decode(tree["priv_key"]["value"], validate=True)
+        return address(derive_public(raw[:32])).hex()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError("config_node_key", f"node_key.json: {error}") from error
+
+
+def init_home(
+    root: Path,
+    *,
+    chain_id: str,
+    app_state: Any,
+    genesis_time: Timestamp,
+    consensus_params: ConsensusParams | None = None,
+    validators: Sequence[GenesisValidator] | None = None,
+    config: NodeConfig | None = None,
+    initial_height: int = 1,
+    validator_seed: bytes | None = None,
+    node_seed: bytes | None = None,
+) -> Home:
+    """Make a home: keys drawn unless given, this node the only validator unless `validators` says otherwise.
+
+    Raises ConfigError when the folder already has a genesis or a key: those are never overwritten.
+    """
+    home = Home(root)
+    for taken in (home.genesis_file, home.config / KEY_FILE):
+        if taken.exists():
+            raise ConfigError("config_home_taken", f"{taken} exists")
+    config_folder, data_folder = DiskFolder(home.config), DiskFolder(home.data)
+    seed = validator_seed or os.urandom(32)
+    config_folder.replace(KEY_FILE, encode_key(seed))
+    config_folder.replace("node_key.json", _encode_node_key(node_seed or os.urandom(32)))
+    data_folder.replace(STATE_FILE, encode_state(LastSigned()))
+    if validators is None:
+        validators = (GenesisValidator(derive_public(seed), 10),)
+    doc = GenesisDoc(
+        genesis_time=genesis_time,
+        chain_id=chain_id,
+        initial_height=initial_height,
+        consensus_params=consensus_params or ConsensusParams(),
+        validators=tuple(validators),
+        app_hash=b"",
+        app_state=app_state,
+    )
+    try:
+        check_genesis(doc)
+    except InvalidGenesis as error:
+        raise ConfigError("config_genesis_invalid", str(error)) from error
+    config_folder.replace("config.toml", render_config(config or NodeConfig()).encode())
+    text = json.dumps(to_json(doc), indent=2, ensure_ascii=False)
+    config_folder.replace("genesis.json", text.encode())
+    return home
+
+
+def _encode_node_key(seed: bytes) -> bytes:
+    value = b64encode(seed + derive_public(seed)).decode()
+    key = {"priv_key": {"type": "tendermint/PrivKeyEd25519", "value": value}}
+    return json.dumps(key, indent=2).encode()

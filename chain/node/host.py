@@ -1,0 +1,712 @@
+"""The host of the consensus core: performs its effects, feeds it what happens, commits what it decides.
+
+Order of things: every input is in the log before the core sees it; the signer's position and the log are
+durable before a message of ours leaves; a decided block is durable before anybody is told. Own votes come
+back as inputs like everybody's. Runs on one thread; every entry runs to its end.
+
+Reads: log, store, network messages, clock.  Writes: log, store, network.  Never: swallows a broken invariant;
+exceptions go up to the runner, which stops the node.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import perf_counter_ns
+from typing import Protocol, assert_never
+
+import structlog
+
+from chain.codec.proto import decode, encode
+from chain.codec.signbytes import proposal_sign_bytes, vote_sign_bytes
+from chain.consensus import (
+    BlockBuilt,
+    BlockReceived,
+    BuildBlock,
+    CoreState,
+    Decide,
+    Effect,
+    FetchBlock,
+    FoundConflict,
+    HeightConfig,
+    Input,
+    ProposalReceived,
+    ScheduleTimeout,
+    SignProposal,
+    SignVote,
+    StartedRound,
+    TimeoutElapsed,
+    TimeoutKind,
+    VoteReceived,
+    commit_votes,
+    has_all_precommits,
+    proposer_of,
+    start_height,
+    step,
+)
+from chain.crypto.ed25519 import verify_zip215
+from chain.execution.building import EMPTY_COMMIT, make_commit
+from chain.limits import FUTURE_MESSAGES_MAX, NANOS_PER_MS, VOTE_TIME_STEP_NS
+from chain.mempool.pool import Mempool
+from chain.node.blockparts import BlockParts
+from chain.node.clock import Clock
+from chain.node.config import Timeouts
+from chain.node.errors import ConsensusFailure
+from chain.node.evidence import EvidencePool
+from chain.node.executor import BlockExecutor, BuiltBlock, next_height
+from chain.node.network import Network
+from chain.node.pacing import Pacing, PacingFacts, compute_start_at_s
+from chain.node.signer import FileSigner, SignRefused
+from chain.rpc.ports import RoundSummary
+from chain.store.blocks import BlockStore
+from chain.store.wal import Wal, payloads_after
+from chain.types.abci import ResponseFinalizeBlock
+from chain.types.block import PART_SIZE_BYTES, BlockID, Commit, Proposal, Vote
+from chain.types.messages import (
+    BlockPart,
+    ConsensusBody,
+    ConsensusMessage,
+    EndHeight,
+    MsgInfo,
+    ProposalMessage,
+    TimedWALMessage,
+    TimeoutInfo,
+    VoteMessage,
+    WALMessage,
+)
+from chain.types.primitives import Height, SignedMsgType
+from chain.types.state import ChainState
+from chain.types.timestamp import Timestamp
+from chain.types.validator import Validator, ValidatorSet, increment_proposer_priority
+
+log = structlog.get_logger("consensus")
+
+
+class TimerHandle(Protocol):
+    """A wait that can be called off."""
+
+    def cancel(self) -> None: ...
+
+
+class Timers(Protocol):
+    """The event loop, as far as consensus needs one."""
+
+    def call_later(self, delay: float, callback: Callable[[], object]) -> TimerHandle: ...
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedBlock:
+    """What the rest of the node hears of a block, once it is durable."""
+
+    built: BuiltBlock
+    responses: ResponseFinalizeBlock
+    state: ChainState
+
+
+@dataclass(frozen=True, slots=True)
+class HostParts:
+    """Everything the host works with."""
+
+    executor: BlockExecutor
+    blocks: BlockStore
+    wal: Wal
+    signer: FileSigner
+    network: Network
+    mempool: Mempool
+    evidence: EvidencePool
+    clock: Clock
+    timers: Timers
+    timeouts: Timeouts
+    pacing: Pacing
+    next_due_s: Callable[[], int | None]
+    """Unix second at which the application has work to do at a block's end, or None."""
+    on_committed: Callable[[CommittedBlock], None]
+
+
+@dataclass(slots=True)
+class _HeightWork:
+    """What belongs to the height in progress and is dropped with it."""
+
+    parts: BlockParts = field(default_factory=BlockParts)
+    outbox: list[ConsensusBody] = field(default_factory=list)
+    timers: list[TimerHandle] = field(default_factory=list)
+    pending: list[Effect] = field(default_factory=list)
+    """Effects of replayed inputs that the log has not shown as done."""
+
+
+class ConsensusHost:
+    """Drives the core height after height."""
+
+    def __init__(self, state: ChainState, parts: HostParts) -> None:
+        self.state = state
+        self.core: CoreState | None = None
+        """The core of the height in progress, or of the one just decided; None before the first."""
+        self._do = parts
+        self._work = _HeightWork()
+        self._inputs: deque[Input] = deque()
+        self._decision: Decide | None = None
+        self._early: list[tuple[ConsensusBody, str]] = []
+        """Messages for the next height that the core does not keep: block parts."""
+        self._start_timer: TimerHandle | None = None
+        self._is_replaying = False
+        self._is_stopped = False
+        self._started_at_s = parts.clock.monotonic_s()
+        self._decided_at_s = self._started_at_s
+        self._tx_block_started_at_s = 0.0
+        self._tx_block_txs = 0
+        self._barren_blocks = 0
+        self._is_proof_due = True
+        self._had_waiting = False
+        self._last_commit_for_next = EMPTY_COMMIT
+        self._next_due_s: int | None = None
+        self.stage_ns: dict[str, int] = {}
+
+    # ── start and stop ───────────────────────────────────────────────────────────────────────────────
+
+    def start(self) -> None:
+        """Read the log back, then go on; raises ConsensusFailure when log and store contradict."""
+        self._is_proof_due = self._proof_is_due_at_start()
+        self._decided_at_s -= self._idle_seconds_at_start()
+        self._next_due_s = self._do.next_due_s()
+        records = self._records_of_this_height()
+        if records:
+            self._replay(records)
+        self._consider_start()
+
+    def stop(self) -> None:
+        """Stop taking inputs; everything logged becomes durable."""
+        self._is_stopped = True
+        self._cancel_timers()
+        if self._start_timer is not None:
+            self._start_timer.cancel()
+        self._do.signer.flush()
+        self._do.wal.sync()
+
+    def _proof_is_due_at_start(self) -> bool:
+        stored = self._do.blocks.load(self.state.last_block_height)
+        return stored is None or stored.block.header.app_hash != self.state.app_hash
+
+    def _idle_seconds_at_start(self) -> float:
+        """How long the newest block is old: a town that was off makes its tick at once."""
+        age_ns = self._do.clock.now().to_ns() - self.state.last_block_time.to_ns()
+        return max(0.0, min(age_ns / 1e9, self._do.pacing.empty_interval_s))
+
+    def _records_of_this_height(self) -> tuple[TimedWALMessage, ...]:
+        """Log records after the end of the last committed height.
+
+        A log that does not end that height (the crash came between store and log) gets its EndHeight now.
+        """
+        ended = self.state.last_block_height
+        payloads = self._do.wal.payloads
+        if any((end := _end_height_in(p)) is not None and end > ended for p in payloads):
+            raise ConsensusFailure("consensus_wal_ahead", f"the log ends heights after {ended}")
+        found = payloads_after(payloads, lambda payload: _end_height_in(payload) == ended)
+        if found is None:
+            self._log_end_height(ended)
+            self._do.wal.sync()
+            return ()
+        return tuple(decode(TimedWALMessage, payload) for payload in found)
+
+    def round_summary(self) -> RoundSummary:
+        """Where consensus stands, for people."""
+        core = self.core if self._is_height_running() else None
+        validators = self.state.validators if core is None else core.rotation
+        proposer = validators.get_proposer().address
+        nothing = BlockID()
+        return RoundSummary(
+            height=next_height(self.state),
+            round=0 if core is None else core.round,
+            step=1 if core is None else int(core.step),
+            start_time=self.state.last_block_time.to_rfc3339(),
+            proposer=proposer,
+            proposer_index=validators.index_of(proposer) or 0,
+            locked_block_hash=(nothing if core is None else core.machine.locked_block_id).hash,
+            valid_block_hash=(nothing if core is None else core.machine.valid_block_id).hash,
+            proposal_block_hash=b"",
+        )
+
+    # ── replay ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _replay(self, records: tuple[TimedWALMessage, ...]) -> None:
+        """Feed a height's logged inputs again; what they ask for and the log does not show is done after."""
+        height = next_height(self.state)
+        log.info("replaying the log", height=height, records=len(records))
+        self._is_replaying = True
+        self._start_core()
+        for record in records:
+            self._replay_one(record.msg)
+            self._drain()
+        self._is_replaying = False
+        pending, self._work.pending = self._work.pending, []
+        for effect in pending:
+            if self._decision is None and self._is_current(effect):
+                self._perform(effect)
+        self._run()
+
+    def _replay_one(self, message: WALMessage) -> None:
+        match message.value:
+            case MsgInfo(ConsensusMessage(body), peer):
+                if not peer:
+                    self._forget_pending(body)
+                self._take(body, peer)
+            case TimeoutInfo(_, height, round_, kind):
+                self._inputs.append(TimeoutElapsed(TimeoutKind(kind), height, round_))
+            case _:
+                pass
+
+    def _forget_pending(self, body: ConsensusBody) -> None:
+        """Our own logged message answers the effect that asked for it."""
+        match body:
+            case VoteMessage(vote):
+                self._work.pending = [
+                    e
+                    for e in self._work.pending
+                    if not (
+                        isinstance(e, SignVote) and (e.type, e.round) == (vote.type, vote.round)
+                    )
+                ]
+            case ProposalMessage(proposal):
+                self._work.pending = [
+                    e
+                    for e in self._work.pending
+                    if not (isinstance(e, BuildBlock | SignProposal) and e.round == proposal.round)
+                ]
+            case _:
+                pass
+
+    def _is_current(self, effect: Effect) -> bool:
+        """Whether an effect left over from replay still has a point."""
+        assert self.core is not None
+        if isinstance(effect, BuildBlock | SignProposal | SignVote | ScheduleTimeout):
+            return effect.round == self.core.round
+        return True
+
+    # ── when to start a height ───────────────────────────────────────────────────────────────────────
+
+    def on_tx_available(self) -> None:
+        """The pool has something: perhaps the next height starts."""
+        self._consider_start()
+
+    def _consider_start(self) -> None:
+        if self._is_stopped or self._is_height_running():
+            return
+        now_s = self._do.clock.monotonic_s()
+        start_at_s = max(
+            compute_start_at_s(self._pacing_facts(now_s), self._do.pacing),
+            self._commit_wait_until_s(),
+        )
+        if self._start_timer is not None:
+            self._start_timer.cancel()
+            self._start_timer = None
+        if start_at_s <= now_s:
+            self._begin_height()
+        else:
+            self._start_timer = self._do.timers.call_later(start_at_s - now_s, self._consider_start)
+
+    def _is_height_running(self) -> bool:
+        return self.core is not None and self.core.height == next_height(self.state)
+
+    def _commit_wait_until_s(self) -> float:
+        """Until when stragglers' precommits are awaited: not at all once every validator's is in."""
+        if self.core is None or has_all_precommits(self.core) or self._is_summoned():
+            return 0.0
+        return self._decided_at_s + self._do.timeouts.commit_s
+
+    def _is_summoned(self) -> bool:
+        """A peer already works at the next height."""
+        return bool(self._early) or (self.core is not None and bool(self.core.postponed))
+
+    def _pacing_facts(self, now_s: float) -> PacingFacts:
+        return PacingFacts(
+            now_s=now_s,
+            decided_at_s=self._decided_at_s,
+            tx_block_started_at_s=self._tx_block_started_at_s,
+            tx_block_txs=self._tx_block_txs,
+            waiting_txs=self._do.mempool.count(),
+            is_proof_due=self._is_proof_due,
+            due_at_s=self._due_at_s(now_s),
+            is_summoned=self._is_summoned() or self._do.evidence.has_pending(),
+            barren_blocks=self._barren_blocks,
+        )
+
+    def _due_at_s(self, now_s: float) -> float | None:
+        """Monotonic second of the application's next due work."""
+        if self._next_due_s is None:
+            return None
+        return now_s + self._next_due_s - self._do.clock.now().to_ns() / 1e9
+
+    def _begin_height(self) -> None:
+        self._started_at_s = self._do.clock.monotonic_s()
+        self._had_waiting = self._do.mempool.count() > 0
+        self._start_core()
+        early, self._early = self._early, []
+        for body, peer in early:
+            self.deliver(body, peer)
+        self._run()
+
+    def _start_core(self) -> None:
+        """Begin the next height; the core's first effects are performed like any others."""
+        postponed = () if self.core is None else self.core.postponed
+        self._last_commit_for_next = self._last_commit()
+        height = next_height(self.state)
+        signer_address = self._do.signer.address
+        self.core, effects = start_height(
+            HeightConfig(height, self.state.validators, signer_address), postponed
+        )
+        for effect in effects:
+            self._perform(effect)
+
+    def _last_commit(self) -> Commit:
+        """Commit of the previous height with every straggler heard so far."""
+        height = self.state.last_block_height
+        if height == 0:
+            return EMPTY_COMMIT
+        if self.core is not None and self.core.decision is not None:
+            decision = self.core.decision
+            assert decision.height == height, "the core decided another height than the store holds"
+            return make_commit(
+                height,
+                decision.round,
+                decision.block_id,
+                commit_votes(self.core),
+                self.state.last_validators,
+            )
+        seen = self._do.blocks.load_seen_commit(height)
+        if seen is None:
+            raise ConsensusFailure("consensus_commit_missing", f"no seen commit of {height}")
+        return seen
+
+    # ── inputs ───────────────────────────────────────────────────────────────────────────────────────
+
+    def deliver(self, body: ConsensusBody, peer: str) -> None:
+        """A message from a peer; what does not verify is dropped without a word to the core."""
+        if self._is_stopped:
+            return
+        self._take(body, peer)
+        self._run()
+        self._consider_start()
+
+    def _take(self, body: ConsensusBody, peer: str) -> None:
+        """Check a message, log it, queue it for the core."""
+        match body:
+            case ProposalMessage(proposal) if self._is_proposal_good(proposal):
+                self._log_message(body, peer)
+                self._inputs.append(ProposalReceived(proposal))
+            case VoteMessage(vote) if self._is_vote_good(vote):
+                self._log_message(body, peer)
+                self._inputs.append(VoteReceived(vote))
+            case BlockPart(height):
+                self._take_part(body, height, peer)
+            case _:
+                pass
+
+    def _take_part(self, body: BlockPart, height: Height, peer: str) -> None:
+        if height == next_height(self.state) and self._is_height_running():
+            self._log_message(body, peer)
+            for block_id in self._work.parts.add(body.part):
+                self._judge(block_id)
+        elif height - next_height(self.state) in (0, 1) and len(self._early) < FUTURE_MESSAGES_MAX:
+            self._early.append((body, peer))
+
+    def _is_proposal_good(self, proposal: Proposal) -> bool:
+        validators = self._validators_of(proposal.height)
+        if validators is None or self.core is None or proposal.round < 0:
+            return False
+        limit = self.state.consensus_params.block.max_bytes
+        if not 0 < proposal.block_id.part_set_header.total <= -(-limit // PART_SIZE_BYTES):
+            return False
+        proposer = self._proposer_of(proposal, validators)
+        if proposer is None:
+            return False
+        message = proposal_sign_bytes(self.state.chain_id, proposal)
+        return verify_zip215(proposer.pub_key, message, proposal.signature)
+
+    def _proposer_of(self, proposal: Proposal, validators: ValidatorSet) -> Validator | None:
+        assert self.core is not None
+        if proposal.height == self.core.height and self._is_height_running():
+            address = proposer_of(self.core, proposal.round)
+            index = None if address is None else validators.index_of(address)
+            return None if index is None else validators.validators[index]
+        if proposal.round > 0:  # of the next height: rounds are turned when it starts
+            if proposal.round > 16:
+                return None
+            validators = increment_proposer_priority(validators, proposal.round)
+        return validators.get_proposer()
+
+    def _is_vote_good(self, vote: Vote) -> bool:
+        validators = self._validators_of(vote.height)
+        if validators is None or not 0 <= vote.validator_index < len(validators.validators):
+            return False
+        validator = validators.validators[vote.validator_index]
+        if validator.address != vote.validator_address:
+            return False
+        message = vote_sign_bytes(self.state.chain_id, vote)
+        return verify_zip215(validator.pub_key, message, vote.signature)
+
+    def _validators_of(self, height: Height) -> ValidatorSet | None:
+        """Sets known without the store: of the last block, of the next and of the one after."""
+        ahead = height - next_height(self.state)
+        sets = {
+            -1: self.state.last_validators,
+            0: self.state.validators,
+            1: self.state.next_validators,
+        }
+        return sets.get(ahead)
+
+    def _on_timeout(self, timeout: ScheduleTimeout) -> None:
+        if self._is_stopped or self.core is None or self.core.height != timeout.height:
+            return
+        wait_ns = int(self._wait_s(timeout) * 1_000) * NANOS_PER_MS
+        record = TimeoutInfo(wait_ns, timeout.height, timeout.round, int(timeout.kind))
+        self._do.wal.append(self._wal_bytes(WALMessage(record)))
+        self._inputs.append(TimeoutElapsed(timeout.kind, timeout.height, timeout.round))
+        self._run()
+
+    # ── the loop ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _run(self) -> None:
+        """Work until nothing is left to feed; then send, and commit what was decided."""
+        self._drain()
+        self._release()
+        if self._decision is not None:
+            self._commit()
+
+    def _drain(self) -> None:
+        while self._inputs:
+            assert self.core is not None, "inputs are queued for a running height only"
+            started = perf_counter_ns()
+            self.core, effects = step(self.core, self._inputs.popleft())
+            self._count("core", started)
+            for effect in effects:
+                self._perform(effect)
+
+    def _release(self) -> None:
+        """Signer and log durable, then out: WAL before wire."""
+        outbox, self._work.outbox = self._work.outbox, []
+        if not outbox:
+            return
+        started = perf_counter_ns()
+        self._do.signer.flush()
+        self._count("signer_sync", started)
+        started = perf_counter_ns()
+        self._do.wal.sync()
+        self._count("wal_sync", started)
+        for body in outbox:
+            self._do.network.broadcast(body)
+
+    def _perform(self, effect: Effect) -> None:
+        match effect:
+            case BuildBlock() | SignProposal() | SignVote() | ScheduleTimeout() if (
+                self._is_replaying
+            ):
+                self._work.pending.append(effect)
+            case BuildBlock():
+                self._build_block(effect)
+            case SignProposal():
+                self._sign_proposal(effect)
+            case SignVote():
+                self._sign_vote(effect)
+            case ScheduleTimeout():
+                self._schedule(effect)
+            case FetchBlock(height, block_id):
+                self._fetch(height, block_id)
+            case Decide():
+                self._decision = effect
+            case FoundConflict(vote_a, vote_b):
+                self._report_conflict(vote_a, vote_b)
+            case StartedRound(height, round_):
+                if round_ > 0:
+                    log.warning("new round", height=height, round=round_)
+            case _:
+                assert_never(effect)
+
+    def _schedule(self, timeout: ScheduleTimeout) -> None:
+        handle = self._do.timers.call_later(
+            self._wait_s(timeout), lambda: self._on_timeout(timeout)
+        )
+        self._work.timers.append(handle)
+
+    def _wait_s(self, timeout: ScheduleTimeout) -> float:
+        return self._do.timeouts.wait_s(timeout.kind, timeout.round)
+
+    def _fetch(self, height: Height, block_id: BlockID) -> None:
+        if self._work.parts.want(block_id):
+            self._judge(block_id)
+        elif not self._is_replaying:
+            self._do.network.request_block(height, block_id)
+
+    def _judge(self, block_id: BlockID) -> None:
+        built = self._work.parts.blocks.get(block_id)
+        if built is None:
+            self._inputs.append(BlockReceived(block_id, valid=False))
+            return
+        refused = self._do.executor.judge(self.state, built)
+        if refused is not None:
+            log.warning(
+                "block refused",
+                height=built.block.header.height,
+                reason=refused.reason,
+                detail=refused.detail,
+            )
+        self._inputs.append(BlockReceived(block_id, valid=refused is None))
+
+    def _report_conflict(self, vote_a: Vote, vote_b: Vote) -> None:
+        log.warning(
+            "conflicting votes",
+            height=vote_a.height,
+            round=vote_a.round,
+            validator=vote_a.validator_address.hex(),
+        )
+        self._do.evidence.report_conflict(vote_a, vote_b)
+
+    # ── our own messages ─────────────────────────────────────────────────────────────────────────────
+
+    def _build_block(self, effect: BuildBlock) -> None:
+        started = perf_counter_ns()
+        built = self._do.executor.propose(
+            self.state, self._last_commit_for_next, self._do.signer.address
+        )
+        refused = self._do.executor.ask_application(self.state, built)
+        self._count("build", started)
+        if refused is not None:
+            # The application broke Prepare/Process coherence; another proposer may do better.
+            log.error("own block refused", height=effect.height, reason=refused.reason)
+            return
+        self._work.parts.keep(built)
+        self._inputs.append(BlockBuilt(effect.round, built.block_id))
+
+    def _sign_proposal(self, effect: SignProposal) -> None:
+        unsigned = Proposal(
+            effect.height,
+            effect.round,
+            effect.pol_round,
+            effect.block_id,
+            self._do.clock.now(),
+        )
+        try:
+            proposal = self._do.signer.sign_proposal(self.state.chain_id, unsigned)
+        except SignRefused as refusal:
+            log.warning("proposal not signed", height=effect.height, code=refusal.code)
+            return
+        built = self._work.parts.blocks[effect.block_id]
+        # Parts first: a log cut between leaves parts nobody asked for, not a proposal without a block.
+        for part in built.parts.parts:
+            self._send(BlockPart(effect.height, effect.round, part))
+        self._send(ProposalMessage(proposal))
+        self._inputs.append(ProposalReceived(proposal))
+
+    def _sign_vote(self, effect: SignVote) -> None:
+        address = self._do.signer.address
+        index = self.state.validators.index_of(address)
+        assert index is not None, "the core asks only a member to vote"
+        unsigned = Vote(
+            effect.type,
+            effect.height,
+            effect.round,
+            effect.block_id,
+            self._vote_time(effect.block_id),
+            address,
+            index,
+        )
+        try:
+            vote = self._do.signer.sign_vote(self.state.chain_id, unsigned)
+        except SignRefused as refusal:
+            log.warning(
+                "vote not signed",
+                height=effect.height,
+                round=effect.round,
+                type=SignedMsgType(effect.type).name,
+                code=refusal.code,
+            )
+            return
+        self._send(VoteMessage(vote))
+        self._inputs.append(VoteReceived(vote))
+
+    def _vote_time(self, block_id: BlockID) -> Timestamp:
+        """Now, but after the block voted for or locked, so that block time always advances."""
+        assert self.core is not None
+        now = self._do.clock.now()
+        for named in (block_id, self.core.machine.locked_block_id):
+            built = self._work.parts.blocks.get(named)
+            if built is not None:
+                return max(now, built.block.header.time.plus_ns(VOTE_TIME_STEP_NS))
+        return max(now, self.state.last_block_time.plus_ns(VOTE_TIME_STEP_NS))
+
+    def _send(self, body: ConsensusBody) -> None:
+        """Log one of our messages now, send it when the log is durable."""
+        self._log_message(body, "")
+        self._work.outbox.append(body)
+
+    # ── the end of a height ──────────────────────────────────────────────────────────────────────────
+
+    def _commit(self) -> None:
+        decision, self._decision = self._decision, None
+        assert decision is not None
+        built = self._work.parts.blocks[decision.block_id]
+        commit = make_commit(
+            decision.height,
+            decision.round,
+            decision.block_id,
+            decision.precommits,
+            self.state.validators,
+        )
+        self._cancel_timers()
+        after, responses = self._do.executor.apply(self.state, built, commit)
+        self._log_end_height(decision.height)
+        before_hash, self.state = self.state.app_hash, after
+        self._work = _HeightWork()
+        self._note_pacing(built, is_changed=before_hash != after.app_hash)
+        started = perf_counter_ns()
+        self._do.mempool.update(decision.height, built.block.data.txs, responses.tx_results)
+        self._count("mempool", started)
+        log.info(
+            "committed",
+            height=decision.height,
+            round=decision.round,
+            txs=len(built.block.data.txs),
+            hash=built.block_id.hash.hex()[:16],
+            app_hash=after.app_hash.hex()[:16],
+        )
+        self._do.on_committed(CommittedBlock(built, responses, after))
+        # A fresh entry, not recursion: clients are served between two blocks.
+        self._start_timer = self._do.timers.call_later(0, self._consider_start)
+
+    def _note_pacing(self, built: BuiltBlock, *, is_changed: bool) -> None:
+        txs = len(built.block.data.txs)
+        self._decided_at_s = self._do.clock.monotonic_s()
+        self._is_proof_due = is_changed
+        self._next_due_s = self._do.next_due_s()
+        if txs:
+            self._tx_block_started_at_s, self._tx_block_txs = self._started_at_s, txs
+        self._barren_blocks = self._barren_blocks + 1 if self._had_waiting and not txs else 0
+
+    def _cancel_timers(self) -> None:
+        for handle in self._work.timers:
+            handle.cancel()
+        self._work.timers.clear()
+
+    # ── the log ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _log_message(self, body: ConsensusBody, peer: str) -> None:
+        if not self._is_replaying:
+            self._do.wal.append(self._wal_bytes(WALMessage(MsgInfo(ConsensusMessage(body), peer))))
+
+    def _log_end_height(self, height: Height) -> None:
+        self._do.wal.end_height(self._wal_bytes(WALMessage(EndHeight(height))))
+
+    def _wal_bytes(self, message: WALMessage) -> bytes:
+        return encode(TimedWALMessage(self._do.clock.now(), message))
+
+    def _count(self, stage: str, started_ns: int) -> None:
+        spent = perf_counter_ns() - started_ns
+        self.stage_ns[stage] = self.stage_ns.get(stage, 0) + spent
+
+
+def end_height_payload(time: Timestamp, height: Height) -> bytes:
+    """Log record that ends a height; a new log begins with that of height 0."""
+    return encode(TimedWALMessage(time, WALMessage(EndHeight(height))))
+
+
+def _end_height_in(payload: bytes) -> Height | None:
+    """Height that a log record ends, or None."""
+    message = decode(TimedWALMessage, payload).msg.value
+    return message.height if isinstance(message, EndHeight) else None

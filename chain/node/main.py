@@ -1,0 +1,100 @@
+"""`python -m chain.node --home DIR`: one validator until SIGTERM; any consensus failure ends it non-zero.
+
+Exit codes: 0 stopped on request, 1 consensus failure (a bundle is under data/failures), 2 it could not start.
+"""
+
+import argparse
+import asyncio
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from chain.node.errors import NodeError
+from chain.node.home import Home
+from chain.node.node import AppFactory, Node, check_interpreter, town_application
+from chain.node.signer import InvalidSignerFile
+from chain.store.errors import StoreError
+
+log = structlog.get_logger("node")
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_NOT_STARTED = 2
+
+
+def main(argv: Sequence[str] | None = None, *, app_factory: AppFactory = town_application) -> int:
+    """Run a node until it is told to stop; returns the exit code."""
+    check_interpreter()
+    parser = argparse.ArgumentParser(prog="beffroi node start", description="Run one validator.")
+    parser.add_argument("--home", required=True, type=Path, help="folder made by `init`")
+    parser.add_argument("--quiet", action="store_true", help="log warnings and errors only")
+    arguments = parser.parse_args(argv)
+    configure_logging(quiet=arguments.quiet)
+    try:
+        node = Node(Home(arguments.home), app_factory=app_factory)
+    except (NodeError, StoreError, InvalidSignerFile) as error:
+        return _not_started(error)
+    return asyncio.run(_run(node))
+
+
+def configure_logging(*, quiet: bool = False) -> None:
+    """One line per event on standard error: time, level, logger, event, facts. Never a transaction."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.LogfmtRenderer(
+                key_order=["timestamp", "level", "event"], bool_as_flag=False
+            ),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(30 if quiet else 20),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _not_started(error: Exception) -> int:
+    log.error("node not started", code=getattr(error, "code", "signer_file"), detail=str(error))
+    return EXIT_NOT_STARTED
+
+
+async def _run(node: Node) -> int:
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[BaseException | None] = loop.create_future()
+
+    def end(failure: BaseException | None) -> None:
+        if not ended.done():
+            ended.set_result(failure)
+
+    def on_exception(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Whatever escapes a callback of consensus is a failure: stop, never a zombie."""
+        failure = context.get("exception")
+        end(failure if failure is not None else RuntimeError(str(context.get("message"))))
+
+    loop.set_exception_handler(on_exception)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end, None)
+    try:
+        await node.start(loop)
+    except (NodeError, StoreError, InvalidSignerFile, OSError) as error:
+        node.close()
+        return _not_started(error)
+    failure = await ended
+    if failure is None:
+        await node.stop()
+        return EXIT_OK
+    return _failed(node, failure)
+
+
+def _failed(node: Node, failure: BaseException) -> int:
+    """Write the bundle and leave at once: after a failed sync nothing more may be promised."""
+    reason = "".join(traceback.format_exception(failure))
+    bundle = node.write_failure_bundle(reason)
+    code = getattr(failure, "code", "consensus_failure")
+    log.error("CONSENSUS FAILURE", code=code, error=repr(failure)[:200], bundle=str(bundle))
+    return EXIT_FAILED

@@ -1,0 +1,288 @@
+"""One validator put together: stores, application, handshake, consensus, RPC. Wiring only.
+
+Reads: the home folder.  Writes: the home folder.  Never: a rule of its own.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from chain.codec.hashing import hash_tx
+from chain.limits import FAILURE_WAL_TAIL_RECORDS
+from chain.mempool.pool import Mempool, PoolRefusal
+from chain.node.clock import Clock, OffsetClock, SystemClock
+from chain.node.config import VERSION, NodeConfig, load_config
+from chain.node.evidence import EvidencePool
+from chain.node.executor import BlockExecutor, Stores, next_height, open_stores
+from chain.node.handshake import Handshake
+from chain.node.home import Genesis, Home, load_genesis, load_node_id, load_signing_seed
+from chain.node.host import CommittedBlock, ConsensusHost, HostParts, end_height_payload
+from chain.node.network import Network, NoPeers
+from chain.node.publishing import publish_block
+from chain.node.signer import FileSigner
+from chain.rpc.events import EventBus
+from chain.rpc.ports import RoundSummary
+from chain.rpc.server import RpcServer
+from chain.store.app import LmdbStateStore
+from chain.store.files import DiskFolder
+from chain.store.kv import KeyValueStore, LmdbStore
+from chain.store.wal import Wal
+from chain.town.application import TownApplication
+from chain.types.abci import Application, RequestQuery, ResponseCheckTx
+from chain.types.block import BLOCK_PROTOCOL, P2P_PROTOCOL
+from chain.types.messages import DefaultNodeInfo, DefaultNodeInfoOther, ProtocolVersion
+from chain.types.params import GenesisDoc
+from chain.types.state import ChainState
+
+log = structlog.get_logger("node")
+
+AppFactory = Callable[[LmdbStateStore, Clock], Application]
+CHANNELS = bytes.fromhex("40202122233038606100")
+"""Channels of CometBFT 0.38, as `node_info` lists them."""
+
+
+def town_application(store: LmdbStateStore, clock: Clock) -> Application:
+    """The application that a town's node runs."""
+    return TownApplication(store, clock.now)
+
+
+class Node:
+    """One node from its home folder; `start` and `stop` once each."""
+
+    def __init__(
+        self,
+        home: Home,
+        *,
+        app_factory: AppFactory = town_application,
+        config: NodeConfig | None = None,
+        network: Network | None = None,
+        has_own_store: bool = False,
+    ) -> None:
+        """Open everything; raises NodeError, StoreError, InvalidSignerFile when something does not fit.
+
+        `has_own_store` gives the application an environment of its own, as behind an ABCI socket.
+        """
+        self.home = home
+        self.config = config or load_config(home.config / "config.toml")
+        self._genesis: Genesis = load_genesis(home)
+        self._kv: KeyValueStore = LmdbStore(home.data / "chain.lmdb")
+        self._app_kv = LmdbStore(home.data / "app.lmdb") if has_own_store else self._kv
+        self.clock = self._make_clock()
+        app_store = LmdbStateStore(self._app_kv, shared=not has_own_store)
+        self.stores: Stores = open_stores(self._kv, None if has_own_store else app_store)
+        self.app = app_factory(app_store, self.clock)
+        self.evidence = EvidencePool(self._kv, self.stores.blocks, self.stores.states)
+        self.pool = Mempool(
+            self.app.check_tx,
+            height=self.stores.blocks.height(),
+            max_txs=self.config.mempool_max_txs,
+            max_bytes=self.config.mempool_max_bytes,
+        )
+        self.executor = BlockExecutor(
+            self.app, self.stores, self.pool.reap, self.evidence, self._genesis.doc.genesis_time
+        )
+        self._network = network or NoPeers()
+        self.events = EventBus()
+        self.host: ConsensusHost | None = None
+        self.rpc: RpcServer | None = None
+        self._signer: FileSigner | None = None
+        self._wal: Wal | None = None
+
+    def _make_clock(self) -> Clock:
+        if not self.config.clock_offset_file:
+            return SystemClock()
+        return OffsetClock(self.home.root / self.config.clock_offset_file, self._is_insecure)
+
+    def _is_insecure(self) -> bool:
+        """Whether the application says that its genesis is below a production floor."""
+        return bool(self._app_status().get("insecure"))
+
+    def _app_status(self) -> dict[str, Any]:
+        """The application's `/status`, an empty mapping when it has none."""
+        answer = self.app.query(RequestQuery(path="/status"))
+        if answer.code != 0 or not answer.value.startswith(b"{"):
+            return {}
+        status = json.loads(answer.value)
+        return status if isinstance(status, dict) else {}
+
+    def _next_due_s(self) -> int | None:
+        due = self._app_status().get("next_due")
+        return due if isinstance(due, int) else None
+
+    # ── life ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Handshake, open the log, serve the RPC, begin consensus."""
+        state = self._handshake()
+        self._wal = Wal(
+            DiskFolder(self.home.data / "cs.wal"),
+            first_payload=end_height_payload(self.clock.now(), 0),
+        )
+        if self._wal.repaired_bytes:
+            log.warning("log repaired", torn_bytes=self._wal.repaired_bytes)
+        self._signer = self._open_signer(state)
+        self.pool.on_available = lambda: self._on_tx_available(loop)
+        self.host = ConsensusHost(state, self._host_parts(loop, self._wal, self._signer))
+        self.rpc = RpcServer(self, self.events, self.config.rpc_host, self.config.rpc_port)
+        await self.rpc.start()
+        log.info(
+            "node started",
+            chain_id=state.chain_id,
+            height=state.last_block_height,
+            rpc_port=self.rpc.port,
+            validator=self._signer.address.hex(),
+        )
+        loop.call_soon(self.host.start)
+
+    def _handshake(self) -> ChainState:
+        return Handshake(
+            self.app,
+            self.stores,
+            self.executor,
+            self._genesis.doc,
+            genesis_hash=self._genesis.hash,
+            app_state_bytes=self._genesis.app_state_bytes,
+            version=VERSION,
+            note=lambda event, height: log.info(event, height=height),
+        ).run()
+
+    def _open_signer(self, state: ChainState) -> FileSigner:
+        """The key; without its state file it stays mute until two more heights were decided by others."""
+        seed, data = load_signing_seed(self.home), DiskFolder(self.home.data)
+        signer = FileSigner(seed, data)
+        if not signer.has_state:
+            muted_below = next_height(state) + 2
+            log.error("signer state missing: signing nothing", muted_below=muted_below)
+            signer.muted_below = muted_below
+        return signer
+
+    def _host_parts(
+        self, loop: asyncio.AbstractEventLoop, wal: Wal, signer: FileSigner
+    ) -> HostParts:
+        return HostParts(
+            executor=self.executor,
+            blocks=self.stores.blocks,
+            wal=wal,
+            signer=signer,
+            network=self._network,
+            mempool=self.pool,
+            evidence=self.evidence,
+            clock=self.clock,
+            timers=loop,
+            timeouts=self.config.timeouts,
+            pacing=self.config.pacing,
+            next_due_s=self._next_due_s,
+            on_committed=self._on_committed,
+        )
+
+    def _on_tx_available(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self.host is not None:
+            loop.call_soon(self.host.on_tx_available)
+
+    def _on_committed(self, committed: CommittedBlock) -> None:
+        publish_block(self.events, committed)
+
+    async def stop(self) -> None:
+        """Serve nobody any more, make the log durable, close the stores; nothing committed is lost."""
+        if self.rpc is not None:
+            await self.rpc.stop()
+        if self.host is not None:
+            self.host.stop()
+        self.close()
+        log.info("node stopped", height=self.stores.blocks.height())
+
+    def close(self) -> None:
+        """Release files without another word to them (also after a failure)."""
+        if self._wal is not None:
+            self._wal.close()
+            self._wal = None
+        self._kv.close()
+        if self._app_kv is not self._kv:
+            self._app_kv.close()
+
+    def write_failure_bundle(self, reason: str) -> Path:
+        """What an inquiry needs, under data/failures: reason, state, end of the log (never transactions)."""
+        name = self.clock.now().to_rfc3339().replace(":", "")
+        folder = DiskFolder(self.home.data / "failures" / name)
+        folder.replace("reason.txt", reason.encode())
+        state = None if self.host is None else self.host.state
+        summary = None if self.host is None or self.host.core is None else self.round_summary()
+        folder.replace("state.txt", f"{state}\n\n{summary}\n".encode())
+        tail = () if self._wal is None else self._wal.tail(FAILURE_WAL_TAIL_RECORDS)
+        folder.replace("wal_tail.hex", "\n".join(record.hex() for record in tail).encode())
+        return folder.path
+
+    # ── NodeView ─────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def blocks(self) -> Any:
+        """Stored blocks."""
+        return self.stores.blocks
+
+    @property
+    def states(self) -> Any:
+        """Past validator sets and parameters."""
+        return self.stores.states
+
+    @property
+    def index(self) -> Any:
+        """Transactions and events."""
+        return self.stores.index
+
+    def submit_tx(self, tx: bytes) -> ResponseCheckTx | PoolRefusal:
+        """Offer a client's transaction to the pool."""
+        verdict = self.pool.add(tx)
+        if isinstance(verdict, PoolRefusal):
+            log.info("tx not taken", hash=hash_tx(tx).hex()[:16], code=verdict.code)
+        elif not verdict.is_ok():
+            log.info("tx refused", hash=hash_tx(tx).hex()[:16], code=verdict.code)
+        return verdict
+
+    @property
+    def genesis(self) -> GenesisDoc:
+        """The genesis document."""
+        return self._genesis.doc
+
+    @property
+    def validator_key(self) -> bytes:
+        """Public key of our validator."""
+        assert self._signer is not None, "the RPC starts after the signer"
+        return self._signer.public_key
+
+    @property
+    def node_info(self) -> DefaultNodeInfo:
+        """What `status` says of the node."""
+        return DefaultNodeInfo(
+            ProtocolVersion(P2P_PROTOCOL, BLOCK_PROTOCOL, self.state().app_version),
+            load_node_id(self.home),
+            "tcp://0.0.0.0:26656",
+            self._genesis.doc.chain_id,
+            VERSION,
+            CHANNELS,
+            self.config.moniker,
+            DefaultNodeInfoOther("on", f"tcp://{self.config.rpc_host}:{self.config.rpc_port}"),
+        )
+
+    def state(self) -> ChainState:
+        """State after the newest block."""
+        assert self.host is not None, "the RPC starts after the host"
+        return self.host.state
+
+    def peer_count(self) -> int:
+        """Connected peers."""
+        return self._network.peer_count()
+
+    def round_summary(self) -> RoundSummary:
+        """Where consensus stands."""
+        assert self.host is not None
+        return self.host.round_summary()
+
+
+def check_interpreter() -> None:
+    """Refuse `python -O`: assertions are what stops a node with a broken invariant."""
+    if not __debug__:
+        raise SystemExit("beffroi refuses to run without assertions (python -O)")

@@ -8,8 +8,7 @@ from typing import Final
 from app.accounts import api as accounts_api
 from app.accounts import models as accounts_models
 from app.accounts import service as accounts_service
-from app.audit import models as audit_models
-from app.audit import service as audit_service
+from app.audit import api as audit_api
 from app.auth import api as auth_api
 from app.auth import models as auth_models
 from app.auth import service as auth_service
@@ -17,6 +16,7 @@ from app.city import api as city_api
 from app.city import models as city_models
 from app.city import service as city_service
 from app.core import api as core_api
+from app.core import headers
 from app.core.access import register_standing
 from app.core.database import Row
 from app.core.idempotency import IdempotencyRecord
@@ -28,11 +28,12 @@ BLUEPRINTS: Final = (
     auth_api.blp,
     accounts_api.blp,
     city_api.blp,
+    audit_api.blp,
 )
 _DOMAINS: Final = (
+    (headers, headers),
     (accounts_service, accounts_models),
     (city_service, city_models),
-    (audit_service, audit_models),
 )
 _OFF_CHAIN: Final[tuple[type[Row], ...]] = (
     IdempotencyRecord,

@@ -59,8 +59,10 @@ def put_role(*, role: str, holder: str, jwk: Any, expires: int, height: int) -> 
 
 
 def revoke_role(kid: str, since_s: int) -> None:
-    """Record that a role key ended, as of `since_s`."""
-    RoleRow.update(revoked_since=max(since_s, 1)).where(RoleRow.kid == kid).execute()
+    """Record that a role key ended, as of `since_s`; a second revocation may only go further back."""
+    since = max(since_s, 1)
+    is_earlier = (RoleRow.revoked_since == 0) | (RoleRow.revoked_since > since)
+    RoleRow.update(revoked_since=since).where((RoleRow.kid == kid) & is_earlier).execute()
 
 
 def _put_body(content: Mapping[str, Any], height: int) -> None:

@@ -55,7 +55,8 @@ def register_standing(find: Standing) -> None:
 def access(*scopes: str, rule: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Let through keys that hold one of `scopes`; `rule` says in words whose objects they reach."""
     unknown = set(scopes) - set(SCOPES)
-    assert scopes and rule, "a route names its scopes and its object rule"
+    assert scopes, "a route names its scopes"
+    assert rule, "a route names its object rule"
     assert not unknown, f"unknown scope {unknown}"
 
     def decorate(view: Callable[P, T]) -> Callable[P, T]:

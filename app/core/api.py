@@ -10,6 +10,7 @@ from app.core.blueprint import TownBlueprint, TownSchema
 from app.core.codes import TRANSACTION_UNKNOWN
 from app.core.context import get_services
 from app.core.problems import Problem
+from app.core.proofs import build_transaction_proof
 from app.core.relay import find_submission
 from app.core.submission import SubmissionSchema
 from app.core.town_status import read_town_status
@@ -83,4 +84,6 @@ def get_transaction(args: dict[str, Any], payload_hash: str) -> dict[str, Any]:
     found = find_submission(payload_hash)
     if found is None:
         raise Problem(TRANSACTION_UNKNOWN)
-    return asdict(found)
+    if not args["proof"]:
+        return asdict(found)
+    return {**asdict(found), "proof": build_transaction_proof(get_services().chain, found)}

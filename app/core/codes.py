@@ -210,6 +210,13 @@ PROOF_NOT_READY: Final = app_code(
     "La transaction n'est pas encore définitive, donc sans preuve ; redemandez dans un instant.",
     retryable=True,
 )
+PROOF_UNVERIFIABLE: Final = app_code(
+    503,
+    "proof_unverifiable",
+    "The node's answer does not prove what it says, so it is not passed on; an operator was warned.",
+    "La réponse du nœud ne prouve pas ce qu'elle dit et n'est pas transmise ; un opérateur est prévenu.",
+    retryable=True,
+)
 NODE_UNAVAILABLE: Final = app_code(
     503,
     "node_unavailable",

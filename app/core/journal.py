@@ -5,29 +5,18 @@ long gone at the node: then one recent version is asked, under a header trusted 
 Reads: the node's RPC.  Never: believes an unproved answer.
 """
 
-import base64
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
 
 from app.core.chain_client import ChainClient, QueryAnswer, RpcError
+from app.core.proofs import read_proof_ops
 from app.core.verifier import NodeLied, ProvenBlock, fetch_validators, reading
 from chain.codec.cmtjson import from_json
 from chain.codec.hashing import hash_validators
-from chain.crypto.ics23 import (
-    TENDERMINT_SPEC,
-    CommitmentProof,
-    ExistenceProof,
-    NonExistenceProof,
-    calculate_root,
-    decode_proof,
-    verify_membership,
-    verify_non_membership,
-)
+from chain.light.state_proof import verify_record
 from chain.light.verifier import TrustedBlock, TrustOptions, Verdict, verify_step
 from chain.types.block import SignedHeader
 from chain.types.codes import QUERY_VERSION_GONE
@@ -128,33 +117,9 @@ def _now() -> Timestamp:
 
 def _prove(answer: QueryAnswer, record_id: bytes, version: _Version) -> bytes | None:
     """The record, or None for proved absence; raises NodeLied for anything unproved."""
-    if answer.code:
-        raise NodeLied("node_journal_unproved", f"query code {answer.code}")
+    record = answer.value or None
     with reading("node_journal_unproved"):
-        in_subtree, in_app = (_read_op(op) for op in answer.proof_ops)
-        root = _root_of(in_subtree)
-    key = sha256(NAMESPACE.encode() + b"\x00" + record_id).digest()
-    if not verify_membership(TENDERMINT_SPEC, version.app_hash, in_app, NAMESPACE.encode(), root):
-        raise NodeLied("node_journal_unproved", f"namespace at height {version.height}")
-    if answer.value:
-        value = sha256(answer.value).digest()
-        is_proved = verify_membership(TENDERMINT_SPEC, root, in_subtree, key, value)
-    else:
-        is_proved = verify_non_membership(TENDERMINT_SPEC, root, in_subtree, key)
-    if not is_proved:
-        raise NodeLied("node_journal_unproved", f"record at height {version.height}")
-    return answer.value or None
-
-
-def _read_op(op: Mapping[str, Any]) -> CommitmentProof:
-    return decode_proof(base64.b64decode(op["data"], validate=True))
-
-
-def _root_of(proof: CommitmentProof) -> bytes:
-    """The subtree root a proof claims; whether it belongs to the app hash is checked by the caller."""
-    claim = proof.value
-    if isinstance(claim, NonExistenceProof):
-        claim = claim.left or claim.right
-    if not isinstance(claim, ExistenceProof):
-        raise ValueError("neither existence nor absence")
-    return calculate_root(claim)
+        ops = read_proof_ops(answer)
+    if answer.code or not verify_record(version.app_hash, NAMESPACE, record_id, record, ops):
+        raise NodeLied("node_journal_unproved", f"state of height {version.height}")
+    return record

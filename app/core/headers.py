@@ -1,12 +1,49 @@
-"""The audit window's read model: what was verified is kept, so it is served while the node is down."""
+"""Verified headers, kept: what receipts are checked against and what the audit window shows.
+
+Protobuf bytes as they were hashed and signed. Written by the projector alone.
+"""
 
 from typing import Final
 
-from app.audit.models import HeaderRow, ValidatorsRow
+from peewee import BigIntegerField, BlobField, CharField, IntegerField
+
+from app.core.database import Row
 from app.core.projection import ProjectedBlock
 from chain.codec.proto import decode, encode
+from chain.light.bundle import Checkpoint, checkpoint_of
 from chain.types.block import Commit, Header
 from chain.types.validator import ValidatorSet
+
+
+class HeaderRow(Row):
+    """A verified header and the commit that the next block carries for it."""
+
+    height = BigIntegerField(primary_key=True)
+    header_hash = CharField(max_length=64, index=True)
+    header = BlobField()
+    commit_bytes = BlobField()
+    validators_hash = CharField(max_length=64)
+    tx_count = IntegerField()
+
+    class Meta:
+        """Table `headers`."""
+
+        table_name = "headers"
+
+
+class ValidatorsRow(Row):
+    """A validator set by its hash; most heights share one."""
+
+    validators_hash = CharField(primary_key=True, max_length=64)
+    validators = BlobField()
+
+    class Meta:
+        """Table `validator_sets`."""
+
+        table_name = "validator_sets"
+
+
+PROJECTED: Final = (HeaderRow, ValidatorsRow)
 
 
 def project_block(block: ProjectedBlock) -> None:
@@ -54,3 +91,9 @@ def list_headers(*, below: int, count_max: int) -> list[HeaderRow]:
     """Verified headers under a height, newest first."""
     query = HeaderRow.select().where(HeaderRow.height < below)
     return list(query.order_by(HeaderRow.height.desc()).limit(count_max))
+
+
+def read_checkpoint() -> Checkpoint | None:
+    """The newest verified header as a checkpoint, or None before the first block."""
+    row = HeaderRow.select().order_by(HeaderRow.height.desc()).first()
+    return None if row is None else checkpoint_of(decode(Header, bytes(row.header)))

@@ -1,0 +1,121 @@
+"""The one way a demo client reaches the town: JSON over HTTP, nothing else.
+
+Reads and writes: sockets.  Never: repeats a request, except when the server closed an idle connection
+before answering; a signed transaction and an Idempotency-Key make that safe.
+"""
+
+import http.client
+import json
+import secrets
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+TIMEOUT_S: Final = 20
+
+
+class Unreachable(Exception):
+    """Nobody answers at the town's address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status, headers (names in lower case) and decoded body of one answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: Any
+
+    @property
+    def is_ok(self) -> bool:
+        """True for 2xx."""
+        return 200 <= self.status < 300
+
+    @property
+    def code(self) -> str:
+        """Stable code of a refusal, empty for anything else."""
+        return str(self.body.get("code", "")) if isinstance(self.body, dict) else ""
+
+
+@dataclass(slots=True)
+class Api:
+    """A keep-alive connection to the town's API, and the client's language."""
+
+    base_url: str
+    language: str = "fr"
+    _connection: http.client.HTTPConnection | None = field(default=None, repr=False)
+
+    def get(self, path: str, *, token: str = "") -> Answer:
+        """GET, with the access token when given."""
+        return self.call("GET", path, token=token)
+
+    def post(
+        self, path: str, body: Any, *, token: str = "", key: str = "", wait_s: int = 0
+    ) -> Answer:
+        """POST JSON; `key` is the Idempotency-Key, `wait_s` asks to wait for finality."""
+        headers = {"Idempotency-Key": f'"{key}"'} if key else {}
+        if wait_s:
+            headers["Prefer"] = f"wait={wait_s}"
+        return self.call("POST", path, body, token=token, headers=headers)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        token: str = "",
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """One request; raises Unreachable when the server cannot be reached."""
+        sent = {"Accept": "application/json", "Accept-Language": self.language, **(headers or {})}
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
+        payload = None
+        if body is not None:
+            payload = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
+            sent["Content-Type"] = "application/json"
+        try:
+            return self._exchange(method, path, payload, sent)
+        except (OSError, http.client.HTTPException) as error:
+            self.close()
+            raise Unreachable(f"{self.base_url}: {error}") from error
+
+    def close(self) -> None:
+        """Drop the connection; the next call opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _exchange(
+        self, method: str, path: str, payload: bytes | None, headers: dict[str, str]
+    ) -> Answer:
+        if self._connection is None:
+            address = urlsplit(self.base_url)
+            self._connection = http.client.HTTPConnection(
+                address.hostname or "127.0.0.1", address.port, timeout=TIMEOUT_S
+            )
+        try:
+            self._connection.request(method, path, payload, headers)
+            response = self._connection.getresponse()
+        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            # The server closed an idle connection before it saw the request: once more, on a fresh one.
+            self._connection.close()
+            self._connection.request(method, path, payload, headers)
+            response = self._connection.getresponse()
+        raw = response.read()
+        return Answer(
+            response.status, {k.lower(): v for k, v in response.getheaders()}, _decode(raw)
+        )
+
+
+def new_key() -> str:
+    """A fresh Idempotency-Key."""
+    return secrets.token_hex(16)
+
+
+def _decode(raw: bytes) -> Any:
+    try:
+        return json.loads(raw) if raw else {}
+    except ValueError:
+        return {}

@@ -1,0 +1,120 @@
+"""The shop's side: the owner registers a till; the till reads the customer's picture and signs what it does.
+
+Reads: PNG pictures, the public API.  Writes: transactions signed by the till's or the owner's key.
+Never: sees a balance, and never trusts the text of a code (the chain judges it).
+"""
+
+import secrets
+from dataclasses import dataclass
+from typing import Final
+
+import zxingcpp
+
+from app.cli.demo.client import Client
+from app.cli.demo.http import Answer
+from app.cli.demo.png import decode_png
+from chain.codec.canonical import b64url_encode
+from chain.crypto.jws import SigningKey
+from chain.crypto.keys import jwk_of
+from chain.town.schemas import (
+    Jwk,
+    LoyaltyEarn,
+    LoyaltyRedeem,
+    LoyaltyReverse,
+    LoyaltyTill,
+    LoyaltyTillRevoke,
+)
+
+DAY_S: Final = 86_400
+TILL_LIFE_S: Final = 29 * DAY_S
+CAP_PER_TX_POINTS: Final = 5_000
+CAP_PER_DAY_POINTS: Final = 200_000
+
+
+class NothingToRead(ValueError):
+    """There is no QR code in the picture."""
+
+
+def read_picture(png: bytes) -> str:
+    """The text of the QR code in a picture; raises NothingToRead when there is none."""
+    found = zxingcpp.read_barcodes(
+        decode_png(png).as_buffer(),
+        formats=zxingcpp.BarcodeFormat.QRCode,
+        text_mode=zxingcpp.TextMode.Plain,
+    )
+    if len(found) != 1:
+        raise NothingToRead(f"{len(found)} codes in the picture")
+    return str(found[0].text)
+
+
+@dataclass(slots=True)
+class Till(Client):
+    """A till of one shop; `key` is the till's own."""
+
+    shop: str = ""
+    programme: str = ""
+
+    @property
+    def actor(self) -> str:
+        """Whom the till acts for."""
+        return f"shop:{self.shop}"
+
+    def sign_earn(self, account: str, purchase_cents: int) -> str:
+        """Points for a purchase; the receipt number makes it single."""
+        receipt = b64url_encode(secrets.token_bytes(16))
+        body = LoyaltyEarn(self.programme, account, purchase_cents, receipt)
+        return self.sign(body, sender=self.actor)
+
+    def earn(self, account: str, purchase_cents: int) -> Answer:
+        """Grant points."""
+        return self.send("/v1/loyalty/earn", self.sign_earn(account, purchase_cents))
+
+    def sign_redeem(self, code: str, points: int) -> str:
+        """Take `points` by the customer's code."""
+        return self.sign(LoyaltyRedeem(self.programme, points, code), sender=self.actor)
+
+    def redeem(self, code: str, points: int) -> Answer:
+        """Redeem and wait for the final answer: only then does the till show green."""
+        return self.send("/v1/loyalty/redemptions", self.sign_redeem(code, points))
+
+    def preview(self, code: str, points: int) -> Answer:
+        """Ask before acting: would this code pay that many points here?"""
+        return self.api.post(
+            "/v1/loyalty/redemptions/preview",
+            {"programme": self.programme, "shop": self.shop, "points": points, "qr": code},
+            token=self.token,
+        )
+
+    def reverse(self, ref: str, points: int) -> Answer:
+        """Undo (part of) one of this till's own operations of the last five minutes."""
+        body = LoyaltyReverse(ref, points)
+        return self.send("/v1/loyalty/reversals", self.sign(body, sender=self.actor))
+
+
+@dataclass(slots=True)
+class Owner(Client):
+    """The shopkeeper's own device: registers and revokes tills, refunds after the five minutes."""
+
+    shop: str = ""
+
+    def register_till(self, till_key: SigningKey) -> Answer:
+        """Let a till act for the shop for 29 days, within caps."""
+        body = LoyaltyTill(
+            Jwk(**jwk_of(till_key.public_key)),
+            self.clock() + TILL_LIFE_S,
+            CAP_PER_TX_POINTS,
+            CAP_PER_DAY_POINTS,
+        )
+        path = f"/v1/loyalty/shops/{self.shop}/terminals"
+        return self.send(path, self.sign(body, sender=f"shop:{self.shop}"))
+
+    def revoke_till(self, kid: str, since_s: int) -> Answer:
+        """Revoke a till; unspent points it gave since then are taken back."""
+        body = LoyaltyTillRevoke(kid, since_s)
+        path = f"/v1/loyalty/shops/{self.shop}/terminals/revocations"
+        return self.send(path, self.sign(body, sender=f"shop:{self.shop}"))
+
+    def refund(self, ref: str, points: int) -> Answer:
+        """Reverse (part of) an operation of any till of the shop, at any time."""
+        body = LoyaltyReverse(ref, points)
+        return self.send("/v1/loyalty/reversals", self.sign(body, sender=f"shop:{self.shop}"))

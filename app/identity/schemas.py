@@ -1,0 +1,194 @@
+"""Shapes of the identity routes."""
+
+from marshmallow import fields, validate
+
+from app.core.blueprint import TownSchema
+
+ID_CHARS = 22
+THUMBPRINT = "^[A-Za-z0-9_-]{43}$"
+
+
+class JwkSchema(TownSchema):
+    """An Ed25519 or P-256 public key (RFC 8037, RFC 7518 §6.2); `y` for P-256 only."""
+
+    crv = fields.String(required=True, validate=validate.OneOf(["Ed25519", "P-256"]))
+    kty = fields.String(required=True, validate=validate.OneOf(["OKP", "EC"]))
+    x = fields.String(required=True, validate=validate.Regexp(THUMBPRINT))
+    y = fields.String(validate=validate.Regexp(THUMBPRINT))
+
+
+class EnrolmentRequestSchema(TownSchema):
+    """A phone announces its identity key and proves that it holds it."""
+
+    key = fields.Nested(JwkSchema, required=True)
+    issued_at = fields.Integer(
+        required=True,
+        strict=True,
+        validate=validate.Range(min=0, max=253_402_300_799),
+        metadata={"description": "unix seconds, at most 5 minutes off"},
+    )
+    signature = fields.String(
+        required=True,
+        validate=validate.Regexp("^[A-Za-z0-9_-]{86}$"),
+        metadata={
+            "description": "64-byte signature, base64url, over the UTF-8 text "
+            "`beffroi-enrolment-1\\n{town}\\n{kid}\\n{issued_at}`"
+        },
+    )
+
+
+class EnrolmentSchema(TownSchema):
+    """Where an enrolment stands; the phone shows `qr` and computes `number` itself."""
+
+    id = fields.String(required=True)
+    status = fields.String(required=True, validate=validate.OneOf(["open", "drafted", "attested"]))
+    number = fields.String(required=True, metadata={"description": "six digits to compare"})
+    expires_at = fields.Integer(required=True, metadata={"description": "unix seconds"})
+    qr = fields.String(required=True, metadata={"description": "text of the QR to show"})
+
+
+class DeskEnrolmentSchema(EnrolmentSchema):
+    """What the clerk sees: also the key that would be attested."""
+
+    key = fields.Nested(JwkSchema, required=True)
+
+
+class CivilSchema(TownSchema):
+    """Civil record as read on the title."""
+
+    family_name = fields.String(required=True, validate=validate.Length(min=1, max=100))
+    given_names = fields.List(
+        fields.String(validate=validate.Length(min=1, max=100)),
+        required=True,
+        validate=validate.Length(min=1, max=10),
+    )
+    birthdate = fields.String(
+        required=True,
+        validate=validate.Regexp(r"^\d{4}-(0[0-9]|1[0-2])-([0-2][0-9]|3[01])$"),
+        metadata={"description": "YYYY-MM-DD; unknown parts are 00"},
+    )
+    birthplace = fields.String(
+        validate=validate.Regexp(r"^([0-9][0-9AB][0-9]{3})?$"),
+        metadata={"description": "INSEE commune code, empty when born abroad"},
+    )
+    birthcountry = fields.String(
+        validate=validate.Regexp(r"^99[0-9]{3}$"),
+        metadata={"description": "INSEE country code, 99100 for France"},
+    )
+    address = fields.String(validate=validate.Length(max=300))
+
+
+class DraftRequestSchema(TownSchema):
+    """What the clerk read and saw."""
+
+    number = fields.String(
+        required=True,
+        validate=validate.Regexp(r"^\d{6}$"),
+        metadata={"description": "as shown on the citizen's phone"},
+    )
+    civil = fields.Nested(CivilSchema, required=True)
+    level_identity = fields.Integer(
+        required=True, strict=True, validate=validate.Range(min=0, max=3)
+    )
+    level_residence = fields.Integer(
+        required=True, strict=True, validate=validate.Range(min=0, max=3)
+    )
+    title_seen = fields.String(
+        required=True,
+        validate=validate.OneOf(
+            ["national_identity_card", "passport", "residence_permit", "france_identite", "other"]
+        ),
+    )
+    duplicate_reason = fields.String(
+        load_default="",
+        validate=validate.OneOf(["", "twin", "namesake", "inverted_names", "married_name"]),
+        metadata={"description": "why a similar file is another person"},
+    )
+
+
+class AttestationFieldsSchema(TownSchema):
+    """What the agent signs as a JWS of type beffroi-attestation, in canonical JSON."""
+
+    town = fields.String(required=True)
+    cid = fields.String(required=True)
+    key = fields.Nested(JwkSchema, required=True)
+    blind = fields.String(required=True)
+    commitment = fields.String(required=True)
+    level_identity = fields.Integer(required=True)
+    level_residence = fields.Integer(required=True)
+    expires_month = fields.String(required=True)
+
+
+class DraftSchema(TownSchema):
+    """A sealed file and the attestation to sign."""
+
+    cid = fields.String(required=True)
+    attestation = fields.Nested(AttestationFieldsSchema, required=True)
+
+
+class AttestationRequestSchema(TownSchema):
+    """The agent's signature on the drafted attestation."""
+
+    attestation = fields.String(
+        required=True,
+        validate=validate.Length(min=10, max=2_048),
+        metadata={"description": "compact JWS of type beffroi-attestation"},
+    )
+
+
+class BatchSchema(TownSchema):
+    """The attestations that wait for a batch; listed only when they may be written."""
+
+    ready = fields.Boolean(required=True)
+    reason = fields.String(
+        required=True, validate=validate.OneOf(["ready", "empty", "too_few", "outside_hour"])
+    )
+    waiting = fields.Integer(required=True)
+    minimum = fields.Integer(required=True)
+    oldest_at = fields.Integer(required=True, metadata={"description": "0 when none waits"})
+    hour_utc = fields.Integer(required=True, metadata={"description": "-1: any hour"})
+    attestations = fields.List(fields.String(), required=True)
+
+
+class ProofQuerySchema(TownSchema):
+    """`?proof=1` adds a bundle that anybody can verify offline."""
+
+    proof = fields.Integer(load_default=0, validate=validate.OneOf([0, 1]))
+
+
+class OpeningSchema(TownSchema):
+    """What opens the commitment: SHA-256("beffroi-civil-1" ‖ salt ‖ canonical civil record)."""
+
+    civil = fields.Nested(CivilSchema, required=True)
+    salt = fields.String(required=True)
+    blind = fields.String(required=True)
+
+
+class OwnIdentitySchema(TownSchema):
+    """Own identity; `pending` until a batch wrote it; no opening once erased."""
+
+    cid = fields.String(required=True)
+    status = fields.String(required=True)
+    level_identity = fields.Integer(required=True)
+    level_residence = fields.Integer(required=True)
+    commitment = fields.String(required=True)
+    expires_month = fields.String(required=True)
+    height = fields.Integer(required=True)
+    transaction = fields.String(required=True)
+    opening = fields.Nested(OpeningSchema, required=True, allow_none=True)
+    proof = fields.Dict(metadata={"description": "proof bundle of the identity's record"})
+
+
+class DeskEntrySchema(TownSchema):
+    """One touch of the file at the desk."""
+
+    at = fields.Integer(required=True)
+    agent = fields.String(required=True)
+    action = fields.String(required=True)
+    reason = fields.String(required=True)
+
+
+class AccessLogSchema(TownSchema):
+    """Who at the desk touched one's file."""
+
+    entries = fields.List(fields.Nested(DeskEntrySchema), required=True)

@@ -1,0 +1,787 @@
+"""Scripted attacks and situations, each naming the line of arXiv 1807.04938 it is about.
+
+A script raises AssertionError when the core gives way. The tests run each on the core as it is, and on the core
+with bugs planted in it: a script that no bug can break, or a bug that no script finds, is worth a look.
+"""
+
+from collections.abc import Callable
+
+from chain.consensus import (
+    BuildBlock,
+    Decide,
+    FetchBlock,
+    FoundConflict,
+    ProposalReceived,
+    SignVote,
+    Step,
+    TimeoutKind,
+    VoteReceived,
+    commit_votes,
+    has_all_precommits,
+    held_majorities,
+    held_votes,
+    proposer_of,
+)
+from chain.limits import (
+    CONSENSUS_FAR_ROUNDS_PER_VALIDATOR_MAX,
+    CONSENSUS_PROPOSALS_PER_ROUND_MAX,
+    CONSENSUS_ROUNDS_AHEAD_MAX,
+    CONSENSUS_ROUNDS_BEHIND_MAX,
+)
+from tests.consensus.lone import (
+    HEIGHT,
+    NIL,
+    PRECOMMIT,
+    PREVOTE,
+    Lone,
+    address,
+    block,
+    proposal,
+    vote,
+)
+
+Script = Callable[[], None]
+SCRIPTS: dict[str, Script] = {}
+
+
+def script(function: Script) -> Script:
+    SCRIPTS[function.__name__] = function
+    return function
+
+
+# --- L11-L21: rounds and proposals ---------------------------------------------------------------
+
+
+@script
+def l14_proposer_builds_and_everybody_arms_the_propose_timeout() -> None:
+    proposer, other = Lone(ours=0), Lone(ours=3)
+    assert BuildBlock(HEIGHT, 0) in proposer.effects
+    assert not any(isinstance(e, BuildBlock) for e in other.effects)
+    assert (TimeoutKind.PROPOSE, 0) in proposer.timeouts()
+    assert (TimeoutKind.PROPOSE, 0) in other.timeouts()
+
+
+@script
+def l19_second_built_block_is_not_offered() -> None:
+    p = Lone(ours=0)
+    p.build(0, "A")
+    p.build(0, "B")
+    assert p.offers() == [(0, "A", -1)]
+
+
+@script
+def l19_block_built_for_a_round_that_is_over_is_not_offered() -> None:
+    p = Lone(ours=0)
+    p.timeout(TimeoutKind.PROPOSE, 0)
+    p.build(0, "A")
+    assert p.offers() == []
+
+
+@script
+def l16_valid_value_is_offered_again_with_its_polka_round() -> None:
+    p = Lone(ours=1)
+    p.lock(0, "A")
+    p.pass_round(0)
+    assert p.offers() == [(1, "A", 0)]
+
+
+@script
+def l16_valid_value_learnt_after_our_nil_precommit_is_offered_too() -> None:
+    """L42: a process that never locked still carries the value that others may have locked."""
+    p = Lone(ours=1)
+    p.timeout(TimeoutKind.PROPOSE, 0)
+    p.prevotes(0, "A", 0, 2, 3)
+    p.timeout(TimeoutKind.PREVOTE, 0)
+    p.propose(0, "A")
+    assert p.sent[-1] == (PRECOMMIT, 0, NIL)
+    assert p.locked == (-1, NIL)
+    assert p.valid == (0, "A")
+    p.pass_round(0)
+    assert p.offers() == [(1, "A", 0)]
+
+
+# --- L22-L33: prevotes ---------------------------------------------------------------------------
+
+
+@script
+def l22_fresh_valid_proposal_is_prevoted() -> None:
+    p = Lone()
+    p.propose(0, "A")
+    assert p.sent == [(PREVOTE, 0, "A")]
+
+
+@script
+def l23_invalid_proposal_gets_nil() -> None:
+    p = Lone()
+    p.feed(ProposalReceived(proposal(0, "A")))
+    assert p.sent == []
+    p.names[block("A")] = "A"
+    p.judge("A", valid=False)
+    assert p.sent == [(PREVOTE, 0, NIL)]
+
+
+@script
+def l23_invalid_proposal_with_a_polka_gets_nil() -> None:
+    p = Lone()
+    p.prevotes(0, "A", 0, 1, 2)
+    p.timeout(TimeoutKind.PROPOSE, 0)
+    p.timeout(TimeoutKind.PREVOTE, 0)
+    p.pass_round(0)
+    p.judge("A", valid=False)
+    p.feed(ProposalReceived(proposal(1, "A", 0)))
+    assert p.sent[-1] == (PREVOTE, 1, NIL)
+
+
+@script
+def l23_lock_refuses_another_fresh_value() -> None:
+    p = Lone()
+    p.lock(0, "A")
+    p.pass_round(0)
+    p.propose(1, "B")
+    assert p.sent[-1] == (PREVOTE, 1, NIL)
+    assert p.locked == (0, "A")
+
+
+@script
+def l23_lock_survives_several_rounds() -> None:
+    p = Lone()
+    p.lock(0, "A")
+    for round_ in (0, 1, 2):
+        p.pass_round(round_)
+        p.propose(round_ + 1, f"B{round_}")
+        assert p.sent[-1] == (PREVOTE, round_ + 1, NIL)
+        p.prevotes(round_ + 1, NIL, 0, 1, 2)
+    assert p.locked == (0, "A")
+
+
+@script
+def l23_lock_accepts_its_own_value_again() -> None:
+    p = Lone()
+    p.lock(0, "A")
+    p.pass_round(0)
+    p.propose(1, "A")
+    assert p.sent[-1] == (PREVOTE, 1, "A")
+
+
+@script
+def l29_newer_polka_frees_the_lock() -> None:
+    p = Lone()
+    p.lock(0, "A")
+    p.pass_round(0)
+    p.prevotes(1, "B", 0, 1, 2)
+    p.timeout(TimeoutKind.PROPOSE, 1)
+    p.timeout(TimeoutKind.PREVOTE, 1)
+    p.pass_round(1)
+    p.propose(2, "B", 1)
+    assert p.sent[-1] == (PREVOTE, 2, "B")
+
+
+@script
+def l29_polka_of_the_lock_round_is_enough() -> None:
+    p = Lone()
+    p.lock(0, "A")
+    p.pass_round(0)
+    p.propose(1, "A", 0)
+    assert p.sent[-1] == (PREVOTE, 1, "A")
+
+
+@script
+def l29_older_polka_does_not_free_the_lock() -> None:
+    p = Lone()
+    p.timeout(TimeoutKind.PROPOSE, 0)
+    p.prevotes(0, "B", 0, 1, 2)
+    p.timeout(TimeoutKind.PREVOTE, 0)
+    p.pass_round(0)
+    p.lock(1, "A")
+    p.pass_round(1)
+    p.propose(2, "B", 0)
+    assert p.sent[-1] == (PREVOTE, 2, NIL)
+
+
+@script
+def l28_proposal_waits_for_the_polka_it_names() -> None:
+    p = Lone()
+    p.timeout(TimeoutKind.PROPOSE, 0)
+    p.timeout(TimeoutKind.PREVOTE, 0)
+    p.prevotes(0, "B", 0, 1)
+    p.precommits(0, NIL, 0, 1, 2)
+    p.timeout(TimeoutKind.PRECOMMIT, 0)
+    before = len(p.sent)
+    p.propose(1, "B", 0)
+    assert len(p.sent) == before
+    p.prevotes(0, "B", 2)
+    assert p.sent[before:] == [(PREVOTE, 1, "B")]
+
+
+@script
+def l28_polka_of_another_round_is_no_proof() -> None:
+    """POL round lie: B had its polka in round 0, the proposal names round 1."""
+    p = Lone()
+    p.lock(0, "A")
+    p.pass_round(0)
+    p.timeout(TimeoutKind.PROPOSE, 1)
+    p.prevotes(1, NIL, 0, 1, 2)
+    p.pass_round(1)
+    before = len(p.sent)
+    p.propose(2, "A", 1)
+    assert len(p.sent) == before
+
+
+@script
+def l28_polka_for_another_block_is_no_proof() -> None:
+    p = Lone()
+    p.lock(0, "A")
+    p.pass_round(0)
+    before = len(p.sent)
+    p.propose(1, "B", 0)
+    assert len(p.sent) == before
+    p.timeout(TimeoutKind.PROPOSE, 1)
+    assert p.sent[-1] == (PREVOTE, 1, NIL)
+
+
+@script
+def l28_polka_round_must_be_past() -> None:
+    p = Lone()
+    p.prevotes(0, "A", 0, 1)
+    before = p.state
+    p.feed(ProposalReceived(proposal(0, "A", 0)), ProposalReceived(proposal(0, "A", 3)))
+    assert p.state == before
+
+
+@script
+def l22_proposal_for_a_coming_round_is_used_when_it_begins() -> None:
+    p = Lone()
+    p.propose(1, "B")
+    assert p.sent == []
+    p.timeout(TimeoutKind.PROPOSE, 0)
+    p.prevotes(0, NIL, 0, 1, 2)
+    p.pass_round(0)
+    assert p.sent[-1] == (PREVOTE, 1, "B")
+
+
+@script
+def l22_one_prevote_a_round_whatever_the_proposer_sends() -> None:
+    p = Lone()
+    p.propose(0, "A")
+    p.propose(0, "B")
+    p.timeout(TimeoutKind.PROPOSE, 0)
+    assert [v for v in p.sent if v[0] is PREVOTE] == [(PREVOTE, 0, "A")]
+
+
+# --- L34-L46: precommits -------------------------------------------------------------------------
+
+
+@script
+def l36_two_of_four_are_no_polka() -> None:
+    p = Lone()
+    p.propose(0, "A")
+    p.prevotes(0, "A", 0)
+    assert p.sent == [(PREVOTE, 0, "A")]
+    assert p.locked == (-1, NIL)
+    p.prevotes(0, "A", 1)
+    assert p.sent[-1] == (PRECOMMIT, 0, "A")
+
+
+@script
+def l36_exactly_two_thirds_are_no_polka() -> None:
+    p = Lone(3, 3, 2, 1, ours=3)
+    p.propose(0, "A")
+    p.prevotes(0, "A", 0, 2)  # 3 + 2 + our 1 = 6 of 9
+    assert p.sent == [(PREVOTE, 0, "A")]
+    p.prevotes(0, "A", 1)
+    assert p.sent[-1] == (PRECOMMIT, 0, "A")
+
+
+@script
+def l36_one_voter_counts_once() -> None:
+    p = Lone()
+    p.propose(0, "A")
+    p.prevotes(0, "A", 0, 0, 0)
+    p.feed(VoteReceived(vote(PREVOTE, 0, 0, "A", nanos=7)))
+    assert p.sent == [(PREVOTE, 0, "A")]
+
+
+@script
+def l36_votes_of_two_rounds_do_not_add_up() -> None:
+    p = Lone()
+    p.propose(0, "A")
+    p.prevotes(0, "A", 0)
+    p.prevotes(0, NIL, 1)
+    p.timeout(TimeoutKind.PREVOTE, 0)
+    p.pass_round(0)
+    p.propose(1, "A")
+    p.prevotes(1, "A", 2)
+    assert p.sent[-1] == (PREVOTE, 1, "A")
+    assert p.locked == (-1, NIL)
+
+
+@script
+def l36_prevotes_are_not_precommits() -> None:
+    p = Lone()
+    p.propose(0, "A")
+    p.precommits(0, "A", 0, 1)
+    assert p.locked == (-1, NIL)
+    assert p.decided is None
+
+
+@script
+def l36_unknown_block_is_fetched_before_it_is_locked() -> None:
+    p = Lone()
+    p.timeout(TimeoutKind.PROPOSE, 0)
+    wanted = p.prevotes(0, "A", 0, 1, 2)
+    assert FetchBlock(HEIGHT, block("A")) in wanted
+    assert p.locked == (-1, NIL)
+    p.judge("A")
+    assert p.locked == (0, "A")
+
+
+@script
+def l36_invalid_block_is_never_locked() -> None:
+    p = Lone()
+    p.timeout(TimeoutKind.PROPOSE, 0)
+    p.prevotes(0, "A", 0, 1, 2)
+    p.judge("A", valid=False)
+    p.precommits(0, "A", 0, 1, 2)
+    assert p.locked == (-1, NIL)
+    assert p.decided is None
+
+
+@script
+def l36_polka_of_a_past_round_does_not_lock() -> None:
+    p = Lone()
+    p.timeout(TimeoutKind.PROPOSE, 0)
+    p.prevotes(0, NIL, 0)
+    p.prevotes(0, "A", 1)
+    p.timeout(TimeoutKind.PREVOTE, 0)
+    p.pass_round(0)
+    p.propose(1, "B")
+    p.judge("A")
+    p.prevotes(0, "A", 2)
+    assert p.locked == (-1, NIL)
+    assert p.sent[-1] == (PREVOTE, 1, "B")
+
+
+@script
+def l36_equivocator_cannot_hide_a_polka() -> None:
+    """It shows us B first; others saw its A. Their claim makes its A count here as well."""
+    p = Lone()
+    p.propose(0, "A")
+    p.prevotes(0, "B", 1)
+    found = p.prevotes(0, "A", 1)
+    p.prevotes(0, "A", 0)
+    pair = sorted((vote(PREVOTE, 1, 0, "A"), vote(PREVOTE, 1, 0, "B")), key=_block_key)
+    assert found == [FoundConflict(pair[0], pair[1])]
+    assert p.locked == (-1, NIL)
+    p.claim(PREVOTE, 0, "A")
+    assert p.locked == (0, "A")
+
+
+@script
+def l36_equivocator_with_many_faces_cannot_hide_a_polka() -> None:
+    """Its third vote is the one that matters: it is taken once a peer claims the majority."""
+    p = Lone()
+    p.propose(0, "A")
+    p.prevotes(0, "B", 1)
+    p.prevotes(0, "C", 1)
+    p.prevotes(0, "A", 1, 0)
+    assert p.locked == (-1, NIL)
+    p.claim(PREVOTE, 0, "A")
+    p.prevotes(0, "A", 1)
+    assert p.locked == (0, "A")
+
+
+@script
+def l36_equivocator_does_not_count_twice_for_one_block() -> None:
+    p = Lone()
+    p.propose(0, "A")
+    p.claim(PREVOTE, 0, "A")
+    p.prevotes(0, "A", 1)
+    p.prevotes(0, "B", 1)
+    p.prevotes(0, "A", 1)
+    assert p.locked == (-1, NIL)
+
+
+@script
+def l36_equivocation_is_reported_once() -> None:
+    p = Lone()
+    p.prevotes(0, "A", 1)
+    p.prevotes(0, "B", 1, 1)
+    p.prevotes(0, "C", 1)
+    p.prevotes(0, NIL, 1)
+    assert sum(isinstance(e, FoundConflict) for e in p.effects) == 1
+
+
+@script
+def l36_same_vote_at_another_time_is_no_conflict() -> None:
+    p = Lone()
+    p.prevotes(0, "A", 1)
+    before = p.state
+    assert p.feed(VoteReceived(vote(PREVOTE, 1, 0, "A", nanos=9))) == []
+    assert p.state == before
+
+
+@script
+def l44_nil_flood_needs_a_quorum() -> None:
+    p = Lone()
+    p.propose(0, "A")
+    p.prevotes(0, NIL, 0, 1)
+    assert p.sent == [(PREVOTE, 0, "A")]
+    p.prevotes(0, NIL, 2)
+    assert p.sent[-1] == (PRECOMMIT, 0, NIL)
+
+
+@script
+def l44_nil_polka_keeps_the_lock() -> None:
+    p = Lone()
+    p.lock(0, "A")
+    p.pass_round(0)
+    p.timeout(TimeoutKind.PROPOSE, 1)
+    p.prevotes(1, NIL, 0, 1, 2)
+    assert p.sent[-1] == (PRECOMMIT, 1, NIL)
+    assert p.locked == (0, "A")
+    assert p.valid == (0, "A")
+
+
+@script
+def l34_prevote_timeout_is_armed_once_at_a_mixed_quorum() -> None:
+    p = Lone()
+    p.propose(0, "A")
+    p.prevotes(0, "A", 0)
+    p.prevotes(0, "B", 1)
+    p.prevotes(0, NIL, 2)
+    assert p.timeouts().count((TimeoutKind.PREVOTE, 0)) == 1
+    p.timeout(TimeoutKind.PREVOTE, 0)
+    assert p.sent[-1] == (PRECOMMIT, 0, NIL)
+
+
+@script
+def l34_prevotes_that_came_first_arm_the_timeout_when_we_prevote() -> None:
+    p = Lone()
+    p.prevotes(0, "A", 0)
+    p.prevotes(0, NIL, 1, 2)
+    assert (TimeoutKind.PREVOTE, 0) not in p.timeouts()
+    p.timeout(TimeoutKind.PROPOSE, 0)
+    assert (TimeoutKind.PREVOTE, 0) in p.timeouts() or p.sent[-1] == (PRECOMMIT, 0, NIL)
+
+
+@script
+def l42_polka_after_our_nil_precommit_does_not_lock() -> None:
+    p = Lone()
+    p.propose(0, "A")
+    p.prevotes(0, NIL, 0, 1)
+    p.timeout(TimeoutKind.PREVOTE, 0)
+    assert p.sent[-1] == (PRECOMMIT, 0, NIL)
+    p.claim(PREVOTE, 0, "A")
+    p.prevotes(0, "A", 0, 1)
+    assert p.locked == (-1, NIL)
+    assert p.valid == (0, "A")
+
+
+# --- L47-L54: deciding ---------------------------------------------------------------------------
+
+
+@script
+def l47_precommit_timeout_is_armed_once_and_starts_the_next_round() -> None:
+    p = Lone()
+    p.precommits(0, "A", 0)
+    p.precommits(0, NIL, 1, 2)
+    assert p.timeouts().count((TimeoutKind.PRECOMMIT, 0)) == 1
+    p.timeout(TimeoutKind.PRECOMMIT, 0)
+    assert p.rounds_started() == [0, 1]
+
+
+@script
+def l49_two_of_four_decide_nothing() -> None:
+    p = Lone()
+    p.propose(0, "A")
+    p.precommits(0, "A", 0, 1)
+    assert p.decided is None
+    p.precommits(0, "A", 2)
+    assert p.decided == "A"
+
+
+@script
+def l49_one_voter_decides_nothing() -> None:
+    p = Lone()
+    p.propose(0, "A")
+    p.precommits(0, "A", 0, 0, 0)
+    assert p.decided is None
+
+
+@script
+def l49_precommits_of_a_past_round_decide() -> None:
+    p = Lone()
+    p.propose(0, "A")
+    p.precommits(0, "A", 0)
+    p.precommits(0, NIL, 1)
+    p.prevotes(0, NIL, 0, 1, 2)
+    p.timeout(TimeoutKind.PRECOMMIT, 0)
+    assert p.state.round == 1
+    p.claim(PRECOMMIT, 0, "A")
+    p.precommits(0, "A", 1, 2)
+    assert p.decided == "A"
+    assert p.state.decision is not None
+    assert p.state.decision.round == 0
+
+
+@script
+def l49_precommits_of_two_rounds_do_not_add_up() -> None:
+    p = Lone()
+    p.propose(0, "A")
+    p.precommits(0, "A", 0)
+    p.precommits(0, NIL, 1, 2)
+    p.timeout(TimeoutKind.PRECOMMIT, 0)
+    p.propose(1, "A")
+    p.precommits(1, "A", 1, 2)
+    assert p.decided is None
+
+
+@script
+def l49_precommits_of_a_coming_round_decide() -> None:
+    p = Lone()
+    p.judge("A")
+    p.precommits(4, "A", 0, 1, 2)
+    assert p.decided == "A"
+
+
+@script
+def l49_unknown_block_is_fetched_then_decided() -> None:
+    p = Lone()
+    wanted = p.precommits(0, "A", 0, 1, 2)
+    assert FetchBlock(HEIGHT, block("A")) in wanted
+    assert p.decided is None
+    decided = p.judge("A")
+    assert any(isinstance(e, Decide) for e in decided)
+
+
+@script
+def l49_decision_is_final_and_carries_its_proof() -> None:
+    p = Lone()
+    p.lock(0, "A")
+    p.precommits(0, NIL, 0)
+    p.precommits(0, "A", 1, 2)
+    decision = p.state.decision
+    assert decision is not None
+    votes = [(v.validator_index, v.block_id) for v in decision.precommits]
+    assert votes == [(0, block(NIL)), (1, block("A")), (2, block("A")), (3, block("A"))]
+    p.propose(0, "B")
+    p.prevotes(0, "B", 0, 1, 2)
+    p.timeout(TimeoutKind.PRECOMMIT, 0)
+    p.precommits(9, NIL, 0, 1)
+    assert p.state.step is Step.DECIDED
+    assert p.state.decision == decision
+    assert sum(isinstance(e, Decide) for e in p.effects) == 1
+
+
+@script
+def l49_votes_for_another_block_stay_out_of_the_commit() -> None:
+    p = Lone()
+    p.lock(0, "A")
+    p.precommits(0, "B", 0)
+    p.precommits(0, "A", 1, 2)
+    assert [v.validator_index for v in commit_votes(p.state)] == [1, 2, 3]
+
+
+@script
+def l49_stragglers_join_the_commit() -> None:
+    p = Lone()
+    p.lock(0, "A")
+    p.precommits(0, "A", 1, 2)
+    assert len(commit_votes(p.state)) == 3
+    assert not has_all_precommits(p.state)
+    p.precommits(0, "A", 0)
+    assert has_all_precommits(p.state)
+
+
+@script
+def l49_nil_majority_decides_nothing() -> None:
+    p = Lone()
+    p.propose(0, "A")
+    p.precommits(0, NIL, 0, 1, 2)
+    assert p.decided is None
+
+
+# --- L55-L67: skipping and late timeouts ---------------------------------------------------------
+
+
+@script
+def l55_one_third_and_a_bit_pull_us_to_their_round() -> None:
+    p = Lone()
+    p.prevotes(5, "B", 0)
+    assert p.state.round == 0
+    p.precommits(5, NIL, 0)
+    assert p.state.round == 0
+    p.prevotes(5, "C", 1)
+    assert p.rounds_started() == [0, 5]
+    assert (TimeoutKind.PROPOSE, 5) in p.timeouts()
+
+
+@script
+def l55_exactly_one_third_pulls_nobody() -> None:
+    p = Lone(2, 2, 1, 1, ours=3)
+    p.prevotes(5, NIL, 0)
+    assert p.state.round == 0
+    p.prevotes(5, NIL, 2)
+    assert p.state.round == 5
+
+
+@script
+def l55_voters_of_two_rounds_do_not_add_up() -> None:
+    p = Lone()
+    p.prevotes(5, NIL, 0)
+    p.prevotes(6, NIL, 1)
+    assert p.state.round == 0
+
+
+@script
+def l55_skipping_keeps_the_lock() -> None:
+    p = Lone()
+    p.lock(0, "A")
+    p.prevotes(3, "B", 0, 1)
+    assert p.state.round == 3
+    assert p.locked == (0, "A")
+
+
+@script
+def l55_far_rounds_pull_too_and_cost_little() -> None:
+    p = Lone()
+    for round_ in range(100, 900, 9):
+        p.prevotes(round_, NIL, 0)
+    assert len(p.state.votes.rounds) <= CONSENSUS_FAR_ROUNDS_PER_VALIDATOR_MAX
+    p.prevotes(5_000, NIL, 0, 1)
+    assert p.state.round == 5_000
+
+
+@script
+def l55_far_votes_of_a_liar_displace_nobody_elses() -> None:
+    p = Lone()
+    p.prevotes(500, NIL, 1)
+    for round_ in range(450, 550):
+        p.prevotes(round_, NIL, 0)
+    p.prevotes(500, NIL, 2)
+    assert p.state.round == 500
+
+
+@script
+def l57_late_timeouts_mean_nothing() -> None:
+    p = Lone()
+    p.lock(0, "A")
+    p.pass_round(0)
+    before = p.state
+    for kind in TimeoutKind:
+        p.timeout(kind, 0)
+    assert p.state == before
+
+
+@script
+def l61_prevote_timeout_after_the_precommit_means_nothing() -> None:
+    p = Lone()
+    p.lock(0, "A")
+    before = p.state
+    assert p.timeout(TimeoutKind.PREVOTE, 0) == []
+    assert p.timeout(TimeoutKind.PROPOSE, 0) == []
+    assert p.state == before
+
+
+# --- bounds and neighbours -----------------------------------------------------------------------
+
+
+@script
+def proposals_of_one_round_are_bounded() -> None:
+    p = Lone()
+    for number in range(20):
+        p.feed(ProposalReceived(proposal(0, f"junk {number}")))
+    held = p.state.proposals[0]
+    assert len(held) == CONSENSUS_PROPOSALS_PER_ROUND_MAX
+    far = CONSENSUS_ROUNDS_AHEAD_MAX + 1
+    p.feed(ProposalReceived(proposal(far, "too far")))
+    assert far not in p.state.proposals
+    assert proposer_of(p.state, far) is None
+    assert proposer_of(p.state, 2) == address(2)
+
+
+@script
+def conflicting_votes_of_one_voter_are_bounded() -> None:
+    p = Lone()
+    for number in range(60):
+        p.prevotes(0, f"junk {number}", 1)
+    assert len(held_votes(p.state.votes)) == 2
+
+
+@script
+def claims_of_one_peer_are_bounded() -> None:
+    p = Lone()
+    p.prevotes(0, "A", 0)
+    for number in range(60):
+        p.claim(PREVOTE, 0, f"junk {number}", b"one peer")
+    tally = p.state.votes.rounds[0].prevotes
+    assert len(tally.claims) == 1
+
+
+@script
+def old_rounds_are_forgotten_but_not_the_locked_one() -> None:
+    p = Lone()
+    p.lock(0, "A")
+    p.pass_round(0)
+    far = CONSENSUS_ROUNDS_BEHIND_MAX + 10
+    p.prevotes(5, NIL, 0)
+    p.prevotes(far, NIL, 0, 1)
+    assert p.state.round == far
+    assert set(p.state.votes.rounds) == {0, far}
+    p.prevotes(5, NIL, 1)
+    assert 5 not in p.state.votes.rounds
+    p.propose(far, "A", 0)
+    assert p.sent[-1] == (PREVOTE, far, "A")
+
+
+@script
+def strangers_and_other_heights_change_nothing() -> None:
+    p = Lone()
+    before = p.state
+    stranger = vote(PREVOTE, 7, 0, "A")
+    p.feed(
+        VoteReceived(stranger),
+        VoteReceived(vote(PREVOTE, 0, 0, "A", height=HEIGHT - 1)),
+        VoteReceived(vote(PREVOTE, 0, 0, "A", height=HEIGHT + 2)),
+        VoteReceived(vote(PREVOTE, 0, -1, "A")),
+        ProposalReceived(proposal(0, "A", height=HEIGHT - 1)),
+        ProposalReceived(proposal(0, NIL)),
+    )
+    assert p.state == before
+
+
+@script
+def votes_of_the_next_height_are_kept_within_bounds() -> None:
+    p = Lone()
+    for round_ in range(40):
+        p.feed(VoteReceived(vote(PREVOTE, 0, round_, "A", height=HEIGHT + 1)))
+    kept = len(p.state.postponed)
+    assert 0 < kept < 40
+    p.feed(VoteReceived(vote(PREVOTE, 1, 0, "A", height=HEIGHT + 1)))
+    p.feed(VoteReceived(vote(PREVOTE, 1, 0, "A", height=HEIGHT + 1)))
+    assert len(p.state.postponed) == kept + 1
+
+
+@script
+def node_without_a_key_follows_and_signs_nothing() -> None:
+    p = Lone(ours=None)
+    p.propose(0, "A")
+    p.prevotes(0, "A", 0, 1, 2)
+    p.precommits(0, "A", 0, 1, 2)
+    assert p.decided == "A"
+    assert not any(isinstance(e, SignVote) for e in p.effects)
+
+
+@script
+def majorities_held_are_what_is_claimed_to_peers() -> None:
+    p = Lone()
+    p.lock(0, "A")
+    p.precommits(0, NIL, 0, 1, 2)
+    assert held_majorities(p.state.votes) == (
+        (0, PREVOTE, block("A")),
+        (0, PRECOMMIT, block(NIL)),
+    )
+
+
+def _block_key(v):
+    return v.block_id.key()

@@ -82,19 +82,27 @@ def json_classes() -> tuple[type[Any], ...]:
 # -- scalars --------------------------------------------------------------------------------------
 
 
-def _read_int(value: Json) -> int:
-    if isinstance(value, str) and _INTEGER.fullmatch(value):
-        value = int(value)
+def _wide(low: int, high: int) -> Form:
+    """A 64-bit integer: written as a string, read from a string or a number."""
+
+    def read(value: Json) -> int:
+        if isinstance(value, str) and _INTEGER.fullmatch(value):
+            value = int(value)
+        return _read_bounded(value, low, high)
+
+    return Form(str, read)
+
+
+def _narrow(low: int, high: int) -> Form:
+    """A 32-bit integer: a number."""
+    return Form(int, lambda value: _read_bounded(value, low, high))
+
+
+def _read_bounded(value: Json, low: int, high: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise DecodeError(f"not an integer: {_shown(value)}")
-    if not -(2**63) <= value < 2**64:
-        raise DecodeError("integer above 64 bits")
-    return value
-
-
-def _read_small_int(value: Json) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= 2**32:
-        raise DecodeError(f"not a 32-bit number: {_shown(value)}")
+    if not low <= value <= high:
+        raise DecodeError("integer out of range")
     return value
 
 
@@ -117,6 +125,10 @@ def _read_base64(value: Json) -> bytes:
 def _read_text(value: Json) -> str:
     if not isinstance(value, str):
         raise DecodeError(f"not a string: {_shown(value)}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:  # half of a surrogate pair, which JSON can spell
+        raise DecodeError("not Unicode text") from error
     return value
 
 
@@ -136,7 +148,7 @@ def _read_time(value: Json) -> Timestamp:
 def _enum(kind: type[IntEnum]) -> Form:
     def read(value: Json) -> IntEnum:
         try:
-            return kind(_read_small_int(value))
+            return kind(_read_bounded(value, 0, 255))
         except ValueError as error:
             raise DecodeError(f"unknown {kind.__name__}: {_shown(value)}") from error
 
@@ -168,8 +180,10 @@ def _shown(value: Json) -> str:
     return repr(value)[:60]
 
 
-INT64: Final = Form(str, _read_int)
-INT32: Final = Form(int, _read_small_int)
+INT64: Final = _wide(-(2**63), 2**63 - 1)
+UINT64: Final = _wide(0, 2**64 - 1)
+INT32: Final = _narrow(-(2**31), 2**31 - 1)
+UINT32: Final = _narrow(0, 2**32 - 1)
 HEX: Final = Form(lambda raw: raw.hex().upper(), _read_hex)
 BASE64: Final = Form(lambda raw: b64encode(raw).decode() if raw else None, _read_base64)
 TEXT: Final = Form(str, _read_text)
@@ -286,10 +300,10 @@ def _hashes(*names: str) -> tuple[Member, ...]:
 
 _define(
     block.ConsensusVersion,
-    Member("block", "block", INT64, 0),
-    Member("app", "app", INT64, 0, omit_zero=True),
+    Member("block", "block", UINT64, 0),
+    Member("app", "app", UINT64, 0, omit_zero=True),
 )
-_define(block.PartSetHeader, Member("total", "total", INT32, 0), Member("hash", "hash", HEX, b""))
+_define(block.PartSetHeader, Member("total", "total", UINT32, 0), Member("hash", "hash", HEX, b""))
 _define(
     block.BlockID,
     Member("hash", "hash", HEX, b""),
@@ -367,7 +381,7 @@ _define(
 )
 _define(
     block.Part,
-    Member("index", "index", INT32),
+    Member("index", "index", UINT32),
     Member("bytes", "bytes", HEX),
     Member("proof", "proof", _of(block.Proof)),
 )
@@ -474,7 +488,7 @@ _define(
     Member("max_bytes", "max_bytes", INT64),
 )
 _define(params.ValidatorParams, Member("pub_key_types", "pub_key_types", _tuple_of(TEXT)))
-_define(params.VersionParams, Member("app", "app", INT64, 0))
+_define(params.VersionParams, Member("app", "app", UINT64, 0))
 _define(
     params.ABCIParams,
     Member("vote_extensions_enable_height", "vote_extensions_enable_height", INT64, 0),
@@ -544,7 +558,7 @@ _define(
     *_zero_members(("type", TEXT, ""), ("attributes", _tuple_of(_of(abci.EventAttribute)), ())),
 )
 _RESULT_LINES: Final[tuple[tuple[str, Form, Any], ...]] = (
-    ("code", INT32, 0),
+    ("code", UINT32, 0),
     ("data", BASE64, b""),
     ("log", TEXT, ""),
     ("info", TEXT, ""),
@@ -574,7 +588,7 @@ def _read_proof_ops(value: Json) -> tuple[abci.ProofOp, ...]:
 _define(
     abci.ResponseQuery,
     *_zero_members(
-        ("code", INT32, 0),
+        ("code", UINT32, 0),
         ("log", TEXT, ""),
         ("info", TEXT, ""),
         ("index", INT64, 0),
@@ -589,7 +603,7 @@ _define(
     *_zero_members(
         ("data", TEXT, ""),
         ("version", TEXT, ""),
-        ("app_version", INT64, 0),
+        ("app_version", UINT64, 0),
         ("last_block_height", INT64, 0),
         ("last_block_app_hash", BASE64, b""),
         omit_zero=True,
@@ -618,7 +632,7 @@ _define(
 _define(
     messages.TxResult,
     Member("height", "height", INT64, 0, omit_zero=True),
-    Member("index", "index", INT32, 0, omit_zero=True),
+    Member("index", "index", UINT32, 0, omit_zero=True),
     Member("tx", "tx", BASE64, b"", omit_zero=True),
     Member(
         "result",
@@ -632,7 +646,7 @@ _define(
 
 _define(
     messages.ProtocolVersion,
-    *_zero_members(("p2p", INT64, 0), ("block", INT64, 0), ("app", INT64, 0)),
+    *_zero_members(("p2p", UINT64, 0), ("block", UINT64, 0), ("app", UINT64, 0)),
 )
 _define(
     messages.DefaultNodeInfoOther, *_zero_members(("tx_index", TEXT, ""), ("rpc_address", TEXT, ""))

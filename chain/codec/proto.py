@@ -35,7 +35,7 @@ def decode(cls: type[T], data: bytes) -> T:
     body = BODIES.get(cls)
     if body is None:
         raise TypeError(f"no protobuf table for {cls.__name__}")
-    return cast(T, body.decode(data, 0, len(data)))
+    return cast(T, body.decode(bytes(data), 0, len(data)))
 
 
 def encode_delimited(value: Any) -> bytes:

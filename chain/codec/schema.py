@@ -85,7 +85,9 @@ class Message(Generic[T]):
         values = list(self._missing)
         last, slots = 0, self._slots
         while pos < end:
-            key, after = wire.decode_uvarint(data, pos, end)
+            key, after = data[pos], pos + 1
+            if key > 127:
+                key, after = wire.decode_uvarint(data, pos, end)
             slot = slots.get(key)
             if slot is None or slot[0] <= last:
                 raise DecodeError(f"{self.cls.__name__}: {_why(slot, key)} at byte {pos}")
@@ -295,8 +297,23 @@ def repeated(number: int, name: str, cls: type[Any]) -> Field:
 
 
 def repeated_octets(number: int, name: str) -> Field:
-    """Byte strings, one key each; empty ones count."""
-    return run_field(number, name, Body(bytes, lambda data, start, stop: data[start:stop]))
+    """Byte strings, one key each; empty ones count. Written out by itself: transactions travel here."""
+    key = wire.encode_key(number, wire.WIRE_BYTES)
+    decode_length, encode_uvarint = wire.decode_length, wire.encode_uvarint
+
+    def write(values: tuple[bytes, ...]) -> bytes:
+        return b"".join([key + encode_uvarint(len(value)) + value for value in values])
+
+    def read(data: bytes, pos: int, end: int) -> tuple[tuple[bytes, ...], int]:
+        values = []
+        while True:
+            start, pos = decode_length(data, pos, end)
+            values.append(data[start:pos])
+            if not data.startswith(key, pos, end):
+                return tuple(values), pos
+            pos += len(key)
+
+    return Field(number, name, wire.WIRE_BYTES, (), write, read)
 
 
 def repeated_text(number: int, name: str) -> Field:

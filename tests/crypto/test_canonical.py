@@ -1,6 +1,7 @@
 """Canonical JSON and base64url: one spelling per value, every other one refused."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -95,6 +96,14 @@ def test_the_canonical_spelling_is_accepted() -> None:
 def test_long_digits_and_brackets_inside_strings_are_no_integers_and_no_nesting() -> None:
     value = {"a": "12345678901234567890", "b": '"\\' + "[{" * 200}
     assert decode_canonical(dict, encode_canonical(value)) == value
+
+
+def test_unclosed_strings_are_refused_in_linear_time() -> None:
+    hostile = b"{" * 40 + b'"' + b'\\"' * 500_000 + b"\\"
+    started = time.perf_counter()
+    with pytest.raises(DecodeError):
+        decode_canonical(object, hostile)
+    assert time.perf_counter() - started < 1  # quadratic takes hours
 
 
 def test_nesting_up_to_the_limit_is_accepted() -> None:

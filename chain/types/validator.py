@@ -60,11 +60,13 @@ def new_validator_set(validators: tuple[Validator, ...]) -> ValidatorSet:
 def increment_proposer_priority(current: ValidatorSet, times: int) -> ValidatorSet:
     """Advance the proposer rotation `times` rounds (`IncrementProposerPriority`).
 
-    Raises InvalidValidatorSet when the set is empty or `times` is not positive.
+    Raises InvalidValidatorSet when the set is empty, too heavy, or `times` is not positive.
     """
     if not current.validators or times <= 0:
         raise InvalidValidatorSet("cannot rotate an empty set or by a non-positive count")
     total = current.total_power()
+    if total > MAX_TOTAL_POWER:
+        raise InvalidValidatorSet("total voting power above the maximum")
     priorities = _rescaled(
         [v.proposer_priority for v in current.validators], PRIORITY_WINDOW_FACTOR * total
     )

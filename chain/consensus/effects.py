@@ -61,7 +61,10 @@ class ScheduleTimeout:
 
 @dataclass(frozen=True, slots=True)
 class FetchBlock:
-    """A proposal, a polka or a commit names a block we have not judged: gather it, answer `BlockReceived`."""
+    """A proposal, a polka or a commit names a block we have not judged: gather it, answer `BlockReceived`.
+
+    Asked once per block and height: the host keeps trying until it has the block or the height is over.
+    """
 
     height: Height
     block_id: BlockID

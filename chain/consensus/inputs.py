@@ -66,7 +66,8 @@ class MajorityClaimed:
     """The peer `source` says it holds > 2/3 of the votes of one kind for `block_id` (CometBFT `VoteSetMaj23`).
 
     From then on an equivocator's vote for that block counts for it, whatever it voted before. `source` is any
-    stable name of the peer; its first claim for a round and type is final.
+    stable name of the peer; its first claim for a round and type is final. A commit received whole is such a
+    claim too: give the claim, then its votes.
     """
 
     type: SignedMsgType

@@ -5,7 +5,6 @@ import hashlib
 from chain.consensus import (
     BlockBuilt,
     BlockReceived,
-    CoreState,
     Effect,
     HeightConfig,
     Input,
@@ -175,7 +174,3 @@ class Lone:
                 own = vote(effect.type, self.ours, effect.round, self.names[effect.block_id])
                 self.state, more = core.step(self.state, VoteReceived(own))
                 self._take(more)
-
-
-def same_state(a: CoreState, b: CoreState) -> bool:
-    return a == b

@@ -22,6 +22,12 @@ from app.core.database import Row
 from app.core.idempotency import IdempotencyRecord
 from app.core.outbox import OutboxRow
 from app.core.projection import PROJECTED, Projections, ProjectorState, collect_projections
+from app.identity import api as identity_api
+from app.identity import models as identity_models
+from app.identity import service as identity_service
+from app.loyalty import api as loyalty_api
+from app.loyalty import models as loyalty_models
+from app.loyalty import service as loyalty_service
 
 BLUEPRINTS: Final = (
     core_api.blp,
@@ -29,11 +35,15 @@ BLUEPRINTS: Final = (
     accounts_api.blp,
     city_api.blp,
     audit_api.blp,
+    identity_api.blp,
+    loyalty_api.blp,
 )
 _DOMAINS: Final = (
     (headers, headers),
     (accounts_service, accounts_models),
     (city_service, city_models),
+    (identity_service, identity_models),
+    (loyalty_service, loyalty_models),
 )
 _OFF_CHAIN: Final[tuple[type[Row], ...]] = (
     IdempotencyRecord,
@@ -41,6 +51,7 @@ _OFF_CHAIN: Final[tuple[type[Row], ...]] = (
     ProjectorState,
     *auth_models.TABLES,
     *accounts_models.TABLES,
+    *identity_models.TABLES,
 )
 
 

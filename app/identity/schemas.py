@@ -2,19 +2,8 @@
 
 from marshmallow import fields, validate
 
+from app.auth.schemas import JwkSchema
 from app.core.blueprint import TownSchema
-
-ID_CHARS = 22
-THUMBPRINT = "^[A-Za-z0-9_-]{43}$"
-
-
-class JwkSchema(TownSchema):
-    """An Ed25519 or P-256 public key (RFC 8037, RFC 7518 §6.2); `y` for P-256 only."""
-
-    crv = fields.String(required=True, validate=validate.OneOf(["Ed25519", "P-256"]))
-    kty = fields.String(required=True, validate=validate.OneOf(["OKP", "EC"]))
-    x = fields.String(required=True, validate=validate.Regexp(THUMBPRINT))
-    y = fields.String(validate=validate.Regexp(THUMBPRINT))
 
 
 class EnrolmentRequestSchema(TownSchema):

@@ -15,11 +15,11 @@ from app.core.town_status import read_town_status
 from app.core.transactions import read_transaction
 from app.loyalty import service
 from app.loyalty.schemas import (
-    AccountSchema,
     CodeRequestSchema,
     CodeSchema,
     EarnPreviewRequestSchema,
     EarnPreviewSchema,
+    LoyaltyAccountSchema,
     OperationsQuerySchema,
     OperationsSchema,
     ProgrammesSchema,
@@ -197,7 +197,7 @@ def create_reversal(args: dict[str, Any]) -> Any:
 @blp.get("/accounts/me")
 @access("citizen:loyalty", rule="the account of the key that logged in")
 @blp.arguments(ProofQuerySchema, location="query")
-@blp.response(200, AccountSchema)
+@blp.response(200, LoyaltyAccountSchema)
 def get_own_account(args: dict[str, Any]) -> dict[str, Any]:
     """Show the own balance by lot, and on demand the proof of the wallet's record."""
     account = require_actor().account

@@ -140,7 +140,7 @@ class ProgrammeBalanceSchema(TownSchema):
     next_expiry_at = fields.Integer(required=True, metadata={"description": "0 when none"})
 
 
-class AccountSchema(TownSchema):
+class LoyaltyAccountSchema(TownSchema):
     """Own loyalty account as of `height`."""
 
     account = fields.String(required=True)

@@ -49,6 +49,8 @@ ATTESTATION_TYP: Final = "beffroi-attestation"
 ATTESTATION_MAX_BYTES: Final = 2_048
 AGENT_ROLES: Final = frozenset({"clerk", "agent_supervisor"})
 """Who attests and moves identities; the electoral axis is not theirs (PROTOCOL §6)."""
+CITIZEN_CURVE: Final = "Ed25519"
+"""A citizen's key must survive by words (SLIP-0010) and sign codes (PROTOCOL §2)."""
 LIFE_MAX_MONTHS: Final = 60
 """The identity axis lasts five years at most (research/identity.md §1.5)."""
 SECONDS_PER_DAY: Final = 86_400
@@ -198,6 +200,8 @@ def _read_attestation(ctx: TxContext, text: str) -> Attestation | Refused:
         return Refused(codes.IDENTITY_BAD_ATTESTATION, "signature")
     if attestation.town != ctx.town:
         return Refused(codes.IDENTITY_BAD_ATTESTATION, "town")
+    if attestation.key.crv != CITIZEN_CURVE:
+        return Refused(codes.IDENTITY_BAD_ATTESTATION, "key")
     if not 0 <= _months_ahead(ctx.time_s, attestation.expires_month) <= LIFE_MAX_MONTHS:
         return Refused(codes.IDENTITY_BAD_ATTESTATION, "expires_month")
     return attestation
@@ -333,6 +337,8 @@ def apply_rotate(ctx: TxContext, body: IdRotate) -> Outcome:
         return Refused(codes.IDENTITY_UNKNOWN)  # not telling whose cid it is
     if not is_current(record, ctx.time_s):
         return Refused(codes.IDENTITY_NOT_ACTIVE)
+    if body.new_key.crv != CITIZEN_CURVE:
+        return Refused(codes.TX_BODY_INVALID, "new_key: a citizen's key is Ed25519")
     account = _account_of(ctx.state, record)
     try:
         new_kid = kid_of(body.new_key)

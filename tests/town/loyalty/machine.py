@@ -1,0 +1,418 @@
+"""The ledger against the naive one, step by step, with the invariants of research/loyalty-sel.md §4.5."""
+
+from collections import defaultdict
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+)
+
+from chain.crypto.jws import SigningKey
+from chain.town.context import Accepted, Outcome, Refused
+from chain.town.loyalty import records
+from chain.town.loyalty.books import get_totals
+from chain.types import codes
+from tests.town.loyalty.kit import DAY_S, START_S, LedgerTown, Phone, fill, owner_key
+from tests.town.loyalty.naive import Earned, NaiveLedger, Spent
+
+SHOPS = ("baker", "florist", "grocer")
+PEOPLE = ("ada", "bob")
+LIFE_DAYS = {"town": 40, "fair": 2}
+CAP_PER_TX = 25
+CAP_PER_DAY = 100
+UNDO_S = 300
+ALL_DUE = 200
+
+shops = st.sampled_from(SHOPS)
+people = st.sampled_from(PEOPLE)
+programmes = st.sampled_from(("town", "town", "fair"))
+amounts = st.integers(1, 28)
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Shops give, citizens spend, everything is reversed in any order, time passes."""
+
+    operations = Bundle("operations")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.town = LedgerTown()
+        self.naive = NaiveLedger()
+        self.phones: dict[str, Phone] = {}
+        self.tills: dict[str, SigningKey] = {}
+        self.dead_tills: list[tuple[str, SigningKey]] = []
+        self.till_days: defaultdict[tuple[str, int], int] = defaultdict(int)
+        self.used_codes: list[tuple[str, str, str, int]] = []
+        self.receipts: list[tuple[str, str]] = []
+
+    @initialize()
+    def open(self) -> None:
+        for programme, days in LIFE_DAYS.items():
+            assert isinstance(self.town.add_programme(programme, days=days), Accepted)
+        for shop in SHOPS:
+            assert isinstance(self.town.add_shop(shop), Accepted)
+            self.new_till(shop)
+        self.phones = {name: self.town.open_phone(name) for name in PEOPLE}
+        self.naive.now = self.town.time_s
+
+    def new_till(self, shop: str) -> None:
+        name = f"{self.town.serial}"
+        self.tills[shop] = self.town.add_till(shop, name, per_tx=CAP_PER_TX, per_day=CAP_PER_DAY)
+
+    # --- what may happen -------------------------------------------------------------------
+
+    @rule(target=operations, shop=shops, name=people, programme=programmes, points=amounts)
+    def earn(self, shop: str, name: str, programme: str, points: int) -> Any:
+        till, owner = self.tills[shop], self.phones[name].account
+        debts = self.debts_of(owner)
+        receipt = fill(f"receipt {self.town.serial}", 16)
+        outcome = self.town.earn(
+            shop, till, owner, points * 100 + 99, programme=programme, receipt=receipt
+        )
+        if not self.till_allows(till, points):
+            return self.refused(outcome, codes.LOYALTY_TILL_CAP)
+        data = self.accepted(outcome)
+        self.receipts.append((shop, receipt))
+        op = Earned(owner, programme, shop, till.kid, self.naive.now, points)
+        self.naive.earn(self.town.last_ref, op, self.naive.now + LIFE_DAYS[programme] * DAY_S)
+        self.charge(till, points)
+        assert data["points"] == points
+        assert data["balance"] == self.naive.balance(owner, programme)
+        self.check_debts_fell_only_to(owner, debts, shop=shop, programme=programme)
+        return self.town.last_ref
+
+    @rule(target=operations, shop=shops, name=people, points=st.integers(1, CAP_PER_TX))
+    def earn_for_the_fair(self, shop: str, name: str, points: int) -> Any:
+        return self.earn(shop, name, "fair", points)
+
+    @rule(
+        target=operations,
+        shop=shops,
+        name=people,
+        programme=programmes,
+        points=amounts,
+        any_shop=st.booleans(),
+    )
+    def redeem(self, shop: str, name: str, programme: str, points: int, any_shop: bool) -> Any:
+        """At most one point too many."""
+        balance = self.naive.balance(self.phones[name].account, programme)
+        named = None if any_shop else shop
+        return self.spend(shop, name, programme, min(points, balance + 1), named)
+
+    @rule(target=operations, shop=shops, name=people, programme=programmes)
+    def redeem_everything(self, shop: str, name: str, programme: str) -> Any:
+        balance = self.naive.balance(self.phones[name].account, programme)
+        if not balance:
+            return multiple()
+        return self.spend(shop, name, programme, min(balance, CAP_PER_TX), shop)
+
+    def spend(self, shop: str, name: str, programme: str, points: int, named: str | None) -> Any:
+        phone, till = self.phones[name], self.tills[shop]
+        before = self.town.wallet(phone.account)
+        code = phone.pay_code(self.town.time_s, shop=named)
+        outcome = self.town.redeem(shop, till, points, code, programme)
+        if not self.till_allows(till, points):
+            return self.refused(outcome, codes.LOYALTY_TILL_CAP)
+        op = Spent(phone.account, programme, shop, till.kid, self.naive.now, points)
+        if not self.naive.spend(self.town.last_ref, op):
+            return self.refused(outcome, codes.LOYALTY_OVERDRAW)
+        data = self.accepted(outcome)
+        self.used_codes.append((shop, programme, code, self.town.time_s))
+        self.charge(till, points)
+        assert sum(leg["points"] for leg in data["taken"]) == points  # I5: exactly q
+        assert data["balance"] == self.naive.balance(phone.account, programme)
+        self.check_order(before, data, programme)
+        return self.town.last_ref
+
+    @rule(ref=operations, points=st.integers(1, 30))
+    def owner_reverses(self, ref: str, points: int) -> None:
+        self.reverse(ref, points, owner_key(self.naive.ops[ref].shop))
+
+    @rule(ref=operations)
+    def owner_reverses_all_that_is_left(self, ref: str) -> None:
+        op = self.naive.ops[ref]
+        if op.points > op.reversed:
+            self.reverse(ref, op.points - op.reversed, owner_key(op.shop))
+
+    @rule(ref=consumes(operations), points=st.integers(1, 10))
+    def till_undoes(self, ref: str, points: int) -> None:
+        self.reverse(ref, points, self.tills[self.naive.ops[ref].shop])
+
+    @rule(ref=operations, shop=shops)
+    def another_shop_tries_to_reverse(self, ref: str, shop: str) -> None:
+        if shop != self.naive.ops[ref].shop:
+            outcome = self.town.reverse(shop, owner_key(shop), ref, 1)
+            self.refused(outcome, codes.LOYALTY_UNKNOWN_REFERENCE)
+
+    def reverse(self, ref: str, points: int, signer: SigningKey) -> None:
+        op = self.naive.ops[ref]
+        debts = self.debts_of(op.owner)
+        outcome = self.town.reverse(op.shop, signer, ref, points)
+        is_owner = signer.kid == owner_key(op.shop).kid
+        if not is_owner and (signer.kid != op.till or self.naive.now - op.at > UNDO_S):
+            self.refused(outcome, codes.LOYALTY_REVERSAL_LATE)
+        elif points > op.points - op.reversed:
+            self.refused(outcome, codes.LOYALTY_REVERSAL_EXCEEDS)
+        else:
+            data = self.accepted(outcome)
+            if isinstance(op, Earned):
+                self.naive.reverse_earn(ref, op, points)
+            else:
+                self.naive.refund(self.town.last_ref, op, points)
+                assert self.debts_of(op.owner) == debts  # I9: only an earn lowers a debt
+            assert data["balance"] == self.naive.balance(op.owner, op.programme)
+
+    @rule(shop=shops, name=people, programme=programmes, points=amounts)
+    def spend_and_refund_at_once(self, shop: str, name: str, programme: str, points: int) -> None:
+        """I10: refund after spend is the identity."""
+        account = self.phones[name].account
+        before = self.town.wallet(account)
+        balance = self.naive.balance(account, programme)
+        points = max(1, min(points, balance, CAP_PER_TX))
+        ref = self.spend(shop, name, programme, points, shop)
+        if isinstance(ref, str):
+            self.reverse(ref, points - points // 2, owner_key(shop))
+            if points // 2:
+                self.reverse(ref, points // 2, self.tills[shop])
+            assert self.town.wallet(account).lots == before.lots
+            assert self.town.wallet(account).debts == before.debts
+
+    @rule(shop=shops, name=people, at=shops, points=amounts, spend_first=st.booleans())
+    def buy_spend_return_the_goods(
+        self, shop: str, name: str, at: str, points: int, spend_first: bool
+    ) -> None:
+        """I11, the exploit of Odoo: buy, earn, spend, return the purchase, keep the points."""
+        account = self.phones[name].account
+        worth = self.net_worth(account, "town")
+        ref = self.earn(shop, name, "town", points)
+        if not isinstance(ref, str):
+            return
+        spent = self.spend(at, name, "town", points, at) if spend_first else None
+        self.reverse(ref, points, owner_key(shop))
+        if isinstance(spent, str):
+            self.reverse(spent, points, owner_key(at))
+        assert self.net_worth(account, "town") == worth
+
+    @rule(at=shops, name=people, first=st.integers(1, 25), late_s=st.sampled_from((0, DAY_S)))
+    def refund_after_the_lots_expired(self, at: str, name: str, first: int, late_s: int) -> None:
+        """The points come back as lots of grace, whose own life starts at the refund."""
+        ref = self.spend(at, name, "fair", first, at)
+        if isinstance(ref, str):
+            self.time_passes(seconds=LIFE_DAYS["fair"] * DAY_S + late_s, due_max=1)
+            self.reverse(ref, first - first // 3, owner_key(at))
+            self.time_passes(seconds=1, due_max=ALL_DUE)
+            if first // 3:
+                self.reverse(ref, first // 3, owner_key(at))
+
+    @rule(shop=shops, name=people, at=shops, points=st.integers(2, CAP_PER_TX))
+    def return_goods_after_part_was_spent_and_the_rest_expired(
+        self, shop: str, name: str, at: str, points: int
+    ) -> None:
+        """What expired is forgiven once; what was spent is owed."""
+        ref = self.earn(shop, name, "fair", points)
+        if isinstance(ref, str):
+            self.spend(at, name, "fair", points // 2, at)
+            self.time_passes(seconds=LIFE_DAYS["fair"] * DAY_S, due_max=points % 2)
+            self.reverse(ref, points // 2, owner_key(shop))
+            self.reverse(ref, points - points // 2, owner_key(shop))
+
+    @rule(index=st.integers(0, 1_000), shop=shops)
+    def replay_a_code(self, index: int, shop: str) -> None:
+        """I17: a code that was accepted once is refused for ever, at any till."""
+        if self.used_codes:
+            _, programme, code, shown_s = self.used_codes[index % len(self.used_codes)]
+            outcome = self.town.redeem(shop, self.tills[shop], 1, code, programme)
+            fresh = self.town.time_s <= shown_s + 120
+            self.refused(outcome, codes.QR_REPLAYED if fresh else codes.QR_EXPIRED)
+
+    @rule(index=st.integers(0, 1_000), name=people)
+    def replay_a_receipt(self, index: int, name: str) -> None:
+        """I6: one receipt gives points once, to whomever."""
+        if self.receipts:
+            shop, receipt = self.receipts[index % len(self.receipts)]
+            account = self.phones[name].account
+            outcome = self.town.earn(shop, self.tills[shop], account, 500, receipt=receipt)
+            self.refused(outcome, codes.LOYALTY_RECEIPT_USED)
+
+    @rule(shop=shops, back_s=st.sampled_from((0, 100, DAY_S, 400 * DAY_S)))
+    def revoke_till(self, shop: str, back_s: int) -> None:
+        till, since = self.tills[shop], self.town.time_s - back_s
+        data = self.accepted(self.town.revoke(shop, till, since))
+        assert not data["unfinished"]
+        self.naive.sweep(till.kid, since)
+        self.refused(
+            self.town.earn(shop, till, self.phones["ada"].account, 500), codes.TX_KEY_EXPIRED
+        )
+        self.new_till(shop)
+
+    @rule(
+        seconds=st.sampled_from((1, 60, 200, UNDO_S + 1, DAY_S, 2 * DAY_S, 11 * DAY_S)),
+        due_max=st.sampled_from((0, 1, ALL_DUE)),
+    )
+    def time_passes(self, seconds: int, due_max: int) -> None:
+        """Due work is bounded: lots may be past their time and not collected yet."""
+        self.town.next_block(seconds=seconds, due_max=due_max)
+        self.naive.now = self.town.time_s
+        self.naive.expire()
+        if due_max == ALL_DUE:
+            assert not any(
+                lot.expires_s <= self.town.time_s
+                for phone in self.phones.values()
+                for lot in self.town.wallet(phone.account).lots
+            )
+        for shop in SHOPS:  # tills live for 30 days
+            expires = records.TILLS.get(self.town.state, self.tills[shop].kid.encode()).expires_s
+            if expires <= self.town.time_s:
+                self.new_till(shop)
+
+    @rule(name=people, before_s=st.sampled_from((0, 1)))
+    def time_comes_to_the_next_expiry(self, name: str, before_s: int) -> None:
+        """The very second in which a lot dies, and the one before; other lots die a little later."""
+        wallet = self.town.wallet(self.phones[name].account)
+        ahead = [lot.expires_s - before_s - self.town.time_s for lot in wallet.lots]
+        ahead = [seconds for seconds in ahead if seconds > 0]
+        if ahead:
+            self.time_passes(seconds=ahead[0], due_max=ALL_DUE)
+
+    # --- what must hold --------------------------------------------------------------------
+
+    @invariant()
+    def wallets_equal_the_naive_ones(self) -> None:
+        """I3, I4, I7: every live lot, in order, with its issuer, expiry, rule version and earn."""
+        for phone in self.phones.values():
+            wallet = self.town.wallet(phone.account)
+            assert list(wallet.lots) == sorted(wallet.lots)
+            expected: dict[tuple[Any, ...], int] = defaultdict(int)
+            for programme in LIFE_DAYS:
+                for p in self.naive.live(phone.account, programme):
+                    lot = (p.expires, p.earned, p.lot, p.programme, p.issuer, p.ref)
+                    expected[lot] += 1
+            live = {
+                (lot.expires_s, lot.earned_s, lot.lot, lot.programme, lot.issuer, lot.ref): lot.left
+                for lot in wallet.lots
+                if lot.expires_s > self.town.time_s
+            }
+            assert live == expected
+            assert all(0 < lot.left <= lot.points and lot.version == 1 for lot in wallet.lots)
+            assert self.debts_of(phone.account) == {
+                (programme, issuer): points
+                for (owner, programme, issuer), points in self.naive.debts.items()
+                if owner == phone.account and points
+            }
+
+    @invariant()
+    def every_wallet_with_lots_will_be_looked_at_in_time(self) -> None:
+        for phone in self.phones.values():
+            wallet = self.town.wallet(phone.account)
+            if wallet.lots:
+                assert 0 < wallet.wake_s <= wallet.lots[0].expires_s
+
+    @invariant()
+    def totals_close(self) -> None:
+        """I2: minted = available + redeemed + expired + reversed, per programme and issuer."""
+        for programme in LIFE_DAYS:
+            for issuer in SHOPS:
+                totals = get_totals(self.town.state, programme, issuer)
+                held = [
+                    lot
+                    for phone in self.phones.values()
+                    for lot in self.town.wallet(phone.account).lots
+                    if (lot.programme, lot.issuer) == (programme, issuer)
+                ]
+                available = sum(lot.left for lot in held)
+                out = totals.redeemed + totals.expired + totals.reversed
+                assert totals.minted == available + out
+                late = sum(lot.left for lot in held if lot.expires_s <= self.town.time_s)
+                count = self.naive.count
+                assert totals.redeemed == count(programme, issuer, "spent")
+                assert totals.expired + late == count(programme, issuer, "expired")
+                assert totals.reversed == count(programme, issuer, "reversed")
+                owed = sum(
+                    points
+                    for (_, of, to), points in self.naive.debts.items()
+                    if (of, to) == (programme, issuer)
+                )
+                assert totals.owed == owed
+
+    @invariant()
+    def shops_owe_each_other_what_was_spent_elsewhere(self) -> None:
+        for programme in LIFE_DAYS:
+            for issuer in SHOPS:
+                for redeemer in SHOPS:
+                    record_id = records.joined_id(programme, issuer, redeemer)
+                    held = records.OBLIGATIONS.get(self.town.state, record_id)
+                    expected = self.naive.due.get((programme, issuer, redeemer), 0)
+                    assert (held.points if held else 0) == expected
+
+    # --- helpers ---------------------------------------------------------------------------
+
+    def accepted(self, outcome: Outcome) -> dict[str, Any]:
+        assert isinstance(outcome, Accepted), outcome
+        for data in (outcome.data, *outcome.data.get("reversed", ())):
+            sums: defaultdict[str, int] = defaultdict(int)
+            for _, issuer, points in data.get("entries", ()):
+                sums[issuer] += points
+            assert not any(sums.values())  # I1
+        return dict(outcome.data)
+
+    def refused(self, outcome: Outcome, code: codes.Code) -> Any:
+        assert isinstance(outcome, Refused), outcome
+        assert outcome.code.name == code.name
+        return multiple()
+
+    def till_allows(self, till: SigningKey, points: int) -> bool:
+        used = self.till_days[till.kid, self.town.time_s // DAY_S]
+        return points <= CAP_PER_TX and used + points <= CAP_PER_DAY
+
+    def charge(self, till: SigningKey, points: int) -> None:
+        self.till_days[till.kid, self.town.time_s // DAY_S] += points
+
+    def debts_of(self, account: str) -> dict[tuple[str, str], int]:
+        debts = self.town.wallet(account).debts
+        assert all(debt.points > 0 for debt in debts)  # I9
+        return {(debt.programme, debt.issuer): debt.points for debt in debts}
+
+    def check_debts_fell_only_to(
+        self, account: str, before: dict[tuple[str, str], int], *, shop: str, programme: str
+    ) -> None:
+        after = self.debts_of(account)
+        others = {key: points for key, points in before.items() if key != (programme, shop)}
+        assert {key: p for key, p in after.items() if key != (programme, shop)} == others
+
+    def check_order(
+        self, before: records.WalletRecord, data: dict[str, Any], programme: str
+    ) -> None:
+        """I7, I8: nothing expired is taken, and nothing that expires later than an eligible lot left alone."""
+        lots = {lot.lot: lot for lot in before.lots}
+        taken = [lots[leg["lot"]] for leg in data["taken"]]
+        assert all(lot.expires_s > self.town.time_s for lot in taken)
+        names = {lot.lot for lot in taken}
+        untouched = [
+            lot.expires_s
+            for lot in before.lots
+            if lot.lot not in names
+            and lot.programme == programme
+            and lot.expires_s > self.town.time_s
+        ]
+        if untouched:
+            assert max(lot.expires_s for lot in taken) <= min(untouched)
+
+    def net_worth(self, account: str, programme: str) -> int:
+        """Points in hand and points already turned into goods, minus debts, for one programme."""
+        debts = sum(n for (of, _), n in self.debts_of(account).items() if of == programme)
+        spent = sum(
+            op.points - op.reversed
+            for op in self.naive.ops.values()
+            if isinstance(op, Spent) and (op.owner, op.programme) == (account, programme)
+        )
+        return self.naive.balance(account, programme) + spent - debts
+
+
+assert START_S % DAY_S < DAY_S - 1_000  # the first minutes of a run lie in one day

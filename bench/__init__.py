@@ -1,0 +1,1 @@
+"""Benchmarks: one module per family, each callable as `python -m bench.<family>`."""

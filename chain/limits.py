@@ -137,3 +137,35 @@ LOYALTY_WALLET_LOTS: Final = 512
 LOYALTY_SWEEP_EARNS: Final = 32
 """Earns of a revoked till taken back in one step, in the transaction or per due item at block end: each
 writes a wallet, an earn and the shop's totals."""
+
+# --- codec and crypto ----------------------------------------------------------------------------
+
+CANONICAL_DEPTH_MAX: Final = 32
+"""Nesting of objects and arrays in signed JSON; far below the interpreter's own limit, which differs
+between machines and would make them disagree."""
+
+JWS_SIGNERS_MAX: Final = 64
+"""Signatures of one general JWS: more seats than any council has; bounds the work of one message."""
+
+QR_TEXT_MAX_CHARS: Final = 400
+"""Longer than any kind of code planned (361 characters): refused before decoding."""
+
+ICS23_DEPTH_MAX: Final = 128
+"""Inner steps of one path when the spec names no other bound (the Go verifier's default)."""
+
+ICS23_BATCH_ENTRIES_MAX: Final = 1_024
+"""Entries of one batch proof: bounds the work of a verifier, far above what anything here carries."""
+
+SLIP10_DEPTH_MAX: Final = 10
+"""Steps of one derivation path; ours have three."""
+
+# --- light ---------------------------------------------------------------------------------------
+
+LIGHT_CLOCK_DRIFT_MS: Final = 10_000
+"""A header may be this far ahead of our clock (CometBFT `defaultMaxClockDrift`)."""
+
+LIGHT_TRUSTING_PERIOD_S: Final = 14 * 86_400
+"""PROTOCOL §4: below the 21 days during which misbehaviour is punishable."""
+
+LIGHT_BUNDLE_MAX_BYTES: Final = 4 * MIB
+"""A history record of 10 000 hashes takes 0.6 MB in a proof bundle, a transaction 0.1 MB; the rest is small."""

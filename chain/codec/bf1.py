@@ -17,6 +17,7 @@ from typing import Final
 import base45
 
 from chain.codec.errors import DecodeError
+from chain.limits import QR_TEXT_MAX_CHARS
 
 PREFIX: Final = "BF1:"
 FORMAT: Final = 1
@@ -36,8 +37,6 @@ LATE_S: Final = 60
 
 _COMMON: Final = struct.Struct(">BB16sIIH")
 _PAY: Final = struct.Struct(">BB16sIIHII8s")
-_MAX_TEXT_CHARS: Final = 400
-"""Longer than any kind planned (361 characters): refuse before decoding."""
 
 
 class Kind(IntEnum):
@@ -135,7 +134,7 @@ def parse_text(text: str) -> tuple[PayCode, bytes, bytes]:
 
     Nothing is trimmed: base45 contains the space, so a reader must not either.
     """
-    if not text.startswith(PREFIX) or len(text) > _MAX_TEXT_CHARS:
+    if not text.startswith(PREFIX) or len(text) > QR_TEXT_MAX_CHARS:
         raise MalformedCode(Flaw.PREFIX)
     data = _unbase45(text[len(PREFIX) :])
     if not data or data[0] >> 4 != FORMAT:

@@ -17,13 +17,12 @@ from typing import Any, Final, NoReturn, TypeVar, cast
 import msgspec
 
 from chain.codec.errors import DecodeError
+from chain.limits import CANONICAL_DEPTH_MAX
 
 T = TypeVar("T")
 
 MAX_SAFE_INTEGER: Final = 2**53 - 1
 """RFC 7493 §2.2: beyond it a JavaScript client would round."""
-MAX_DEPTH: Final = 32
-"""Nesting of objects and arrays; far below the interpreter's own limit, which differs between machines."""
 
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 _LONG_INTEGER: Final = re.compile(rb"[0-9]{16}")
@@ -92,13 +91,13 @@ def _refuse_float(literal: str) -> NoReturn:
 
 def _check_depth(data: bytes) -> None:
     """Cheap bound first: so few brackets cannot nest deeply; else count them outside strings."""
-    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+    if data.count(b"[") + data.count(b"{") <= CANONICAL_DEPTH_MAX:
         return
     depth = 0
     for byte in _STRING.sub(b"", data).translate(None, _NOT_BRACKETS):
         depth += 1 if byte in b"[{" else -1
-        if depth > MAX_DEPTH:
-            raise DecodeError(f"JSON nests deeper than {MAX_DEPTH}")
+        if depth > CANONICAL_DEPTH_MAX:
+            raise DecodeError(f"JSON nests deeper than {CANONICAL_DEPTH_MAX}")
 
 
 def _check_decoded(value: Any) -> None:
@@ -115,8 +114,8 @@ def _plain(value: Any) -> Any:
 
 def _check_subset(value: Any, depth: int) -> None:
     """Walk plain values; only reached when encoding, or for texts that may hold a large integer or odd key."""
-    if depth > MAX_DEPTH:
-        raise ValueError(f"JSON nests deeper than {MAX_DEPTH}")
+    if depth > CANONICAL_DEPTH_MAX:
+        raise ValueError(f"JSON nests deeper than {CANONICAL_DEPTH_MAX}")
     if isinstance(value, dict):
         for key, item in value.items():
             if not isinstance(key, str) or not key.isascii():

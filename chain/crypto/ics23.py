@@ -17,11 +17,7 @@ from typing import Final, TypeAlias
 
 from chain.codec import schema, wire
 from chain.codec.errors import DecodeError
-
-DEFAULT_MAX_DEPTH: Final = 128
-"""Inner steps of one path when the spec names no other bound."""
-MAX_BATCH_ENTRIES: Final = 1_024
-"""Entries of one batch proof: bounds the work of a verifier, far above what a bundle carries."""
+from chain.limits import ICS23_BATCH_ENTRIES_MAX, ICS23_DEPTH_MAX
 
 
 class HashOp(IntEnum):
@@ -288,7 +284,7 @@ def check_against_spec(proof: ExistenceProof, spec: ProofSpec) -> None:
     depth = len(proof.path)
     if depth < spec.min_depth:
         raise InvalidProof(f"path too short: {depth}")
-    if depth > (spec.max_depth or DEFAULT_MAX_DEPTH):
+    if depth > (spec.max_depth or ICS23_DEPTH_MAX):
         raise InvalidProof(f"path too long: {depth}")
     for layer, step in enumerate(proof.path, start=1):
         check_inner(step, spec, layer)
@@ -535,7 +531,7 @@ def _entries(proof: CommitmentProof) -> tuple[ExistenceProof | NonExistenceProof
     value = proof.value
     if isinstance(value, ExistenceProof | NonExistenceProof):
         return (value,)
-    if len(value.entries) > MAX_BATCH_ENTRIES:
+    if len(value.entries) > ICS23_BATCH_ENTRIES_MAX:
         raise InvalidProof(f"{len(value.entries)} entries in one batch")
     if isinstance(value, BatchProof):
         return tuple(entry.value for entry in value.entries)

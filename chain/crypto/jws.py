@@ -16,9 +16,8 @@ from chain.codec.canonical import b64url_decode, b64url_encode, decode_canonical
 from chain.codec.errors import DecodeError
 from chain.crypto import ed25519, es256
 from chain.crypto.keys import Alg, PublicKey, thumbprint
+from chain.limits import JWS_SIGNERS_MAX
 
-MAX_SIGNERS: Final = 64
-"""Signatures of one general JWS: more seats than any council has; bounds the work of one message."""
 SIGNATURE_BYTES: Final = 64
 
 _Thumbprint = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}$")]
@@ -40,7 +39,7 @@ class _Line(Struct, frozen=True, forbid_unknown_fields=True):
 
 class _General(Struct, frozen=True, forbid_unknown_fields=True):
     payload: _B64url
-    signatures: Annotated[tuple[_Line, ...], Meta(min_length=2, max_length=MAX_SIGNERS)]
+    signatures: Annotated[tuple[_Line, ...], Meta(min_length=2, max_length=JWS_SIGNERS_MAX)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +97,8 @@ def sign_compact(payload: bytes, typ: str, signer: SigningKey) -> bytes:
 def sign_general(payload: bytes, typ: str, signers: Sequence[SigningKey]) -> bytes:
     """General JSON form by two or more different signers, written sorted by kid; raises ValueError otherwise."""
     ordered = sorted(signers, key=lambda signer: signer.kid)
-    if not 2 <= len({signer.kid for signer in ordered}) == len(ordered) <= MAX_SIGNERS:
-        raise ValueError(f"general form needs 2 to {MAX_SIGNERS} different signers")
+    if not 2 <= len({signer.kid for signer in ordered}) == len(ordered) <= JWS_SIGNERS_MAX:
+        raise ValueError(f"general form needs 2 to {JWS_SIGNERS_MAX} different signers")
     encoded = b64url_encode(payload)
     lines = tuple(_line(encoded, typ, signer) for signer in ordered)
     return encode_canonical(_General(encoded, lines))

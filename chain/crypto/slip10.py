@@ -11,12 +11,12 @@ from enum import IntEnum
 from hashlib import sha512
 from typing import Final
 
+from chain.limits import SLIP10_DEPTH_MAX
+
 PURPOSE: Final = 1_100
 HARDENED: Final = 2**31
 SEED_MIN_BYTES: Final = 16
 SEED_MAX_BYTES: Final = 64
-MAX_DEPTH: Final = 10
-"""Steps of one path; ours have three."""
 
 _MASTER_KEY: Final = b"ed25519 seed"
 _PATH: Final = re.compile(r"m(/(0|[1-9][0-9]{0,9})['hH])*", re.ASCII)
@@ -69,6 +69,6 @@ def _indices(path: str) -> list[int]:
     if not _PATH.fullmatch(path):
         raise ValueError("a path is m followed by hardened steps, such as m/1100'/1'/0'")
     indices = [int(step[:-1]) for step in path.split("/")[1:]]
-    if len(indices) > MAX_DEPTH or any(index >= HARDENED for index in indices):
-        raise ValueError("a path has at most 10 steps, each below 2^31")
+    if len(indices) > SLIP10_DEPTH_MAX or any(index >= HARDENED for index in indices):
+        raise ValueError(f"a path has at most {SLIP10_DEPTH_MAX} steps, each below 2^31")
     return indices

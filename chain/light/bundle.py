@@ -45,6 +45,7 @@ from chain.light.verifier import (
     TRUSTING_PERIOD_NS,
     light_block_form,
 )
+from chain.limits import LIGHT_BUNDLE_MAX_BYTES
 from chain.types.abci import ExecTxResult, ProofOp
 from chain.types.block import Header, Proof, SignedHeader
 from chain.types.evidence import LightBlock
@@ -56,8 +57,6 @@ StructT = TypeVar("StructT", bound=Struct)
 
 BUNDLE_FORMAT: Final = "beffroi-proof-1"
 CHECKPOINT_FORMAT: Final = "beffroi-checkpoint-1"
-MAX_BUNDLE_BYTES: Final = 4 * 1_024 * 1_024
-"""A history record of 10 000 hashes is 0.6 MB in here, a transaction 0.1 MB; the rest is small."""
 HISTORY_NAMESPACE: Final = "history"
 HISTORY_PREFIX: Final = b"blocks/"
 
@@ -260,8 +259,8 @@ def verify_bundle(
 
 def parse_bundle(data: bytes) -> Bundle:
     """Read bundle JSON, blanks and member order free; raises DecodeError on anything extra, doubled or missing."""
-    if len(data) > MAX_BUNDLE_BYTES:
-        raise DecodeError(f"bundle of {len(data)} bytes, at most {MAX_BUNDLE_BYTES}")
+    if len(data) > LIGHT_BUNDLE_MAX_BYTES:
+        raise DecodeError(f"bundle of {len(data)} bytes, at most {LIGHT_BUNDLE_MAX_BYTES}")
     return _from_json(Bundle, data)
 
 

@@ -22,16 +22,15 @@ from chain.crypto.commits import (
     verify_commit_light,
     verify_commit_trusting,
 )
+from chain.limits import LIGHT_CLOCK_DRIFT_MS, LIGHT_TRUSTING_PERIOD_S, NANOS_PER_MS
 from chain.types.block import BLOCK_PROTOCOL, Header, SignedHeader
 from chain.types.evidence import LightBlock
 from chain.types.params import MAX_CHAIN_ID_CHARS
 from chain.types.timestamp import NANOS_PER_SECOND, Timestamp
 from chain.types.validator import ValidatorSet
 
-CLOCK_DRIFT_NS: Final = 10 * NANOS_PER_SECOND
-"""A header may be this far ahead of our clock (CometBFT `defaultMaxClockDrift`)."""
-TRUSTING_PERIOD_NS: Final = 14 * 86_400 * NANOS_PER_SECOND
-"""PROTOCOL §4: below the 21 days during which misbehaviour is punishable."""
+CLOCK_DRIFT_NS: Final = LIGHT_CLOCK_DRIFT_MS * NANOS_PER_MS
+TRUSTING_PERIOD_NS: Final = LIGHT_TRUSTING_PERIOD_S * NANOS_PER_SECOND
 
 
 class Verdict(StrEnum):

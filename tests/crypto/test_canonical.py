@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from msgspec import Struct, field
 
 from chain.codec.canonical import (
-    MAX_DEPTH,
     MAX_SAFE_INTEGER,
     b64url_decode,
     b64url_encode,
@@ -18,6 +17,7 @@ from chain.codec.canonical import (
     encode_canonical,
 )
 from chain.codec.errors import DecodeError
+from chain.limits import CANONICAL_DEPTH_MAX
 
 safe_integers = st.integers(-MAX_SAFE_INTEGER, MAX_SAFE_INTEGER)
 texts = st.text(alphabet=st.characters(exclude_categories=("Cs",)), max_size=20)
@@ -107,7 +107,7 @@ def test_unclosed_strings_are_refused_in_linear_time() -> None:
 
 
 def test_nesting_up_to_the_limit_is_accepted() -> None:
-    text = b"[" * MAX_DEPTH + b"]" * MAX_DEPTH
+    text = b"[" * CANONICAL_DEPTH_MAX + b"]" * CANONICAL_DEPTH_MAX
     assert encode_canonical(decode_canonical(object, text)) == text
 
 

@@ -7,10 +7,13 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from app.core.config import Config, ConfigError
 from chain.town.params import all_parameters, unsafe_values
+
+VALIDATORS_MIN: Final = 4
+"""As `chain.town.city` counts: below, one fault stops the town."""
 
 
 class Clock(Protocol):
@@ -68,10 +71,14 @@ def choose_clock(config: Config) -> Clock:
 
 
 def is_insecure_genesis(path: Path) -> bool:
-    """Whether a genesis sets a parameter outside its production range; raises ConfigError if unreadable."""
+    """Whether a genesis names a town unfit for production; raises ConfigError if unreadable.
+
+    The same two reasons the chain itself gives: a parameter outside its range, or fewer than four validators.
+    """
     try:
-        stated = json.loads(path.read_text(encoding="utf-8"))["app_state"].get("params", {})
+        app_state = json.loads(path.read_text(encoding="utf-8"))["app_state"]
+        stated, validators = app_state.get("params", {}), app_state["validators"]
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise ConfigError(f"{path} is not a readable genesis") from error
     defaults = {parameter.name: parameter.default for parameter in all_parameters()}
-    return bool(unsafe_values(defaults | stated))
+    return bool(unsafe_values(defaults | stated)) or len(validators) < VALIDATORS_MIN

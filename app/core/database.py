@@ -74,7 +74,8 @@ def open_database(url: str) -> Database:
             "foreign_keys": 1,
             "busy_timeout": BUSY_TIMEOUT_MS,
         }
-        real: Database = TownSqlite(path, pragmas=pragmas, **options)
+        # The pool lends a connection to one thread at a time, though not always the one that opened it.
+        real: Database = TownSqlite(path, pragmas=pragmas, check_same_thread=False, **options)
     else:
         real = TownPostgres(**parse(url, unquote_password=True), prefer_psycopg3=True, **options)
     database.initialize(real)

@@ -9,6 +9,7 @@ Reads: the node through `app.core.verifier`.  Writes: the projected tables and t
 import json
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,14 +67,24 @@ class Projector:
 
     # --- running ---------------------------------------------------------------------------
 
-    def run(self, stop: threading.Event, wakeup: Wakeup) -> None:
-        """Follow until `stop` is set; raises NodeLied after noting it."""
+    def run(
+        self,
+        stop: threading.Event,
+        wakeup: Wakeup,
+        *,
+        every_second: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Follow until `stop` is set, calling `every_second` meanwhile; raises NodeLied after noting it."""
+        called_at = 0.0
         with connected():
             self.prepare()
             while not stop.is_set():
                 wakeup.clear()
                 if not self._step_or_wait():
                     wakeup.wait(IDLE_WAIT_S)
+                if time.monotonic() - called_at >= 1.0:
+                    called_at = time.monotonic()
+                    _call_unless_silent(every_second)
 
     def catch_up(self) -> int:
         """Project everything provable now; returns the height reached."""
@@ -242,6 +253,13 @@ class Projector:
         state = get_projector_state()
         assert state is not None, "prepare writes it"
         return state
+
+
+def _call_unless_silent(act: Callable[[], object]) -> None:
+    try:
+        act()
+    except (NodeUnavailable, RpcError) as error:
+        _log.info("node_silent", error=str(error)[:200])
 
 
 # --- the trusted genesis -----------------------------------------------------------------------

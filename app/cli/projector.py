@@ -1,0 +1,76 @@
+"""`beffroi projector`: keeps SQL at the last provable block; `rebuild` empties and fills it again."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+import click
+import structlog
+
+from app.core.chain_client import ChainClient
+from app.core.clock import choose_clock
+from app.core.config import Config, ConfigError, load_config
+from app.core.database import migrate, open_database
+from app.core.finality import FinalityWatcher
+from app.core.logs import configure_logging
+from app.core.problems import NodeUnavailable
+from app.core.projector import HALTED_EXIT, GenesisUnusable, Projector, read_genesis
+from app.core.relay import Relay
+from app.core.verifier import NodeLied
+from app.core.wakeup import BlockWakeup
+from app.wiring import build_projections
+
+_log = structlog.get_logger("app.projector")
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def projector(context: click.Context) -> None:
+    """Follow the chain into SQL, verifying every block. Exit 3: the node lied."""
+    configure_logging()
+    if context.invoked_subcommand is None:
+        _run(_follow)
+
+
+@projector.command()
+def rebuild() -> None:
+    """Empty the projected tables and fill them again from the chain."""
+    _run(_rebuild)
+
+
+def _run(act: Callable[[Config, ChainClient, Projector], None]) -> None:
+    try:
+        config = load_config(os.environ, need_token_keys=False)
+        open_database(config.database_url)
+        migrate()
+        chain = ChainClient(config.node_urls)
+        made = Projector(chain, read_genesis(config.genesis_file), build_projections())
+        act(config, chain, made)
+    except (ConfigError, GenesisUnusable, NodeUnavailable) as error:
+        raise click.ClickException(str(error)) from error
+    except NodeLied as lie:
+        click.echo(f"STOPPED: the node lied: {lie.code}: {lie.detail}", err=True)
+        click.echo("SQL holds what was verified before; inquire before you start again.", err=True)
+        sys.exit(HALTED_EXIT)
+
+
+def _follow(config: Config, chain: ChainClient, made: Projector) -> None:
+    relay = Relay(chain, FinalityWatcher(), choose_clock(config))
+    stop = threading.Event()
+    with BlockWakeup(config.node_urls[0]) as wakeup:
+
+        def end(_number: int, _frame: FrameType | None) -> None:
+            stop.set()
+            wakeup.wake()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, end)
+        made.run(stop, wakeup, every_second=relay.resend)
+
+
+def _rebuild(_config: Config, _chain: ChainClient, made: Projector) -> None:
+    height = made.rebuild()
+    click.echo(f"rebuilt up to height {height}")

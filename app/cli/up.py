@@ -1,0 +1,158 @@
+"""`beffroi up`: a whole town on this machine until Ctrl-C; its state stays, so the next `up` continues.
+
+Node, projector and API server are processes of their own, as in a real deployment; this command founds a
+sample town on the first run, starts them, and says where things are.
+"""
+
+import fcntl
+import os
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import click
+
+from app.cli.sample import load_sample
+from app.cli.supervisor import Child, ChildFailed, Supervisor, is_answering, python
+from app.cli.town import TownHome, found_town, read_chain_id
+from app.core.config import DEFAULT_HOME, load_config
+from app.core.database import connected, migrate, open_database
+from app.core.projection import get_projector_state
+from app.core.projector import HALTED_EXIT
+
+WORKERS: Final = 2
+THREADS: Final = 16
+NODE_FAILED_EXIT: Final = 1
+
+
+@click.command()
+@click.option("--home", default=DEFAULT_HOME, show_default=True, type=click.Path(path_type=Path))
+@click.option("--port", default=8_000, show_default=True, type=click.IntRange(1, 65_535))
+@click.option("--node-port", default=26_657, show_default=True, type=click.IntRange(1, 65_535))
+@click.option("--no-sample", is_flag=True, help="Found the town without shops and citizens.")
+def up(home: Path, port: int, node_port: int, no_sample: bool) -> None:
+    """Run a whole town on this machine; Ctrl-C stops it, its state is kept."""
+    town = TownHome(home.resolve())
+    with _only_one(town):
+        _check_ports(port, node_port)
+        is_fresh = not town.is_founded()
+        if is_fresh:
+            found_town(town, node_port=node_port)
+            click.echo(f"founded the town {read_chain_id(town)} in {town.root}")
+        supervisor = start_town(town, port=port, node_port=node_port)
+        try:
+            supervisor.start()
+            if not no_sample:
+                load_sample(f"http://127.0.0.1:{port}", town)
+            _tell(town, port, node_port)
+            supervisor.watch()
+        except ChildFailed as error:
+            raise click.ClickException(str(error)) from error
+        finally:
+            click.echo("stopping…")
+            supervisor.stop()
+            click.echo(f"stopped; everything is kept in {town.root}")
+
+
+def start_town(town: TownHome, *, port: int, node_port: int) -> Supervisor:
+    """A supervisor for a founded town, with SIGINT and SIGTERM leading to a clean stop."""
+    environment = town.environment(node_port=node_port, api_port=port)
+    environment |= {name: os.environ[name] for name in ("DATABASE_URL",) if name in os.environ}
+    open_database(load_config(environment).database_url)
+    migrate()
+    supervisor = Supervisor(
+        _children(town, port=port, node_port=node_port),
+        environment=environment,
+        logs=town.logs,
+        say=click.echo,
+    )
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        supervisor.request_stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    return supervisor
+
+
+def _children(town: TownHome, *, port: int, node_port: int) -> list[Child]:
+    return [
+        Child(
+            "node",
+            python("-m", "chain.node", "--home", str(town.node)),
+            lambda: is_answering(node_port, "/health"),
+            fatal_exits=frozenset({NODE_FAILED_EXIT}),
+        ),
+        Child(
+            "projector",
+            python("-m", "app.cli", "projector"),
+            _is_projected,
+            quiet_exits={
+                HALTED_EXIT: "The projector caught the node in a lie and stopped: reading goes on, "
+                "writing is refused."
+            },
+        ),
+        Child(
+            "api",
+            python(
+                "-m",
+                "gunicorn",
+                "--worker-class=gthread",
+                f"--workers={WORKERS}",
+                f"--threads={THREADS}",
+                f"--bind=127.0.0.1:{port}",
+                "--keep-alive=30",
+                "--graceful-timeout=10",
+                "--no-control-socket",
+                "app.wsgi:application",
+            ),
+            lambda: is_answering(port, "/v1/health"),
+        ),
+    ]
+
+
+def _is_projected() -> bool:
+    with connected():
+        return get_projector_state() is not None
+
+
+@contextmanager
+def _only_one(town: TownHome) -> Iterator[None]:
+    """One `up` per folder: two would start two nodes with one signing key."""
+    town.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (town.root / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise click.ClickException(f"a town is already running in {town.root}") from error
+        yield
+
+
+def _check_ports(*ports: int) -> None:
+    for port in ports:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError as error:
+                raise click.ClickException(
+                    f"port {port} is taken; choose another with --port or --node-port"
+                ) from error
+
+
+def _tell(town: TownHome, port: int, node_port: int) -> None:
+    url = f"http://127.0.0.1:{port}"
+    click.echo(f"""
+The town is up.
+  API        {url}/v1/status
+  keys       {town.keys}  (clerk-1, clerk-2, supervisor, operator, gateway, seat-…; throw-away keys)
+  node RPC   http://127.0.0.1:{node_port}  (loopback only)
+  logs       {town.logs}
+  database   {town.root / "town.db"} unless DATABASE_URL says otherwise
+Next: `beffroi demo` plays a day in a town of its own; `beffroi openapi` prints every route.
+Ctrl-C stops everything; `beffroi up` continues where it stopped.
+""")

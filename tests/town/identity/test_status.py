@@ -1,0 +1,159 @@
+"""The life of an identity: which status may follow which, by whose word, and what it does to its account."""
+
+import pytest
+
+from chain.town.accounts import get_account, get_key_use
+from chain.town.identity import TERMINAL, TRANSITIONS, get_counts, get_identity, is_current
+from chain.town.schemas import AccountRotate, IdRotate, IdStatus
+from chain.types.abci import ExecTxResult
+from tests.town.identity.kit import CLERK, cid_of, open_identity
+from tests.town.town_kit import DAY_S, Town, jwk, key
+
+STATUSES = sorted(TRANSITIONS)
+ALIVE = ("active", "suspended", "expired")
+
+
+def move(town: Town, status: str, *, agents: int = 2, name: str = "ada") -> ExecTxResult:
+    signers = (town.role("clerk"), town.role("agent_supervisor"))[:agents]
+    return town.do(IdStatus(cid_of(name), status), CLERK, *signers)
+
+
+def in_status(status: str) -> Town:
+    town = open_identity()
+    if status != "active":
+        assert move(town, status).info == "ok"
+    return town
+
+
+@pytest.mark.parametrize("after", STATUSES)
+@pytest.mark.parametrize("before", STATUSES)
+def test_every_pair_of_statuses_follows_the_table(before: str, after: str) -> None:
+    """Alive statuses move freely, terminal ones only to erased, nothing stays where it is."""
+    allowed = before != after and (
+        (before in ALIVE) or (after == "erased" and before in TERMINAL and before != "erased")
+    )
+    town = in_status(before)
+    assert move(town, after).info == ("ok" if allowed else "identity_bad_transition")
+    expected = after if allowed else before
+    assert get_identity(town.reader, cid_of("ada")).status == expected
+    assert get_counts(town.reader).by_status == {expected: 1}
+    account = get_account(town.reader, key("ada").kid).status
+    assert account == {"active": "open", "suspended": "frozen", "expired": "frozen"}.get(
+        expected, "closed"
+    )
+
+
+@pytest.mark.parametrize("status", sorted(TERMINAL))
+def test_a_terminal_status_needs_two_agents(status: str) -> None:
+    town = open_identity()
+    assert move(town, status, agents=1).info == "identity_second_agent"
+    assert get_identity(town.reader, cid_of("ada")).status == "active"
+    assert move(town, status, agents=2).info == "ok"
+
+
+def test_one_agent_suspends_and_resumes() -> None:
+    town = open_identity()
+    assert move(town, "suspended", agents=1).info == "ok"
+    result = move(town, "active", agents=1)
+    assert town.result_data(result) == {
+        "cid": cid_of("ada"),
+        "account": key("ada").kid,
+        "previous": "suspended",
+        "status": "active",
+        "month": "2026-09",
+    }
+
+
+def test_a_citizen_cannot_be_the_second_agent() -> None:
+    town = open_identity()
+    result = town.do(IdStatus(cid_of("ada"), "deceased"), CLERK, town.role("clerk"), key("ada"))
+    assert result.info == "tx_not_entitled"
+    assert get_identity(town.reader, cid_of("ada")).status == "active"
+
+
+def test_an_unknown_identity_has_no_status() -> None:
+    assert move(open_identity(), "suspended", name="bob").info == "identity_unknown"
+
+
+def test_an_identity_past_its_month_does_not_count_and_cannot_be_resumed() -> None:
+    town = open_identity()
+    assert move(town, "suspended").info == "ok"
+    record = get_identity(town.reader, cid_of("ada"))
+    town.advance(3 * 365 * DAY_S)
+    assert not is_current(record, town.now_s)
+
+
+# --- rotation ------------------------------------------------------------------------------
+
+
+def rotate(town: Town, new: str, *signers: str, sender: str = "ada") -> ExecTxResult:
+    body = IdRotate(cid_of("ada"), jwk(key(new)))
+    return town.do(body, key(sender).kid, *[key(name) for name in signers])
+
+
+def test_old_and_new_key_together_rotate_an_identity() -> None:
+    town = open_identity()
+    result = rotate(town, "new", "ada", "new")
+    assert town.result_data(result) == {
+        "cid": cid_of("ada"),
+        "account": key("ada").kid,
+        "previous_kid": key("ada").kid,
+        "kid": key("new").kid,
+    }
+    record = get_identity(town.reader, cid_of("ada"))
+    account = get_account(town.reader, key("ada").kid)
+    assert record.key == account.jwk == jwk(key("new"))
+    assert get_key_use(town.reader, key("ada").kid).use == "retired"
+
+
+@pytest.mark.parametrize(
+    ("signers", "refusal"),
+    [
+        (("ada",), "tx_missing_signature"),
+        (("new",), "tx_missing_signature"),
+        (("new", "thief"), "tx_unknown_key"),
+    ],
+)
+def test_neither_key_rotates_alone(signers, refusal: str) -> None:
+    town = open_identity()
+    assert rotate(town, "new", *signers).info == refusal
+    assert get_identity(town.reader, cid_of("ada")).key == jwk(key("ada"))
+
+
+def test_the_retired_key_signs_nothing_more() -> None:
+    town = open_identity()
+    assert rotate(town, "new", "ada", "new").info == "ok"
+    assert rotate(town, "third", "ada", "third").info == "tx_key_expired"
+    assert rotate(town, "third", "new", "third").info == "ok"
+    assert rotate(town, "ada", "third", "ada").info == "city_key_in_use"
+
+
+def test_nobody_rotates_another_persons_identity() -> None:
+    town = open_identity()
+    town.open_account(key("mallory"), "loyalty")
+    assert rotate(town, "new", "mallory", "new", sender="mallory").info == "account_wrong_domain"
+
+
+def test_a_frozen_identity_is_not_rotated() -> None:
+    town = in_status("suspended")
+    assert rotate(town, "new", "ada", "new").info == "account_frozen"
+
+
+def test_an_identity_past_its_month_is_not_rotated() -> None:
+    town = open_identity()
+    town.advance(3 * 365 * DAY_S)
+    assert rotate(town, "new", "ada", "new").info == "identity_not_active"
+
+
+def test_a_citizens_new_key_is_ed25519() -> None:
+    town = open_identity()
+    new = key("card", "ES256")
+    result = town.do(IdRotate(cid_of("ada"), jwk(new)), key("ada").kid, key("ada"), new)
+    assert result.info == "tx_body_invalid"
+
+
+def test_an_identity_account_is_not_rotated_behind_its_record() -> None:
+    town = open_identity()
+    body = AccountRotate(jwk(key("new")))
+    result = town.do(body, key("ada").kid, key("ada"), key("new"))
+    assert result.info == "account_wrong_domain"

@@ -1,0 +1,217 @@
+"""Loyalty through the whole application: envelopes, roles, replays, proofs, block end."""
+
+import json
+from hashlib import sha256
+
+import msgspec
+import pytest
+
+from chain.codec import bf1
+from chain.codec.canonical import b64url_decode, b64url_encode
+from chain.crypto.ics23 import (
+    TENDERMINT_SPEC,
+    calculate_root,
+    decode_proof,
+    verify_membership,
+)
+from chain.town.loyalty import RULES
+from chain.town.loyalty.records import WalletRecord
+from chain.town.schemas import (
+    EarnRule,
+    LoyaltyEarn,
+    LoyaltyProgramme,
+    LoyaltyRedeem,
+    LoyaltyReverse,
+    LoyaltyShop,
+    LoyaltyTill,
+    LoyaltyTillRevoke,
+)
+from tests.town.town_kit import DAY_S, Town, blind, jwk, key, make_town
+
+CHAIN_ID = "beffroi-test-1"
+SHOP = "shop:baker"
+
+
+def receipt(name: str) -> str:
+    return blind(f"receipt {name}")
+
+
+@pytest.fixture
+def town() -> Town:
+    """The baker has a till, ada a loyalty account."""
+    town = make_town()
+    rule = LoyaltyProgramme("town", 1, "active", EarnRule(1, 100, 0), 30)
+    operator = town.role("loyalty_operator")
+    assert town.do(rule, "body:commerces", operator).info == "ok"
+    shop = LoyaltyShop("baker", "Au bon pain", jwk(key("owner")))
+    assert town.do(shop, "body:commerces", operator).info == "ok"
+    till = LoyaltyTill(jwk(key("till", "ES256")), town.now_s + 20 * DAY_S, 1_000, 10_000)
+    assert town.do(till, SHOP, key("owner")).info == "ok"
+    town.open_account(key("ada"), "loyalty")
+    return town
+
+
+def earn_tx(town: Town, cents: int = 5_000, name: str = "1") -> bytes:
+    body = LoyaltyEarn("town", key("ada").kid, cents, receipt(name))
+    return town.tx(body, SHOP, key("till", "ES256"))
+
+
+def pay_code(town: Town, counter: int) -> str:
+    code = bf1.PayCode(
+        alg=bf1.CodeAlg.ED25519,
+        kind=bf1.Kind.PAY,
+        key_ref=b64url_decode(key("ada").kid)[:16],
+        ctr=counter,
+        iat=town.now_s,
+        ttl_s=60,
+        asset=1,
+        max_amount=100,
+        shop_ref=bf1.shop_ref("baker"),
+    )
+    body = bf1.encode_body(code)
+    return bf1.to_text(body, key("ada").sign(bf1.signed_bytes(CHAIN_ID, body)))
+
+
+def redeem_tx(town: Town, points: int, counter: int = 1) -> bytes:
+    body = LoyaltyRedeem("town", points, pay_code(town, counter))
+    return town.tx(body, SHOP, key("till", "ES256"))
+
+
+def wallet(town: Town) -> WalletRecord:
+    answer = town.query("/record/loyalty", b"wallet/" + key("ada").kid.encode())
+    return msgspec.json.decode(answer.value, type=WalletRecord)
+
+
+def test_a_day_at_the_bakers(town: Town) -> None:
+    """Earn, spend, refund: each result tells the balance, and the wallet agrees."""
+    earned = town.run(earn_tx(town))[0]
+    spent = town.run(redeem_tx(town, 20))[0]
+    assert (earned.info, spent.info) == ("ok", "ok")
+    assert town.result_data(spent)["balance"] == 30
+    payload_hash = town.last.tx_results[0].events[0].attributes[0].value
+    body = LoyaltyReverse(b64url_encode(bytes.fromhex(payload_hash)), 5)
+    refunded = town.do(body, SHOP, key("owner"))
+    assert town.result_data(refunded)["balance"] == 35
+    assert [lot.left for lot in wallet(town).lots] == [35]
+
+
+def test_the_same_transaction_twice_gives_points_once(town: Town) -> None:
+    """I6: whole-transaction replays are stopped before the rule."""
+    tx = earn_tx(town)
+    assert [town.run(tx)[0].info for _ in range(2)] == ["ok", "tx_replayed"]
+    assert [lot.left for lot in wallet(town).lots] == [50]
+
+
+def test_one_code_in_two_transactions_of_one_block_pays_once(town: Town) -> None:
+    town.run(earn_tx(town))
+    results = town.run(redeem_tx(town, 20), redeem_tx(town, 20))
+    assert [result.info for result in results] == ["ok", "qr_replayed"]
+    assert [lot.left for lot in wallet(town).lots] == [30]
+
+
+def test_a_refused_redemption_changes_nothing_but_the_replay_record(town: Town) -> None:
+    town.run(earn_tx(town))
+    before = wallet(town)
+    assert town.run(redeem_tx(town, 51))[0].info == "loyalty_overdraw"
+    assert wallet(town) == before
+    assert town.run(redeem_tx(town, 50))[0].info == "ok"
+
+
+def test_the_order_of_two_accounts_earns_in_a_block_does_not_matter() -> None:
+    """I14: independent transactions commute; the till's own chain of earns is the only order kept."""
+    roots = []
+    for order in ((0, 1), (1, 0)):
+        town = make_town()
+        rule = LoyaltyProgramme("town", 1, "active", EarnRule(1, 100, 0), 30)
+        operator = town.role("loyalty_operator")
+        town.do(rule, "body:commerces", operator)
+        txs = []
+        for shop, person in (("baker", "ada"), ("grocer", "bob")):
+            body = LoyaltyShop(shop, shop, jwk(key(f"owner {shop}")))
+            town.do(body, "body:commerces", operator)
+            till = LoyaltyTill(jwk(key(f"till {shop}")), town.now_s + DAY_S, 1_000, 10_000)
+            town.do(till, f"shop:{shop}", key(f"owner {shop}"))
+            town.open_account(key(person), "loyalty")
+        for shop, person in (("baker", "ada"), ("grocer", "bob")):
+            earn = LoyaltyEarn("town", key(person).kid, 900, receipt(person))
+            txs.append(town.tx(earn, f"shop:{shop}", key(f"till {shop}")))
+        town.run(*[txs[index] for index in order])
+        answer = town.query("/record/loyalty", b"wallet/" + key("ada").kid.encode())
+        roots.append([*sorted(town.reader.scan("loyalty")), answer.value])
+    assert roots[0] == roots[1]
+
+
+def test_expiry_happens_at_block_end_and_only_at_its_time(town: Town) -> None:
+    town.run(earn_tx(town))
+    hash_before = town.app_hash
+    town.advance(30 * DAY_S - 3)
+    town.idle()
+    assert town.app_hash == hash_before
+    town.advance(5)
+    town.idle()
+    assert wallet(town).lots == ()
+    assert town.app_hash != hash_before
+
+
+def test_balances_and_hash_survive_a_restart(town: Town) -> None:
+    town.run(earn_tx(town))
+    before, hash_before = wallet(town), town.app_hash
+    town.restart()
+    assert (wallet(town), town.app_hash) == (before, hash_before)
+    assert town.run(redeem_tx(town, 20))[0].info == "ok"
+
+
+def test_a_wallet_is_proved_up_to_the_app_hash(town: Town) -> None:
+    """The leaf under the wallet's key holds SHA-256 of the very record the query serves."""
+    town.run(earn_tx(town))
+    record_id = b"wallet/" + key("ada").kid.encode()
+    answer = town.query("/record/loyalty", record_id, prove=True)
+    tree_key = sha256(b"loyalty\x00" + record_id).digest()
+    in_subtree, in_app_hash = (decode_proof(op.data) for op in answer.proof_ops)
+    subtree_root = calculate_root(in_subtree.value)
+    value = sha256(answer.value).digest()
+    assert verify_membership(TENDERMINT_SPEC, subtree_root, in_subtree, tree_key, value)
+    assert verify_membership(TENDERMINT_SPEC, town.app_hash, in_app_hash, b"loyalty", subtree_root)
+
+
+@pytest.mark.parametrize(
+    ("body", "sender", "signer", "refusal"),
+    [
+        (LoyaltyEarn("town", key("ada").kid, 500, receipt("x")), SHOP, "owner", "tx_wrong_role"),
+        (LoyaltyEarn("town", key("ada").kid, 500, receipt("x")), SHOP, "thief", "tx_unknown_key"),
+        (LoyaltyEarn("town", key("ada").kid, 500, receipt("x")), SHOP, "ada", "tx_not_entitled"),
+        (LoyaltyReverse(receipt("x") + "A" * 21, 1), SHOP, "ada", "tx_not_entitled"),
+        (
+            LoyaltyShop("spy", "Spy", jwk(key("spy"))),
+            "body:mairie",
+            "clerk@mairie",
+            "tx_wrong_role",
+        ),
+    ],
+    ids=["owner earns", "unknown till", "citizen earns", "citizen reverses", "clerk opens a shop"],
+)
+def test_each_act_belongs_to_its_role(town: Town, body, sender, signer, refusal) -> None:
+    assert town.do(body, sender, key(signer)).info == refusal
+
+
+def test_a_revoked_till_is_stopped_at_the_door(town: Town) -> None:
+    town.run(earn_tx(town))
+    till = key("till", "ES256")
+    revoked = town.do(LoyaltyTillRevoke(till.kid, town.now_s - 60), SHOP, key("owner"))
+    assert town.result_data(revoked)["reversed"][0]["points"] == 50
+    assert town.run(earn_tx(town, name="2"))[0].info == "tx_key_expired"
+    assert wallet(town).lots == ()
+
+
+def test_result_data_is_canonical_json_of_integers_and_text(town: Town) -> None:
+    results = [
+        *town.run(earn_tx(town)),
+        *town.run(redeem_tx(town, 20)),
+    ]
+    for result in results:
+        assert (
+            result.data
+            == json.dumps(json.loads(result.data), sort_keys=True, separators=(",", ":")).encode()
+        )
+        assert b"." not in result.data.replace(b"beffroi.", b"")
+        assert result.gas_used in {rule.gas_us for rule in RULES.values()}

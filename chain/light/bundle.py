@@ -18,155 +18,91 @@ Facts are read from the verdict, never from the bundle.
 Reads: JSON, a checkpoint, a time if the caller gives one.  Writes: JSON.  Never: a clock, a network.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
-from typing import Annotated, Any, Final, Literal, NoReturn, TypeVar
-
-import msgspec
-from msgspec import Meta, Struct
+from typing import Any
 
 from chain.codec import proto
-from chain.codec.canonical import b64url_decode, b64url_encode, decode_canonical, encode_canonical
+from chain.codec.canonical import b64url_decode, b64url_encode, decode_canonical
 from chain.codec.errors import DecodeError
 from chain.codec.hashing import hash_header, hash_validators, result_leaf
-from chain.codec.merkle import MAX_AUNTS, hash_inner, hash_leaf
-from chain.crypto.commits import (
-    ONE_THIRD,
-    verify_commit_full,
-    verify_commit_trusting,
-)
+from chain.codec.merkle import hash_inner, hash_leaf
+from chain.crypto.commits import ONE_THIRD, verify_commit_full, verify_commit_trusting
 from chain.crypto.keys import address
-from chain.light.state_proof import verify_record
-from chain.light.verifier import (
-    CLOCK_DRIFT_NS,
-    TRUSTING_PERIOD_NS,
-    light_block_form,
+from chain.light.bundle_build import (
+    block_part,
+    checkpoint_of,
+    path_of,
+    state_bundle,
+    transaction_bundle,
+    with_history,
+    with_trusted_validators,
 )
-from chain.limits import LIGHT_BUNDLE_MAX_BYTES
+from chain.light.bundle_format import (
+    BUNDLE_FORMAT,
+    CHECKPOINT_FORMAT,
+    HISTORY_NAMESPACE,
+    HISTORY_PREFIX,
+    BlockPart,
+    Bundle,
+    Checkpoint,
+    HistoryPart,
+    HistoryRecord,
+    OpPart,
+    ResultPart,
+    StatePart,
+    Step,
+    TransactionPart,
+    ValidatorLine,
+    encode_bundle,
+    encode_checkpoint,
+    parse_bundle,
+    parse_checkpoint,
+    time_of,
+)
+from chain.light.state_proof import verify_record
+from chain.light.verifier import CLOCK_DRIFT_NS, TRUSTING_PERIOD_NS, light_block_form
 from chain.types.abci import ExecTxResult, ProofOp
-from chain.types.block import Header, Proof, SignedHeader
+from chain.types.block import Header, SignedHeader
 from chain.types.evidence import LightBlock
 from chain.types.primitives import Hash, Height
 from chain.types.timestamp import Timestamp
 from chain.types.validator import Validator, ValidatorSet
 
-StructT = TypeVar("StructT", bound=Struct)
-
-BUNDLE_FORMAT: Final = "beffroi-proof-1"
-CHECKPOINT_FORMAT: Final = "beffroi-checkpoint-1"
-HISTORY_NAMESPACE: Final = "history"
-HISTORY_PREFIX: Final = b"blocks/"
-
-
-# --- shapes ----------------------------------------------------------------------------------
-
-
-class _Strict(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """JSON objects without extra members; bytes are base64url."""
-
-
-_B64: Final = r"^[A-Za-z0-9_-]*$"
-_Bytes = Annotated[str, Meta(pattern=_B64)]
-_Hash = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}$")]
-
-
-class ValidatorLine(_Strict, frozen=True):
-    """Raw Ed25519 key and power, in the set's order: exactly what the set's hash covers."""
-
-    key: _Hash
-    power: Annotated[int, Meta(ge=1)]
-
-
-class BlockPart(_Strict, frozen=True):
-    """A signed header (protobuf `tendermint.types.SignedHeader`) and the set its header names."""
-
-    signed_header: _Bytes
-    validators: tuple[ValidatorLine, ...]
-
-
-class Step(_Strict, frozen=True):
-    """One sibling on the way from a leaf to a Merkle root, and the side it lies on."""
-
-    hash: _Hash
-    side: Literal["left", "right"]
-
-
-_Path = Annotated[tuple[Step, ...], Meta(max_length=MAX_AUNTS)]
-
-
-class OpPart(_Strict, frozen=True):
-    """A proof operation as `abci_query` returns it."""
-
-    data: _Bytes
-    key: _Bytes
-    type: str
-
-
-class StatePart(_Strict, frozen=True):
-    """A record and its proof under the block's app hash; `record` null proves there is none."""
-
-    namespace: str
-    ops: tuple[OpPart, ...]
-    record: _Bytes | None
-    record_id: _Bytes
-
-
-class TransactionPart(_Strict, frozen=True):
-    """A transaction and its path to the block's data hash."""
-
-    path: _Path
-    tx: _Bytes
-
-
-class ResultPart(_Strict, frozen=True):
-    """The agreed part of a result, and its path to the last results hash of the next block."""
-
-    block: BlockPart
-    code: Annotated[int, Meta(ge=0, lt=2**32)]
-    data: _Bytes
-    gas_used: int
-    gas_wanted: int
-    path: _Path
-
-
-class HistoryPart(_Strict, frozen=True):
-    """A record that lists the hash of an older block, proved under a newer one."""
-
-    block: BlockPart
-    state: StatePart
-
-
-class Bundle(_Strict, frozen=True, kw_only=True):
-    """Exactly one of `state` and `transaction`; `result` belongs to a transaction."""
-
-    block: BlockPart
-    chain_id: str
-    format: Literal["beffroi-proof-1"]
-    history: HistoryPart | None = None
-    result: ResultPart | None = None
-    state: StatePart | None = None
-    transaction: TransactionPart | None = None
-    trusted_validators: tuple[ValidatorLine, ...] = ()
-
-
-class Checkpoint(_Strict, frozen=True, kw_only=True):
-    """A header somebody vouches for, without its bytes."""
-
-    chain_id: str
-    format: Literal["beffroi-checkpoint-1"]
-    header_hash: _Hash
-    height: Annotated[int, Meta(ge=1)]
-    next_validators_hash: _Hash
-    time: str
-    validators_hash: _Hash
-
-
-class _HistoryRecord(_Strict, frozen=True):
-    hashes: tuple[_Hash, ...]
-    start: int
+__all__ = [
+    "BUNDLE_FORMAT",
+    "CHECKPOINT_FORMAT",
+    "HISTORY_NAMESPACE",
+    "HISTORY_PREFIX",
+    "BlockPart",
+    "Bundle",
+    "BundleFlaw",
+    "BundleVerdict",
+    "Checkpoint",
+    "HistoryPart",
+    "OpPart",
+    "ProvedFacts",
+    "ProvedResult",
+    "ResultPart",
+    "StatePart",
+    "Step",
+    "TransactionPart",
+    "ValidatorLine",
+    "block_part",
+    "checkpoint_of",
+    "encode_bundle",
+    "encode_checkpoint",
+    "parse_bundle",
+    "parse_checkpoint",
+    "path_of",
+    "state_bundle",
+    "transaction_bundle",
+    "verify_bundle",
+    "with_history",
+    "with_trusted_validators",
+]
 
 
 class BundleFlaw(StrEnum):
@@ -236,9 +172,6 @@ class _Refused(Exception):
         self.detail = detail
 
 
-# --- checking --------------------------------------------------------------------------------
-
-
 def verify_bundle(
     bundle: Bundle | bytes, trusted: Checkpoint, now: Timestamp | None = None
 ) -> BundleVerdict:
@@ -257,37 +190,13 @@ def verify_bundle(
     return BundleVerdict(facts)
 
 
-def parse_bundle(data: bytes) -> Bundle:
-    """Read bundle JSON, blanks and member order free; raises DecodeError on anything extra, doubled or missing."""
-    if len(data) > LIGHT_BUNDLE_MAX_BYTES:
-        raise DecodeError(f"bundle of {len(data)} bytes, at most {LIGHT_BUNDLE_MAX_BYTES}")
-    return _from_json(Bundle, data)
-
-
-def encode_bundle(bundle: Bundle) -> bytes:
-    """Canonical JSON of a bundle."""
-    return encode_canonical(bundle)
-
-
-def parse_checkpoint(data: bytes) -> Checkpoint:
-    """Read checkpoint JSON; raises DecodeError as `parse_bundle`."""
-    checkpoint = _from_json(Checkpoint, data)
-    _time_of(checkpoint)
-    return checkpoint
-
-
-def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
-    """Canonical JSON of a checkpoint."""
-    return encode_canonical(checkpoint)
-
-
 class _Check:
     """One verification; each step raises `_Refused` with its own flaw."""
 
     def __init__(self, bundle: Bundle, trusted: Checkpoint, now: Timestamp | None) -> None:
         self._bundle = bundle
         self._trusted = trusted
-        self._time = _time_of(trusted)
+        self._time = time_of(trusted)
         self._now = now
         self._known: ValidatorSet | None = None
 
@@ -382,7 +291,7 @@ class _Check:
             raise _Refused(BundleFlaw.BAD_HISTORY, "not a history record")
         if raw is None or not _is_proved(newer, state, raw):
             raise _Refused(BundleFlaw.BAD_HISTORY, "the history record is not proved")
-        listed = decode_canonical(_HistoryRecord, raw)
+        listed = decode_canonical(HistoryRecord, raw)
         place = older.height - listed.start
         if not 0 <= place < len(listed.hashes):
             raise _Refused(BundleFlaw.BAD_HISTORY, f"height {older.height} is not listed")
@@ -472,139 +381,3 @@ def _validator_set(lines: Iterable[ValidatorLine]) -> ValidatorSet:
     """The set in the order given; addresses follow from the keys."""
     keys = [(b64url_decode(line.key), line.power) for line in lines]
     return ValidatorSet(tuple(Validator(address(key), key, power) for key, power in keys))
-
-
-def _time_of(checkpoint: Checkpoint) -> Timestamp:
-    try:
-        return Timestamp.from_rfc3339(checkpoint.time)
-    except ValueError as exc:
-        raise DecodeError(f"checkpoint: {exc}") from exc
-
-
-def _from_json(cls: type[StructT], data: bytes) -> StructT:
-    """Typed JSON with any spacing; doubled members and floats are refused."""
-    try:
-        value = json.loads(data, object_pairs_hook=_unique, parse_float=_no_float)
-        return msgspec.convert(value, cls)
-    except (ValueError, RecursionError) as exc:
-        raise DecodeError(f"not a {cls.__name__}: {exc}") from exc
-
-
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a member appears twice")
-    return members
-
-
-def _no_float(literal: str) -> NoReturn:
-    raise ValueError(f"{literal[:20]} is not an integer")
-
-
-# --- building --------------------------------------------------------------------------------
-
-
-def state_bundle(
-    block: LightBlock,
-    namespace: str,
-    record_id: bytes,
-    record: bytes | None,
-    ops: Sequence[ProofOp],
-) -> Bundle:
-    """Bundle for a record (None: for its absence); `block` is the one after the state's height."""
-    return Bundle(
-        block=block_part(block),
-        chain_id=block.signed_header.header.chain_id,
-        format=BUNDLE_FORMAT,
-        state=_state_part(namespace, record_id, record, ops),
-    )
-
-
-def transaction_bundle(
-    block: LightBlock,
-    tx: bytes,
-    proof: Proof,
-    following: LightBlock | None = None,
-    result: ExecTxResult | None = None,
-    result_proof: Proof | None = None,
-) -> Bundle:
-    """Bundle for a transaction of `block`; with the next block, the result and its proof, for what came of it."""
-    outcome = None
-    if following is not None and result is not None and result_proof is not None:
-        outcome = ResultPart(
-            block_part(following),
-            result.code,
-            b64url_encode(result.data),
-            result.gas_used,
-            result.gas_wanted,
-            path_of(result_proof),
-        )
-    return Bundle(
-        block=block_part(block),
-        chain_id=block.signed_header.header.chain_id,
-        format=BUNDLE_FORMAT,
-        result=outcome,
-        transaction=TransactionPart(path_of(proof), b64url_encode(tx)),
-    )
-
-
-def with_history(
-    bundle: Bundle, newer: LightBlock, record_id: bytes, record: bytes, ops: Sequence[ProofOp]
-) -> Bundle:
-    """The bundle, its block vouched for by a history record under a newer block."""
-    state = _state_part(HISTORY_NAMESPACE, record_id, record, ops)
-    return msgspec.structs.replace(bundle, history=HistoryPart(block_part(newer), state))
-
-
-def with_trusted_validators(bundle: Bundle, validators: ValidatorSet) -> Bundle:
-    """The bundle with the checkpoint's next set, for a block signed by a different one."""
-    return msgspec.structs.replace(bundle, trusted_validators=_lines(validators))
-
-
-def checkpoint_of(header: Header) -> Checkpoint:
-    """The checkpoint a header makes; whoever hands it out vouches for the header."""
-    return Checkpoint(
-        chain_id=header.chain_id,
-        format=CHECKPOINT_FORMAT,
-        header_hash=b64url_encode(hash_header(header)),
-        height=header.height,
-        next_validators_hash=b64url_encode(header.next_validators_hash),
-        time=header.time.to_rfc3339(),
-        validators_hash=b64url_encode(header.validators_hash),
-    )
-
-
-def block_part(block: LightBlock) -> BlockPart:
-    """A light block in its JSON form."""
-    signed = b64url_encode(proto.encode(block.signed_header))
-    return BlockPart(signed, _lines(block.validator_set))
-
-
-def path_of(proof: Proof) -> tuple[Step, ...]:
-    """The sides of a CometBFT proof's aunts, from leaf to root; an odd last node rises without one."""
-    index, last, steps = proof.index, proof.total - 1, []
-    aunts = iter(proof.aunts)
-    while last > 0:
-        if index & 1 or index != last:
-            side: Literal["left", "right"] = "left" if index & 1 else "right"
-            steps.append(Step(b64url_encode(next(aunts)), side))
-        index, last = index >> 1, last >> 1
-    return tuple(steps)
-
-
-def _lines(validators: ValidatorSet) -> tuple[ValidatorLine, ...]:
-    return tuple(
-        ValidatorLine(b64url_encode(member.pub_key), member.voting_power)
-        for member in validators.validators
-    )
-
-
-def _state_part(
-    namespace: str, record_id: bytes, record: bytes | None, ops: Sequence[ProofOp]
-) -> StatePart:
-    return StatePart(
-        namespace,
-        tuple(OpPart(b64url_encode(op.data), b64url_encode(op.key), op.type) for op in ops),
-        None if record is None else b64url_encode(record),
-        b64url_encode(record_id),
-    )

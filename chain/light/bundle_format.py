@@ -29,9 +29,9 @@ class _Strict(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     """JSON objects without extra members; bytes are base64url."""
 
 
-_B64: Final = r"^[A-Za-z0-9_-]*$"
+_B64: Final = r"^[A-Za-z0-9_-]*\Z"
 _Bytes = Annotated[str, Meta(pattern=_B64)]
-_Hash = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}$")]
+_Hash = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}\Z")]
 
 
 class ValidatorLine(_Strict, frozen=True):

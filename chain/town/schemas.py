@@ -2,6 +2,7 @@
 
 Wire form: canonical JSON (keys sorted, no blanks, integers only) inside a JWS; see `chain.codec.canonical`
 and `chain.crypto.jws`. Unknown fields are refused. Bytes travel as unpadded base64url with zero spare bits.
+Patterns end in `\\Z`, because `$` would let a last newline pass.
 Reads: nothing.  Writes: nothing.  Never: looks at state.
 """
 
@@ -12,19 +13,19 @@ from msgspec import Meta, Struct, field
 MAX_SAFE_INTEGER: Final = 2**53 - 1
 """Largest integer a JavaScript client reads exactly (RFC 8259 §6); larger ones travel as strings."""
 
-Bytes8: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{11}$")]
-Bytes16: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22}$")]
-Bytes32: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}$")]
-Thumbprint: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}$")]
+Bytes8: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{11}\Z")]
+Bytes16: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22}\Z")]
+Bytes32: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}\Z")]
+Thumbprint: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}\Z")]
 """RFC 7638 SHA-256 thumbprint of a public key; an account is named by that of its first key."""
-Slug: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{1,31}$")]
+Slug: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{1,31}\Z")]
 """Short public name of a body, shop or programme."""
 Actor: TypeAlias = Annotated[
     str,
     Meta(
         min_length=3,
         max_length=48,
-        pattern=r"^(council|body:[a-z][a-z0-9-]{1,31}|shop:[a-z][a-z0-9-]{1,31}|[A-Za-z0-9_-]{43})$",
+        pattern=r"^(council|body:[a-z][a-z0-9-]{1,31}|shop:[a-z][a-z0-9-]{1,31}|[A-Za-z0-9_-]{43})\Z",
     ),
 ]
 """Who acts: `council`, `body:<slug>`, `shop:<slug>`, or an account id."""
@@ -34,7 +35,9 @@ UnixSeconds: TypeAlias = Annotated[int, Meta(ge=0, le=253_402_300_799)]
 CompactJws: TypeAlias = Annotated[
     str,
     Meta(
-        min_length=10, max_length=2_048, pattern=r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$"
+        min_length=10,
+        max_length=2_048,
+        pattern=r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z",
     ),
 ]
 
@@ -96,7 +99,7 @@ class Payload(Strict, frozen=True, kw_only=True):
     """What is signed. `from` is spelled `sender` in Python; `body` is decoded by `type`."""
 
     town: Bytes32
-    type: Annotated[str, Meta(pattern=r"^[a-z]+\.[a-z_]+$", max_length=48)]
+    type: Annotated[str, Meta(pattern=r"^[a-z]+\.[a-z_]+\Z", max_length=48)]
     sender: Actor = field(name="from")
     nonce: Bytes16
     exp: UnixSeconds
@@ -122,7 +125,7 @@ class Attestation(Strict, frozen=True):
     commitment: Bytes32
     level_identity: Annotated[int, Meta(ge=0, le=3)]
     level_residence: Annotated[int, Meta(ge=0, le=3)]
-    expires_month: Annotated[str, Meta(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
+    expires_month: Annotated[str, Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])\Z")]
 
 
 # --- account -------------------------------------------------------------------------------
@@ -226,7 +229,7 @@ class ActParamSet(
 ):
     """Change one parameter of `chain.town.params`."""
 
-    name: Annotated[str, Meta(pattern=r"^[a-z0-9_]{3,60}$")]
+    name: Annotated[str, Meta(pattern=r"^[a-z0-9_]{3,60}\Z")]
     value: Annotated[int, Meta(ge=-1, le=MAX_SAFE_INTEGER)]
 
 

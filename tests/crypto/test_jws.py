@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chain.codec.canonical import b64url_encode, encode_canonical
+from chain.codec.canonical import b64url_encode, decode_canonical, encode_canonical
 from chain.codec.errors import DecodeError
 from chain.crypto import es256, jws
 from chain.crypto.keys import PublicKey, jwk_of, public_key_from_jwk, thumbprint
-from chain.town.schemas import Jwk
+from chain.town.schemas import Jwk, LoyaltyTillRevoke
 
 TYP = "beffroi-tx"
 LIMIT = 65_536
@@ -156,6 +156,15 @@ def test_general_form_with_lines_swapped_repeated_or_single_is_refused() -> None
     for wrong in (second + b"," + first, first + b"," + first, first):
         with pytest.raises(DecodeError):
             jws.parse(head + b'"signatures":[' + wrong + b"]}", TYP, LIMIT)
+
+
+def test_a_newline_after_an_identifier_is_refused_in_headers_and_in_bodies() -> None:
+    header = b'{"alg":"EdDSA","kid":"' + KID + b'\\n","typ":"beffroi-tx"}'
+    with pytest.raises(DecodeError):
+        jws.parse(_compact(header), TYP, LIMIT)
+    with pytest.raises(DecodeError):
+        decode_canonical(LoyaltyTillRevoke, b'{"kid":"' + KID + b'\\n","since":1}')
+    assert decode_canonical(LoyaltyTillRevoke, b'{"kid":"' + KID + b'","since":1}').kid == ED.kid
 
 
 def test_a_text_longer_than_allowed_is_refused_before_it_is_read() -> None:

@@ -90,8 +90,8 @@ def start_round(state: RoundState, round_: Round, *, is_proposer: bool) -> Trans
 
 
 def propose(state: RoundState, block_id: BlockID, pol_round: Round) -> Transition:
-    """L19: offer a block, once a round and only before we prevoted."""
-    if state.has_proposed or state.step is not Step.PROPOSE:
+    """L19: offer a block, once a round. A late one still serves those whose clocks are slower than ours."""
+    if state.has_proposed or state.step in (Step.NEW, Step.DECIDED):
         return state, ()
     offer = SignProposal(state.height, state.round, block_id, pol_round)
     return replace(state, has_proposed=True), (offer,)

@@ -71,10 +71,13 @@ def l19_second_built_block_is_not_offered() -> None:
 
 @script
 def l19_block_built_for_a_round_that_is_over_is_not_offered() -> None:
-    p = Lone(ours=0)
-    p.timeout(TimeoutKind.PROPOSE, 0)
-    p.build(0, "A")
-    assert p.offers() == []
+    late, over = Lone(ours=0), Lone(ours=0)
+    late.timeout(TimeoutKind.PROPOSE, 0)
+    late.build(0, "A")
+    assert late.offers() == [(0, "A", -1)]
+    over.prevotes(1, NIL, 1, 2)
+    over.build(0, "A")
+    assert over.offers() == []
 
 
 @script

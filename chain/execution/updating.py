@@ -161,11 +161,13 @@ def update_state(
         state, response.validator_updates, height
     )
     params, params_changed = state.consensus_params, state.last_height_consensus_params_changed
+    app_version = state.app_version
     if response.consensus_param_updates is not None:
         params, params_changed = _checked_params(response.consensus_param_updates), height + 1
+        app_version = params.version.app
     return replace(
         state,
-        app_version=params.version.app,
+        app_version=app_version,
         last_block_height=height,
         last_block_id=block_id,
         last_block_time=block.header.time,

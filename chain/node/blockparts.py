@@ -30,10 +30,7 @@ class BlockParts:
         if len(self._wanted) >= PART_SETS_MAX:
             return False
         self._wanted.setdefault(block_id, {})
-        for part in self._early:
-            if self._place(block_id, part):
-                return True
-        return False
+        return any(self._place(block_id, part) for part in self._early)
 
     def add(self, part: Part) -> tuple[BlockID, ...]:
         """Take in one part; ids of blocks that it completed or showed broken."""

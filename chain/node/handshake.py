@@ -13,6 +13,7 @@ The app hash of every replayed block must be the one that the next header, or th
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from chain.codec.proto import encode
 from chain.execution.genesis import apply_init_chain, make_genesis_state, make_init_chain_request
@@ -60,6 +61,8 @@ class Handshake:
         info = self._app.info(
             RequestInfo(self._version, BLOCK_PROTOCOL, P2P_PROTOCOL, ABCI_VERSION)
         )
+        if state.last_block_height == 0:
+            state = replace(state, app_version=info.app_version)
         app_height = info.last_block_height
         if app_height < 0:
             raise HandshakeRefused("app_height_negative", f"the application says {app_height}")

@@ -1,6 +1,6 @@
 """The host of the consensus core: performs its effects, feeds it what happens, commits what it decides.
 
-Order of things: every input is in the log before the core sees it; the signer's position and the log are
+Order of things: every input is in the log before the core sees it; the log and the signer's position are
 durable before a message of ours leaves; a decided block is durable before anybody is told. Own votes come
 back as inputs like everybody's. Runs on one thread; every entry runs to its end.
 
@@ -178,8 +178,8 @@ class ConsensusHost:
         self._cancel_timers()
         if self._start_timer is not None:
             self._start_timer.cancel()
-        self._do.signer.flush()
         self._do.wal.sync()
+        self._do.signer.flush()
 
     def _proof_is_due_at_start(self) -> bool:
         stored = self._do.blocks.load(self.state.last_block_height)
@@ -247,6 +247,7 @@ class ConsensusHost:
             case MsgInfo(ConsensusMessage(body), peer):
                 if not peer:
                     self._forget_pending(body)
+                    self._teach_signer(body)
                 self._take(body, peer)
             case TimeoutInfo(_, height, round_, kind):
                 self._inputs.append(TimeoutElapsed(TimeoutKind(kind), height, round_))
@@ -270,6 +271,13 @@ class ConsensusHost:
                     for e in self._work.pending
                     if not (isinstance(e, BuildBlock | SignProposal) and e.round == proposal.round)
                 ]
+            case _:
+                pass
+
+    def _teach_signer(self, body: ConsensusBody) -> None:
+        match body:
+            case VoteMessage(signed) | ProposalMessage(signed):
+                self._do.signer.observe(self.state.chain_id, signed)
             case _:
                 pass
 
@@ -480,16 +488,20 @@ class ConsensusHost:
                 self._perform(effect)
 
     def _release(self) -> None:
-        """Signer and log durable, then out: WAL before wire."""
+        """Log and signer durable, then out.
+
+        The log first: a crash between leaves a log that is ahead, from which the signer learns at replay; the
+        other way round the signer would refuse what nobody remembers, and a lone validator would stand still.
+        """
         outbox, self._work.outbox = self._work.outbox, []
         if not outbox:
             return
         started = perf_counter_ns()
-        self._do.signer.flush()
-        self._count("signer_sync", started)
-        started = perf_counter_ns()
         self._do.wal.sync()
         self._count("wal_sync", started)
+        started = perf_counter_ns()
+        self._do.signer.flush()
+        self._count("signer_sync", started)
         for body in outbox:
             self._do.network.broadcast(body)
 

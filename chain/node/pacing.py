@@ -54,7 +54,8 @@ def compute_start_at_s(facts: PacingFacts, pacing: Pacing) -> float:
     start_at_s = facts.decided_at_s + pacing.empty_interval_s
     if facts.is_summoned:
         start_at_s = facts.now_s
-    if facts.is_proof_due:
+    if facts.is_proof_due and not facts.waiting_txs:
+        # With transactions waiting, their block is at most a second away and proves the state as well.
         start_at_s = min(start_at_s, facts.decided_at_s + pacing.proof_delay_s)
     if facts.due_at_s is not None:
         # Not at once after a block: the work waits for header time, which may need a tick first.

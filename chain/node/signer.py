@@ -125,6 +125,19 @@ class FileSigner:
             )
         return old_time, self.last.signature
 
+    def observe(self, chain_id: str, signed: Vote | Proposal) -> None:
+        """Learn of a message of ours found in the log: the crash came between log and signer state."""
+        if isinstance(signed, Vote):
+            step = SignStep.PREVOTE if signed.type is SignedMsgType.PREVOTE else SignStep.PRECOMMIT
+            sign_bytes = vote_sign_bytes(chain_id, signed)
+        else:
+            step = SignStep.PROPOSE
+            sign_bytes = proposal_sign_bytes(chain_id, signed)
+        position = (signed.height, signed.round, step)
+        if position > self.last.position():
+            self.last = LastSigned(*position, signed.signature, sign_bytes)
+            self._is_durable = False
+
     def flush(self) -> None:
         """Make the position durable; nothing signed since the last flush may leave the process before.
 

@@ -30,7 +30,7 @@ from chain.town.loyalty.records import (
     version_id,
 )
 from chain.town.loyalty.tills import charge_till, get_acting_till
-from chain.town.loyalty.wallet import add_lot, compute_balance, get_debt, with_debt
+from chain.town.loyalty.wallet import add_lots, compute_balance, get_debt, with_debt
 from chain.town.loyalty_rules import compute_expiry, compute_points
 from chain.town.schemas import LoyaltyEarn
 from chain.types import codes
@@ -97,8 +97,7 @@ def _give(
     repaid = min(owed, points)
     lot = _new_lot(ctx, rule, shop=shop, points=points - repaid)
     wallet = with_debt(wallet, programme=programme, issuer=shop, points=owed - repaid)
-    if lot.points:
-        wallet = add_lot(wallet, lot)
+    wallet = add_lots(wallet, [lot] if lot.points else [])
     save_wallet(ctx.state, body.account, wallet)
     _record_earn(ctx, body, till=till, lot=lot, points=points)
     entries = [

@@ -31,7 +31,7 @@ from chain.town.loyalty.records import (
 )
 from chain.town.loyalty.tills import shop_of
 from chain.town.loyalty.wallet import (
-    add_lot,
+    add_lots,
     compute_balance,
     cut_refund,
     get_debt,
@@ -139,21 +139,21 @@ def _count_expired_unspent(wallet: WalletRecord, ref: str, time_s: int) -> int:
 
 def _refund_spend(ctx: TxContext, body: LoyaltyReverse, spend: SpendRecord) -> Outcome:
     parts = cut_refund(spend.legs, skip=spend.reversed, points=body.points)
-    wallet = load_wallet(ctx.state, spend.account)
-    created = []
-    entries = []
-    for index, part in enumerate(parts):
-        lot = replace(part.lot, left=part.points)
-        if lot.expires_s <= ctx.time_s:
-            lot = _grace_lot(ctx, part, index)
-            created.append(lot)
-        wallet = add_lot(wallet, lot)
-        entries.append(Entry(lot.issuer, "USR", spend.account, part.points))
-        entries.append(Entry(lot.issuer, "RED", spend.shop, -part.points))
+    returned = [part for part in parts if part.lot.expires_s > ctx.time_s]
+    created = [
+        _grace_lot(ctx, part, index)
+        for index, part in enumerate(parts)
+        if part.lot.expires_s <= ctx.time_s
+    ]
+    lots = [replace(part.lot, left=part.points) for part in returned] + created
+    wallet = add_lots(load_wallet(ctx.state, spend.account), lots)
     save_wallet(ctx.state, spend.account, wallet)
     record = replace(spend, reversed=spend.reversed + body.points)
     SPENDS.put(ctx.state, body.ref.encode(), record)
-    returned = [part for part in parts if part.lot.expires_s > ctx.time_s]
+    entries = []
+    for part in parts:
+        entries.append(Entry(part.lot.issuer, "USR", spend.account, part.points))
+        entries.append(Entry(part.lot.issuer, "RED", spend.shop, -part.points))
     return Accepted(
         {
             "kind": "redeem",

@@ -58,17 +58,15 @@ def take(
     return replace(wallet, lots=tuple(kept)), tuple(legs), missing
 
 
-def add_lot(wallet: WalletRecord, lot: Lot) -> WalletRecord:
-    """The wallet with one more lot, in its place; a lot that is there already grows by `lot.left`."""
-    lots = list(wallet.lots)
-    for index, held in enumerate(lots):
-        if held.lot == lot.lot:
-            lots[index] = replace(held, left=held.left + lot.left)
-            assert lots[index].left <= held.points, "a lot never holds more than it was given"
-            return replace(wallet, lots=tuple(lots))
-    assert 0 < lot.left <= lot.points, "a lot holds something, and never more than it was given"
-    insort(lots, lot)
-    return replace(wallet, lots=tuple(lots))
+def add_lots(wallet: WalletRecord, lots: Iterable[Lot]) -> WalletRecord:
+    """The wallet with more lots, each in its place; one that is there already grows by `left`."""
+    held = {lot.lot: lot for lot in wallet.lots}
+    for lot in lots:
+        present = held.get(lot.lot)
+        left = lot.left + (present.left if present else 0)
+        assert 0 < left <= lot.points, "a lot holds something, and never more than it was given"
+        held[lot.lot] = replace(lot, left=left) if present else lot
+    return replace(wallet, lots=tuple(sorted(held.values())))
 
 
 def drop_expired(wallet: WalletRecord, time_s: int) -> tuple[WalletRecord, tuple[Lot, ...]]:

@@ -200,16 +200,20 @@ class LedgerMachine(RuleBasedStateMachine):
             self.reverse(spent, points, owner_key(at))
         assert self.net_worth(account, "town") == worth
 
-    @rule(at=shops, name=people, first=st.integers(1, 25), late_s=st.sampled_from((0, DAY_S)))
-    def refund_after_the_lots_expired(self, at: str, name: str, first: int, late_s: int) -> None:
+    @rule(at=shops, name=people, gifts=st.integers(1, 3), late_s=st.sampled_from((0, DAY_S)))
+    def refund_after_the_lots_expired(self, at: str, name: str, gifts: int, late_s: int) -> None:
         """The points come back as lots of grace, whose own life starts at the refund."""
-        ref = self.spend(at, name, "fair", first, at)
+        for shop in SHOPS[:gifts]:
+            self.earn(shop, name, "fair", 7)
+        balance = self.naive.balance(self.phones[name].account, "fair")
+        points = max(1, min(balance, CAP_PER_TX))
+        ref = self.spend(at, name, "fair", points, at)
         if isinstance(ref, str):
             self.time_passes(seconds=LIFE_DAYS["fair"] * DAY_S + late_s, due_max=1)
-            self.reverse(ref, first - first // 3, owner_key(at))
+            self.reverse(ref, points - points // 3, owner_key(at))
             self.time_passes(seconds=1, due_max=ALL_DUE)
-            if first // 3:
-                self.reverse(ref, first // 3, owner_key(at))
+            if points // 3:
+                self.reverse(ref, points // 3, owner_key(at))
 
     @rule(shop=shops, name=people, at=shops, points=st.integers(2, CAP_PER_TX))
     def return_goods_after_part_was_spent_and_the_rest_expired(
@@ -222,6 +226,14 @@ class LedgerMachine(RuleBasedStateMachine):
             self.time_passes(seconds=LIFE_DAYS["fair"] * DAY_S, due_max=points % 2)
             self.reverse(ref, points // 2, owner_key(shop))
             self.reverse(ref, points - points // 2, owner_key(shop))
+
+    @rule(shop=shops, name=people, points=st.sampled_from((24, 25)))
+    def a_busy_day(self, shop: str, name: str, points: int) -> None:
+        """Gifts and redemptions count together against the till's daily cap."""
+        for _ in range(3):
+            self.earn(shop, name, "town", points)
+            balance = self.naive.balance(self.phones[name].account, "town")
+            self.spend(shop, name, "town", max(1, min(balance, points)), shop)
 
     @rule(index=st.integers(0, 1_000), shop=shops)
     def replay_a_code(self, index: int, shop: str) -> None:

@@ -243,7 +243,10 @@ class TownApplication:
         return ResponsePrepareProposal(tuple(chosen))
 
     def process_proposal(self, request: RequestProcessProposal) -> ResponseProcessProposal:
-        """Refuse a block with a transaction that could not be recorded, that breaks a rule's code, or too much gas."""
+        """Reject a block holding a transaction that cannot be recorded or that breaks a rule, or too much gas.
+
+        An honest proposer keeps none of these, so nothing is lost; a rule's coded refusal is no reason.
+        """
         key = (request.height, request.time, request.txs, request.misbehavior)
         candidate = self._candidates.get(key) or self._execute(key)
         is_accepted = candidate.is_acceptable

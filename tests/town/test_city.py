@@ -228,6 +228,11 @@ def test_an_act_that_would_break_the_validator_set_is_refused(acts):
     assert town.validators == {pub_key(n): 10 for n in range(4)}
 
 
+def test_a_body_cannot_take_over_anothers_validator():
+    town = make_town(bodies=(*BODIES, "lycee"), roles=(), validators=4)
+    assert name_of(act(town, set_validator("lycee", 0), seats=BODIES)) == "city_act_refused"
+
+
 def test_a_validator_is_replaced_in_one_act():
     town = make_town()
     swap = (set_validator("coop", 2, 0), set_validator("coop", 8))

@@ -27,11 +27,13 @@ PHONE, OTHER = key("phone"), key("other phone")
 PROGRAMME = LoyaltyProgramme("bons-points", 1, "active", EarnRule(1, 100, 0), 365)
 
 
-def with_rule(body_type, apply) -> Router:
-    """The town's router with one rule's body replaced."""
+def with_rule(body_type, apply=None, **changes) -> Router:
+    """The town's router with one rule changed."""
     router = town_router()
     route = router.routes[body_type.TYPE]
-    changed = replace(route, rule=replace(route.rule, apply=apply))
+    if apply is not None:
+        changes["apply"] = apply
+    changed = replace(route, rule=replace(route.rule, **changes))
     return replace(router, routes={**router.routes, route.name: changed})
 
 
@@ -133,15 +135,19 @@ def test_a_forged_signature_is_refused():
     assert name_of(town.run(mixed)[0]) == "tx_bad_signature"
 
 
+class Liar(jws.SigningKey):
+    """A key that signs under another's thumbprint."""
+
+    __slots__ = ()
+
+    def __init__(self, kid: str) -> None:
+        super().__init__("EdDSA", b"\x07" * 32)
+        self.kid = kid
+
+
 def test_a_key_cannot_sign_under_the_name_of_another():
     town = town_with_phone()
-
-    class Liar(jws.SigningKey):
-        __slots__ = ()
-
-    liar = Liar("EdDSA", b"\x07" * 32)
-    liar.kid = PHONE.kid
-    result = town.do(AccountRotate(jwk(key("n"))), PHONE.kid, liar, key("n"))
+    result = town.do(AccountRotate(jwk(key("n"))), PHONE.kid, Liar(PHONE.kid), key("n"))
     assert name_of(result) == "tx_bad_signature"
 
 
@@ -208,8 +214,9 @@ def test_the_owner_of_a_payload_wins_and_the_copier_is_refused_and_burns_nothing
     assert town.last.tx_results[0].events == ()
 
 
-def test_adding_a_signature_to_a_payload_does_not_steal_it():
-    town = town_with_phone()
+@pytest.mark.parametrize("signatures_max", [2, 3])
+def test_adding_a_signature_to_a_payload_does_not_steal_it(signatures_max):
+    town = town_with_phone(router=with_rule(AccountRotate, signatures_max=signatures_max))
     payload = encode_payload(
         town.town,
         PHONE.kid,
@@ -348,6 +355,7 @@ def test_tickets_are_charged_to_the_gateway_that_signed_them():
         ({}, "ok"),
         ({"by": key("stranger")}, "account_bad_ticket"),
         ({"by": key("clerk@mairie")}, "account_bad_ticket"),
+        ({"by": Liar(key("gateway@mairie").kid)}, "account_bad_ticket"),
         ({"exp": 1_790_000_000}, "account_bad_ticket"),
         ({"exp": 1_790_000_000 + 2 * DAY_S}, "account_bad_ticket"),
     ],

@@ -5,10 +5,12 @@ import sys
 
 import click
 
+from app.cli.demo.command import demo
 from app.cli.node import node
 from app.cli.openapi import openapi
 from app.cli.projector import projector
 from app.cli.proof import proof
+from app.cli.qr import qr
 from app.cli.up import up
 from app.core.config import ConfigError, load_config
 from app.core.database import migrate as apply_migrations
@@ -34,5 +36,5 @@ def migrate() -> None:
         click.echo(f"applied {name}")
 
 
-for command in (up, node, projector, proof, openapi):
+for command in (up, demo, node, projector, proof, qr, openapi):
     main.add_command(command)

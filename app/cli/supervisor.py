@@ -81,16 +81,32 @@ class Supervisor:
         """Stop all children, the last started first; kills what does not stop in time."""
         self._is_stopping = True
         for child in reversed(self._children):
-            process = child.process
-            if process is None or process.poll() is not None:
-                continue
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(STOP_WAIT_S)
-            except subprocess.TimeoutExpired:
-                self._say(f"{child.name} did not stop in time and was killed")
-                process.kill()
-                process.wait()
+            self._stop(child)
+
+    def stop_one(self, name: str) -> None:
+        """Stop one child and leave it down; only for a town that nobody `watch`es (demo, drills)."""
+        self._stop(self._find(name))
+
+    def start_one(self, name: str) -> None:
+        """Start a stopped child and wait until it is ready; raises ChildFailed."""
+        child = self._find(name)
+        self._spawn(child)
+        self._wait_ready(child)
+
+    def _find(self, name: str) -> Child:
+        return next(child for child in self._children if child.name == name)
+
+    def _stop(self, child: Child) -> None:
+        process = child.process
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_WAIT_S)
+        except subprocess.TimeoutExpired:
+            self._say(f"{child.name} did not stop in time and was killed")
+            process.kill()
+            process.wait()
 
     def _spawn(self, child: Child) -> None:
         with self._open_log(child) as log:

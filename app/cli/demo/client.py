@@ -19,7 +19,7 @@ TRANSACTION_LIFE_S: Final = 600
 WAIT_S: Final = 5
 
 
-class Refused(Exception):
+class Refused(RuntimeError):
     """The town refused what should have worked; carries its answer."""
 
     def __init__(self, what: str, answer: Answer) -> None:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 TIMEOUT_S: Final = 20
 
 
-class Unreachable(Exception):
+class Unreachable(OSError):
     """Nobody answers at the town's address."""
 
 

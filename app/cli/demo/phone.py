@@ -100,6 +100,20 @@ class Phone(Client):
 
     # -- codes --------------------------------------------------------------------------------
 
+    def make_identity_code(self) -> str:
+        """A code that names the account and pays nothing (BF1 kind 1), to earn with."""
+        self.counter += 1
+        return self._sign_code(
+            bf1.PayCode(
+                alg=bf1.CodeAlg.ED25519,
+                kind=bf1.Kind.IDENTIFY,
+                key_ref=self._key_ref(),
+                ctr=self.counter,
+                iat=self.clock(),
+                ttl_s=CODE_LIFE_S,
+            )
+        )
+
     def make_code(
         self,
         max_points: int,
@@ -115,7 +129,7 @@ class Phone(Client):
         code = bf1.PayCode(
             alg=bf1.CodeAlg.ED25519,
             kind=bf1.Kind.PAY,
-            key_ref=b64url_decode(self.account)[:16],
+            key_ref=self._key_ref(),
             ctr=counter,
             iat=self.clock() if issued_at_s is None else issued_at_s,
             ttl_s=CODE_LIFE_S,
@@ -123,6 +137,12 @@ class Phone(Client):
             max_amount=max_points,
             shop_ref=bf1.shop_ref(shop) if shop else bf1.ANY_SHOP,
         )
+        return self._sign_code(code)
+
+    def _key_ref(self) -> bytes:
+        return b64url_decode(self.account)[: bf1.KEY_REF_BYTES]
+
+    def _sign_code(self, code: bf1.PayCode) -> str:
         body = bf1.encode_body(code)
         return bf1.to_text(body, self.key.sign(bf1.signed_bytes(self.town.chain_id, body)))
 

@@ -1,0 +1,95 @@
+"""The real processes the demo plays on: a fresh town in a folder of its own, on ports of its own.
+
+Node, projector and API server are started by the very supervisor of `beffroi up`.
+Reads and writes: one temporary folder.  Never: touches a town that is already there.
+"""
+
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Final
+
+from app.cli.town import TownHome, found_town
+from app.cli.up import start_town
+
+DEMO_PARAMS: Final = {"identity_batch_hour_utc": -1}
+"""All else is as in production, also the eight identities of a batch; -1 allows a batch at any hour, and
+makes the town insecure, without which it would not let its clock be moved."""
+STOPPED_BY_SIGNAL: Final = 130
+
+
+class RealTown:
+    """A founded and running town; use as a context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        self._home = TownHome(folder)
+        api_port, node_port = free_ports(2)
+        self.base_url = f"http://127.0.0.1:{api_port}"
+        self.keys_dir = self._home.keys
+        self.logs = self._home.logs
+        found_town(self._home, node_port=node_port, params=DEMO_PARAMS)
+        self._supervisor = start_town(self._home, port=api_port, node_port=node_port)
+        _restore_signals()
+
+    def __enter__(self) -> "RealTown":
+        try:
+            self._supervisor.start()
+        except BaseException:
+            self._supervisor.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._supervisor.stop()
+
+    def stop_node(self) -> None:
+        """SIGTERM the validator and wait until it is gone."""
+        self._supervisor.stop_one("node")
+
+    def start_node(self) -> None:
+        """Start the validator again on the same home."""
+        self._supervisor.start_one("node")
+
+    def shift_clock(self, seconds: int) -> None:
+        """Move the clock of node and API by so many seconds from the machine's."""
+        fresh = self._home.clock_offset.with_suffix(".new")
+        fresh.write_text(str(seconds), encoding="ascii")
+        fresh.replace(self._home.clock_offset)
+
+    def now_s(self) -> int:
+        """What a watch in this town shows."""
+        try:
+            offset = int(self._home.clock_offset.read_text(encoding="ascii"))
+        except FileNotFoundError:
+            offset = 0
+        return int(time.time()) + offset
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback interface that are free now."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for opened in sockets:
+            opened.bind(("127.0.0.1", 0))
+        return [int(opened.getsockname()[1]) for opened in sockets]
+    finally:
+        for opened in sockets:
+            opened.close()
+
+
+def _restore_signals() -> None:
+    """Ctrl-C and SIGTERM end the demo where it stands; the `with` block then stops the processes."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        sys.exit(STOPPED_BY_SIGNAL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)

@@ -16,7 +16,7 @@ import structlog
 
 from chain.node.errors import NodeError
 from chain.node.home import Home
-from chain.node.node import AppFactory, Node, check_interpreter, town_application
+from chain.node.node import AppFactory, Node, town_application
 from chain.node.signer import InvalidSignerFile
 from chain.store.errors import StoreError
 
@@ -29,7 +29,6 @@ EXIT_NOT_STARTED = 2
 
 def main(argv: Sequence[str] | None = None, *, app_factory: AppFactory = town_application) -> int:
     """Run a node until it is told to stop; returns the exit code."""
-    check_interpreter()
     parser = argparse.ArgumentParser(prog="beffroi node start", description="Run one validator.")
     parser.add_argument("--home", required=True, type=Path, help="folder made by `init`")
     parser.add_argument("--quiet", action="store_true", help="log warnings and errors only")

@@ -280,9 +280,3 @@ class Node:
         """Where consensus stands."""
         assert self.host is not None
         return self.host.round_summary()
-
-
-def check_interpreter() -> None:
-    """Refuse `python -O`: assertions are what stops a node with a broken invariant."""
-    if not __debug__:
-        raise SystemExit("beffroi refuses to run without assertions (python -O)")

@@ -58,7 +58,7 @@ class KvStoreApp:
     def info(self, request: RequestInfo) -> ResponseInfo:
         self.calls.append("info")
         hash_ = self.total.to_bytes(32, "big") if self.height else b""
-        return ResponseInfo("kvstore", "1", 0, self.height, hash_)
+        return ResponseInfo("kvstore", "1", 1, self.height, hash_)
 
     def init_chain(self, request: RequestInitChain) -> ResponseInitChain:
         self.calls.append("init_chain")

@@ -1,0 +1,349 @@
+"""The RPC of a live node against CometBFT's recorded answers, and its refusals, paging and websocket."""
+
+import asyncio
+import json
+from base64 import b64decode, b64encode
+from hashlib import sha256
+from io import BytesIO
+from typing import Any
+
+import aiohttp
+import pytest
+
+from chain.codec.cmtjson import from_json
+from chain.codec.hashing import hash_header
+from chain.codec.merkle import verify_merkle_proof
+from chain.crypto.commits import verify_commit_full
+from chain.types.block import Proof, SignedHeader
+from chain.types.validator import Validator, ValidatorSet
+from tests.node.live import live
+from tests.vectors.runner import shared_folder
+
+RECORDED = shared_folder() / "vectors/cometbft/tendermint-rs/kvstore_v0_38"
+
+
+def recorded(name: str) -> Any:
+    path = RECORDED / "incoming" / f"{name}.json"
+    if not path.exists():
+        pytest.skip("the recorded answers are not beside the checkout")
+    return json.loads(path.read_text())
+
+
+def shape(value: Any, path: str = "") -> set[tuple[str, str]]:
+    """Paths and JSON types; list items share a path; null fits anything where the other side has a value."""
+    if isinstance(value, dict):
+        if path.endswith(".events") and all(isinstance(v, list) for v in value.values()):
+            return {(path, "attributes")}
+        return {(path, "object")}.union(*(shape(v, f"{path}.{k}") for k, v in value.items()))
+    if isinstance(value, list):
+        return {(path, "list")}.union(*(shape(v, f"{path}[]") for v in value))
+    return {(path, type(value).__name__)}
+
+
+def differences(ours: Any, theirs: Any) -> set[tuple[str, str]]:
+    """What one side has and the other has not, beyond null against value and empty lists."""
+    a, b = shape(ours), shape(theirs)
+    nulls = {path for path, kind in a | b if kind == "NoneType"}
+    empty = {p for p, kind in a | b if kind == "list"} - {
+        p.rsplit("[]", 1)[0] for p, _ in a & b if "[]" in p
+    }
+    return {
+        (path, kind)
+        for path, kind in a ^ b
+        if path not in nulls
+        and not any(path.startswith(f"{p}[]") for p in empty)
+        and not any(path.startswith((f"{p}.", f"{p}[")) for p in nulls)
+    }
+
+
+CALLS = [
+    ("abci_info", "abci_info", {}),
+    ("abci_query_with_existing_key", "abci_query", {"data": b"tx0".hex()}),
+    ("abci_query_with_non_existent_key", "abci_query", {"data": b"none".hex()}),
+    ("block_at_height_1", "block", {"height": "1"}),
+    ("block_at_height_10", "block", {"height": "2"}),
+    ("block_results_at_height_10", "block_results", {"height": "1"}),
+    ("block_search", "block_search", {"query": "block.height > 1", "order_by": "asc"}),
+    ("blockchain_from_1_to_10", "blockchain", {"minHeight": "1", "maxHeight": "10"}),
+    ("commit_at_height_10", "commit", {"height": "2"}),
+    ("consensus_params", "consensus_params", {"height": "1"}),
+    ("genesis", "genesis", {}),
+    ("net_info", "net_info", {}),
+    ("status", "status", {}),
+    ("tx_search_no_prove", "tx_search", {"query": "tx.height > 1", "order_by": "asc"}),
+    ("tx_search_with_prove", "tx_search", {"query": "tx.height > 1", "prove": True}),
+]
+
+
+def test_answers_have_the_keys_and_types_of_the_recorded_ones(tmp_path):
+    async def check(node, rpc):
+        await rpc.commit(b"tx0=value")
+        for name, method, params in CALLS:
+            theirs = recorded(name)["result"]
+            found = differences(await rpc(method, **params), theirs)
+            if name == "genesis":
+                found = {f for f in found if not f[0].startswith(".genesis.app_state")}
+            assert found == set(), name
+        for name, tx in (("broadcast_tx_sync", b"s=1"), ("broadcast_tx_async", b"a=1")):
+            ours = await rpc(name, tx=b64encode(tx).decode())
+            assert differences(ours, recorded(name)["result"]) == set()
+        ours = await rpc.commit(b"commit-key=value")
+        assert differences(ours, recorded("broadcast_tx_commit")["result"]) == set()
+
+    live(tmp_path, check)
+
+
+def test_errors_are_those_of_the_recorded_answers(tmp_path):
+    async def check(node, rpc):
+        answer = await rpc.full("block", height="0")
+        assert answer["error"] == recorded("block_at_height_0")["error"]
+        answer = await rpc.full("block", height="99")
+        assert (
+            "must be less than or equal to the current blockchain height" in answer["error"]["data"]
+        )
+        for body, code in (
+            (b"{", -32700),
+            (b"[]", -32600),
+            (b"7", -32600),
+            ({"jsonrpc": "2.0", "id": 1, "method": "nonsense"}, -32601),
+            ({"jsonrpc": "2.0", "id": True, "method": "health"}, -32600),
+            ({"jsonrpc": "2.0", "id": 1, "method": "block", "params": {"height": "x"}}, -32602),
+            ({"jsonrpc": "2.0", "id": 1, "method": "block", "params": ["1"]}, -32602),
+            ({"jsonrpc": "2.0", "id": 1, "method": "tx", "params": {"hash": "???"}}, -32602),
+            ([{"jsonrpc": "2.0", "id": 1, "method": "health"}] * 11, -32600),
+        ):
+            assert (await rpc.raw(body))["error"]["code"] == code, body
+        assert (
+            "not found"
+            in (await rpc.full("tx", hash=b64encode(b"\1" * 32).decode()))["error"]["data"]
+        )
+        refused = await rpc("broadcast_tx_sync", tx=b64encode(b"bad=1").decode())
+        assert refused["code"] == 2
+        await rpc.commit(b"once=1")
+        again = await rpc.full("broadcast_tx_sync", tx=b64encode(b"once=1").decode())
+        assert again["error"]["data"] == "tx already exists in cache"
+
+    live(tmp_path, check)
+
+
+def test_batches_answer_each_call_and_ids_come_back_as_sent(tmp_path):
+    async def check(node, rpc):
+        answers = await rpc.raw(
+            [
+                {"jsonrpc": "2.0", "id": "a", "method": "health"},
+                {"jsonrpc": "2.0", "method": "health"},
+                {"jsonrpc": "2.0", "id": 7, "method": "nonsense"},
+            ]
+        )
+        assert [answer["id"] for answer in answers] == ["a", 7]
+
+    live(tmp_path, check)
+
+
+def test_get_requests_read_quoted_text_hex_bytes_and_bare_numbers(tmp_path):
+    async def check(node, rpc):
+        await rpc.commit(b"k=v")
+        assert (await rpc.get("block?height=1"))["result"]["block"]["header"]["height"] == "1"
+        found = await rpc.get('tx_search?query="app.key=%27k%27"&prove=true')
+        assert found["result"]["total_count"] == "1"
+        tx_hash = found["result"]["txs"][0]["hash"]
+        assert (await rpc.get(f"tx?hash=0x{tx_hash}"))["result"]["height"] == found["result"][
+            "txs"
+        ][0]["height"]
+        assert (await rpc.get("abci_query?data=0x6b"))["result"]["response"]["value"] == "dg=="
+        assert (await rpc.get('abci_query?data="k"'))["result"]["response"]["value"] == "dg=="
+        assert (await rpc.get('broadcast_tx_sync?tx="g=1"'))["result"]["code"] == 0
+        assert (await rpc.get("broadcast_tx_sync?tx=0x683d31"))["result"]["code"] == 0
+        assert (await rpc.get("nonsense"))["error"]["code"] == -32601
+
+    live(tmp_path, check)
+
+
+def test_a_transaction_is_found_and_proved_the_moment_it_is_committed(tmp_path):
+    async def check(node, rpc):
+        for n in range(5):
+            done = await rpc.commit(b"k%d=v" % n)
+            found = await rpc(
+                "tx", hash=b64encode(bytes.fromhex(done["hash"])).decode(), prove=True
+            )
+            assert found["height"] == done["height"]
+            header = (await rpc("header", height=done["height"]))["header"]
+            proof = found["proof"]
+            assert proof["root_hash"] == header["data_hash"]
+            tx_hash = sha256(b64decode(found["tx"])).digest()
+            assert verify_merkle_proof(
+                from_json(Proof, proof["proof"]), bytes.fromhex(proof["root_hash"]), tx_hash
+            )
+
+    live(tmp_path, check)
+
+
+def test_commits_and_validators_of_every_height_verify_as_a_light_client_does(tmp_path):
+    async def check(node, rpc):
+        await rpc.commit(b"k=v")
+        await asyncio.sleep(0.1)
+        for height in range(1, node.stores.blocks.height() + 1):
+            answer = await rpc("commit", height=str(height))
+            signed = from_json(SignedHeader, answer["signed_header"])
+            listed = (await rpc("validators", height=str(height)))["validators"]
+            validators = ValidatorSet(tuple(from_json(Validator, v) for v in listed))
+            assert signed.commit.block_id.hash == hash_header(signed.header)
+            refused = verify_commit_full(
+                "live-1", validators, signed.commit.block_id, height, signed.commit
+            )
+            assert refused is None
+            assert answer["canonical"] is (height < node.stores.blocks.height())
+        by_hash = await rpc("block_by_hash", hash=b64encode(signed.commit.block_id.hash).decode())
+        assert by_hash["block"]["header"]["height"] == str(height)
+        assert (await rpc("header_by_hash", hash=b64encode(b"\1" * 32).decode()))["header"] is None
+
+    live(tmp_path, check)
+
+
+def test_searches_page_order_and_refuse_pages_that_do_not_exist(tmp_path):
+    async def check(node, rpc):
+        for n in range(7):
+            await rpc("broadcast_tx_sync", tx=b64encode(b"p%d=v" % n).decode())
+        await rpc.commit(b"last=v")
+        query = {"query": "app.n = 4", "per_page": "3"}
+        pages = [await rpc("tx_search", page=str(page), **query) for page in (1, 2, 3)]
+        keys = [b64decode(tx["tx"]) for page in pages for tx in page["txs"]]
+        assert keys == [b"p%d=v" % n for n in range(7)]
+        assert {page["total_count"] for page in pages} == {"7"}
+        assert (
+            "page should be within [1, 3]"
+            in (await rpc.full("tx_search", page="4", **query))["error"]["data"]
+        )
+        newest = await rpc("tx_search", query="app.key EXISTS", order_by="desc", per_page="1")
+        assert b64decode(newest["txs"][0]["tx"]) == b"last=v"
+        one = await rpc("tx_search", query=f"tx.hash = '{sha256(b'p3=v').hexdigest().upper()}'")
+        assert one["total_count"] == "1"
+        none = await rpc("tx_search", query="app.key = 'p1' AND app.n = 9")
+        assert none == {"txs": [], "total_count": "0"}
+        both = await rpc("tx_search", query="app.key = 'p1' AND tx.height > 1")
+        assert both["total_count"] == "1"
+        assert (
+            "order_by"
+            in (await rpc.full("tx_search", query="a='b'", order_by="up"))["error"]["data"]
+        )
+
+    live(tmp_path, check)
+
+
+async def subscribe(rpc, socket, query: str, request_id: str = "s") -> Any:
+    await socket.send_json(
+        {"jsonrpc": "2.0", "id": request_id, "method": "subscribe", "params": {"query": query}}
+    )
+    return await socket.receive_json(timeout=2)
+
+
+def test_a_websocket_client_hears_of_its_transactions_and_blocks(tmp_path):
+    async def check(node, rpc):
+        async with rpc.session.ws_connect(f"{rpc.url}websocket") as socket:
+            assert (await subscribe(rpc, socket, "tm.event = 'Tx' AND app.key = 'mine'"))[
+                "result"
+            ] == {}
+            await rpc.commit(b"other=1")
+            await rpc.commit(b"mine=1")
+            heard = await socket.receive_json(timeout=2)
+            theirs = recorded("subscribe_txs_0")["result"]
+            assert differences(heard["result"], theirs) <= {
+                (".data.value.TxResult.result.data", "str"),
+                (".data.value.TxResult.result.gas_wanted", "str"),
+                (".data.value.TxResult.result.gas_used", "str"),
+            }
+            assert heard["id"] == "s"
+            assert heard["result"]["events"]["app.key"] == ["mine"]
+            assert heard["result"]["events"]["tx.hash"] == [sha256(b"mine=1").hexdigest().upper()]
+
+    live(tmp_path, check)
+
+
+def test_new_block_events_have_the_recorded_shape(tmp_path):
+    async def check(node, rpc):
+        async with rpc.session.ws_connect(f"{rpc.url}websocket") as socket:
+            await subscribe(rpc, socket, "tm.event = 'NewBlock'")
+            await rpc("broadcast_tx_sync", tx=b64encode(b"k=v").decode())
+            heard = await socket.receive_json(timeout=2)
+            found = differences(heard["result"], recorded("subscribe_newblock_0")["result"])
+            allowed = ("result_finalize_block.tx_results",)
+            assert all(any(part in path for part in allowed) for path, _ in found), found
+
+    live(tmp_path, check)
+
+
+def test_unsubscribing_stops_and_errors_are_told(tmp_path):
+    async def check(node, rpc):
+        async with rpc.session.ws_connect(f"{rpc.url}websocket") as socket:
+            malformed = await subscribe(rpc, socket, "malformed query")
+            assert malformed["error"] == recorded("subscribe_malformed")["error"]
+            await subscribe(rpc, socket, "tm.event = 'Tx'")
+            assert (
+                "already subscribed"
+                in (await subscribe(rpc, socket, "tm.event = 'Tx'"))["error"]["data"]
+            )
+            await socket.send_json(
+                {
+                    "jsonrpc": "2.0",
+                    "id": 2,
+                    "method": "unsubscribe",
+                    "params": {"query": "tm.event = 'Tx'"},
+                }
+            )
+            assert (await socket.receive_json(timeout=2))["result"] == {}
+            await rpc.commit(b"k=v")
+            await socket.send_json({"jsonrpc": "2.0", "id": 3, "method": "health"})
+            assert (await socket.receive_json(timeout=2))["id"] == 3, "no event came in between"
+            await socket.send_str("{")
+            assert (await socket.receive_json(timeout=2))["error"]["code"] == -32700
+            for n in range(5):
+                await subscribe(rpc, socket, f"a.b = {n}")
+            assert "max_subscriptions" in (await subscribe(rpc, socket, "a.b = 9"))["error"]["data"]
+
+    live(tmp_path, check)
+
+
+def test_a_subscriber_that_does_not_read_is_cancelled_and_the_node_goes_on():
+    from chain.limits import RPC_SUBSCRIBER_BUFFER
+    from chain.rpc.events import EventBus, PublishedEvent
+    from chain.rpc.query import parse_query
+
+    async def check() -> None:
+        bus = EventBus()
+        slow = bus.subscribe(parse_query("tm.event = 'Tx'"))
+        for _ in range(RPC_SUBSCRIBER_BUFFER + 1):
+            bus.publish(PublishedEvent({"tm.event": ["Tx"]}, dict))
+        assert slow.is_cancelled
+        assert not bus.has_subscribers()
+
+    asyncio.run(check())
+
+
+def test_a_body_beyond_the_limit_is_refused(tmp_path):
+    async def check(node, rpc):
+        try:
+            async with rpc.session.post(rpc.url, data=BytesIO(b" " * 1_100_000)) as answer:
+                assert answer.status == 413
+        except aiohttp.ClientConnectionError:
+            pass  # refused before it was read whole
+
+    live(tmp_path, check)
+
+
+def test_waiting_transactions_are_counted(tmp_path):
+    async def check(node, rpc):
+        node.host.stop()
+        await rpc("broadcast_tx_sync", tx=b64encode(b"w=1").decode())
+        assert (await rpc("num_unconfirmed_txs")) == {
+            "n_txs": "1",
+            "total": "1",
+            "total_bytes": "3",
+            "txs": None,
+        }
+        assert (await rpc("unconfirmed_txs", limit="5"))["txs"] == [b64encode(b"w=1").decode()]
+        assert (await rpc("check_tx", tx=b64encode(b"bad=").decode()))["code"] == 2
+        chunk = await rpc("genesis_chunked", chunk="0")
+        assert json.loads(b64decode(chunk["data"]))["chain_id"] == "live-1"
+        assert (await rpc("consensus_state"))["round_state"]["height/round/step"].startswith("2/0/")
+
+    live(tmp_path, check)

@@ -306,6 +306,7 @@ _CHAIN_STATUS: Final[dict[str, int]] = {
     "loyalty_reversal_exceeds": 409,
     "loyalty_reversal_late": 409,
     "loyalty_receipt_used": 409,
+    "loyalty_wallet_full": 409,
     "qr_malformed": 422,
     "qr_expired": 422,
     "qr_unknown_key": 422,

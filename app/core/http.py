@@ -40,7 +40,7 @@ def install_hooks(app: Flask) -> None:
 def _begin() -> None:
     g.started = time.perf_counter()
     g.trace_id = _choose_trace_id()
-    database.connect(reuse_if_open=True)
+    g.has_connected = database.connect(reuse_if_open=True)
 
 
 def _choose_trace_id() -> str:
@@ -74,5 +74,5 @@ def _add_headers(response: Response) -> Response:
 
 
 def _end(_error: BaseException | None) -> None:
-    if not database.is_closed():
+    if g.get("has_connected") and not database.is_closed():
         database.close()

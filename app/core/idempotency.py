@@ -9,11 +9,19 @@ Answers that promise nothing (5xx, 429) are not stored.
 import hashlib
 import re
 from collections.abc import Callable
+from copy import deepcopy
 from functools import wraps
 from typing import Any, Final, ParamSpec
 
 from flask import Response, make_response, request
-from peewee import BigIntegerField, CharField, CompositeKey, IntegerField, TextField
+from peewee import (
+    BigIntegerField,
+    CharField,
+    CompositeKey,
+    IntegerField,
+    IntegrityError,
+    TextField,
+)
 
 from app.core.codes import (
     IDEMPOTENCY_IN_PROGRESS,
@@ -73,8 +81,23 @@ def idempotent(view: Callable[P, Any]) -> Callable[P, Response]:
         _finish(identity, response)
         return response
 
-    wrapper._apidoc = getattr(view, "_apidoc", {})  # type: ignore[attr-defined]
+    wrapper._apidoc = _document(view)  # type: ignore[attr-defined]
     return wrapper
+
+
+def _document(view: Any) -> dict[str, Any]:
+    apidoc = deepcopy(getattr(view, "_apidoc", {}))
+    parameters = apidoc.setdefault("arguments", {}).setdefault("parameters", [])
+    parameters.append(
+        {
+            "in": "header",
+            "name": HEADER,
+            "required": True,
+            "description": "one per intended effect; a repetition gets the first answer",
+            "schema": {"type": "string", "pattern": "^[!-~]{8,255}$"},
+        }
+    )
+    return apidoc
 
 
 def _read_identity() -> tuple[str, str, str]:
@@ -108,9 +131,14 @@ def _begin(identity: tuple[str, str, str], fingerprint: str) -> Response | None:
             _purge(now_s)
             IdempotencyRecord.delete().where(_where(identity)).execute()
             client, route, key = identity
-            IdempotencyRecord.insert(
-                client=client, route=route, key=key, fingerprint=fingerprint, started_at=now_s
-            ).execute()
+            try:
+                IdempotencyRecord.insert(
+                    client=client, route=route, key=key, fingerprint=fingerprint, started_at=now_s
+                ).execute()
+            except (
+                IntegrityError
+            ) as error:  # PostgreSQL: a twin got here between our two statements
+                raise Problem(IDEMPOTENCY_IN_PROGRESS, headers={"Retry-After": "1"}) from error
             return None
     if found.fingerprint != fingerprint:
         raise Problem(IDEMPOTENCY_KEY_REUSED)

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +19,8 @@ from app.wiring import build_projections
 from chain.codec.canonical import b64url_encode
 from chain.crypto.jws import SigningKey
 from chain.crypto.keys import jwk_of
+from chain.town.envelope import build_transaction
+from chain.town.schemas import AccountOpen, Jwk
 from tests.api.lab import Lab
 from tests.town.town_kit import key
 
@@ -103,8 +104,6 @@ class Town:
 
     def tx(self, body: Any, sender: str, *signers: SigningKey, exp: int | None = None) -> bytes:
         """Build and sign a transaction that lives ten minutes."""
-        from chain.town.envelope import build_transaction
-
         self._nonce += 1
         until = self.lab.now_s + 600 if exp is None else exp
         return build_transaction(
@@ -113,8 +112,6 @@ class Town:
 
     def open_tx(self, signer: SigningKey, domain: str = "loyalty") -> bytes:
         """account.open with a ticket from the API."""
-        from chain.town.schemas import AccountOpen, Jwk
-
         answer = self.http.post(
             "/v1/accounts/tickets", json={"domain": domain}, headers=self.login(signer)
         )
@@ -138,23 +135,6 @@ class Town:
 def town(tmp_path: Path) -> Iterator[Town]:
     """A fresh town."""
     yield Town(tmp_path)
-    close_database()
-
-
-@pytest.fixture
-def http(tmp_path: Path) -> Iterator[SimpleNamespace]:
-    """The API alone, without a chain behind it: every node call fails."""
-    made = Town.__new__(Town)
-    made.config = make_config(tmp_path)
-    made.clock = FixedClock(1_790_000_000)
-    lab = Lab.__new__(Lab)
-    lab.is_down = True
-    from tests.api.lab import LabClient
-
-    made.app = create_app(made.config, clock=made.clock, chain=LabClient(lab))
-    migrate()
-    made.http = made.app.test_client()
-    yield made  # type: ignore[misc]
     close_database()
 
 

@@ -1,0 +1,180 @@
+"""Login by device key: challenge, signature, token, and what the key may do."""
+
+from typing import Any
+
+import pytest
+
+from app.auth.service import (
+    CHALLENGE_LIFE_S,
+    FAILURES_PER_KEY_MAX,
+    OPEN_CHALLENGES_MAX,
+    WINDOW_S,
+    build_login_message,
+)
+from chain.codec.canonical import b64url_encode
+from chain.crypto.jws import SigningKey, sign_compact
+from chain.crypto.keys import jwk_of
+from chain.town.schemas import ActRoleRevoke, CouncilActs
+from tests.api.conftest import PUBLIC_URL, Town
+from tests.town.town_kit import BODIES, key
+
+ALICE = key("alice")
+
+
+def challenge_for(town: Town, signer: SigningKey) -> str:
+    answer = town.http.post("/v1/auth/challenges", json={"key": jwk_of(signer.public_key)})
+    assert answer.status_code == 201
+    text: str = answer.json["challenge"]
+    return text
+
+
+def trade(town: Town, signer: SigningKey, challenge: str, signature: bytes) -> Any:
+    return town.http.post(
+        "/v1/auth/tokens",
+        json={
+            "key": jwk_of(signer.public_key),
+            "challenge": challenge,
+            "signature": b64url_encode(signature),
+        },
+    )
+
+
+def signed(signer: SigningKey, challenge: str, audience: str = PUBLIC_URL) -> bytes:
+    return signer.sign(build_login_message(audience, signer.kid, challenge))
+
+
+@pytest.mark.parametrize("alg", ["EdDSA", "ES256"])
+def test_any_key_that_proves_itself_gets_a_token_of_scope_device(town: Town, alg: str) -> None:
+    signer = key("new phone", alg)
+    challenge = challenge_for(town, signer)
+    answer = trade(town, signer, challenge, signed(signer, challenge))
+    assert answer.status_code == 201
+    assert answer.json["token_type"] == "Bearer"
+    assert answer.json["expires_in"] <= 600
+    assert answer.json["scope"] == "device"
+
+
+def test_a_challenge_is_32_bytes_and_never_the_same(town: Town) -> None:
+    seen = {challenge_for(town, ALICE) for _ in range(20)}
+    assert len(seen) == 20
+    assert {len(text) for text in seen} == {43}
+
+
+def test_a_challenge_works_once(town: Town) -> None:
+    challenge = challenge_for(town, ALICE)
+    signature = signed(ALICE, challenge)
+    assert trade(town, ALICE, challenge, signature).status_code == 201
+    again = trade(town, ALICE, challenge, signature)
+    assert (again.status_code, again.json["code"]) == (401, "auth_challenge_invalid")
+
+
+def test_a_challenge_lives_sixty_seconds(town: Town) -> None:
+    challenge = challenge_for(town, ALICE)
+    town.clock.seconds += CHALLENGE_LIFE_S
+    answer = trade(town, ALICE, challenge, signed(ALICE, challenge))
+    assert (answer.status_code, answer.json["code"]) == (401, "auth_challenge_invalid")
+
+
+def test_every_wrong_answer_looks_the_same(town: Town) -> None:
+    bob = key("bob")
+    challenge = challenge_for(town, ALICE)
+    jws = sign_compact(build_login_message(PUBLIC_URL, ALICE.kid, challenge), "beffroi-tx", ALICE)
+    wrong = {
+        "of another key": (bob, challenge, signed(bob, challenge)),
+        "by another key": (ALICE, challenge, signed(bob, challenge)),
+        "for another town": (ALICE, challenge, signed(ALICE, challenge, "http://other.test")),
+        "of an unknown challenge": (ALICE, "A" * 43, signed(ALICE, "A" * 43)),
+        "a bare challenge": (ALICE, challenge, ALICE.sign(challenge.encode())),
+        "a transaction's signature": (ALICE, challenge, ALICE.sign(jws.rsplit(b".", 1)[0])),
+    }
+    bodies = []
+    for name, (signer, text, signature) in wrong.items():
+        fresh = challenge_for(town, ALICE) if text == challenge else text
+        answer = trade(town, signer, fresh, signature)
+        assert answer.status_code == 401, name
+        bodies.append({k: v for k, v in answer.json.items() if k != "trace_id"})
+    assert all(body == bodies[0] for body in bodies)
+
+
+def test_a_login_signature_can_never_be_a_transaction() -> None:
+    message = build_login_message(PUBLIC_URL, ALICE.kid, "A" * 43)
+    assert b"\n" in message
+    assert set(b"\n:/") - set(
+        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
+    ) == set(b"\n:/")
+
+
+@pytest.mark.parametrize(
+    "jwk",
+    [
+        {"kty": "OKP", "crv": "Ed25519", "x": "A" * 43},
+        {"kty": "OKP", "crv": "P-256", "x": "A" * 43},
+        {"kty": "EC", "crv": "P-256", "x": "A" * 43, "y": "B" * 43},
+        {"kty": "EC", "crv": "P-256", "x": "A" * 43},
+    ],
+)
+def test_a_key_that_could_never_sign_well_is_refused(town: Town, jwk: dict[str, str]) -> None:
+    answer = town.http.post("/v1/auth/challenges", json={"key": jwk})
+    assert (answer.status_code, answer.json["code"]) == (422, "auth_key_invalid")
+
+
+def test_a_private_key_is_never_taken(town: Town) -> None:
+    jwk = {**jwk_of(ALICE.public_key), "d": "A" * 43}
+    answer = town.http.post("/v1/auth/challenges", json={"key": jwk})
+    assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, "json.key.d")
+
+
+def test_ten_failures_stop_a_key_for_the_window_but_not_another(town: Town) -> None:
+    for _ in range(FAILURES_PER_KEY_MAX):
+        assert trade(town, ALICE, "A" * 43, bytes(64)).status_code == 401
+    answer = town.http.post("/v1/auth/challenges", json={"key": jwk_of(ALICE.public_key)})
+    assert (answer.status_code, answer.json["code"]) == (429, "auth_too_many_attempts")
+    assert 0 < int(answer.headers["Retry-After"]) <= WINDOW_S
+    assert town.login_answer(key("bob")).status_code == 201
+    town.clock.seconds += WINDOW_S
+    assert town.login_answer(ALICE).status_code == 201
+
+
+def test_only_the_newest_challenges_of_a_key_stay_open(town: Town) -> None:
+    first = challenge_for(town, ALICE)
+    town.clock.seconds += 1
+    for _ in range(OPEN_CHALLENGES_MAX):
+        last = challenge_for(town, ALICE)
+    assert trade(town, ALICE, first, signed(ALICE, first)).status_code == 401
+    assert trade(town, ALICE, last, signed(ALICE, last)).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("name", "scope"),
+    [
+        ("clerk@mairie", "clerk device"),
+        ("agent_supervisor@commerces", "clerk device supervisor"),
+        ("loyalty_operator@commerces", "device operator"),
+        ("gateway@mairie", "device"),
+        ("seat@coop", "council device"),
+        ("nobody", "device"),
+    ],
+)
+def test_scope_is_what_the_key_is_on_the_chain(town: Town, name: str, scope: str) -> None:
+    assert town.login_answer(key(name)).json["scope"] == scope
+
+
+def test_an_account_s_key_gets_its_service_s_scope(town: Town) -> None:
+    town.open_account(ALICE)
+    assert town.login_answer(ALICE).json["scope"] == "citizen:loyalty device"
+
+
+def test_a_token_is_refused_one_request_after_its_role_ended_on_chain(town: Town) -> None:
+    clerk, seats = key("clerk@mairie"), [key(f"seat@{body}") for body in BODIES[:3]]
+    headers = town.login(clerk)
+    assert town.http.get("/v1/desk/batch", headers=headers).status_code == 200
+    tx = town.tx(CouncilActs((ActRoleRevoke(clerk.kid),)), "council", *seats)
+    assert town.post_tx("/v1/city/acts", tx, seats[0]).status_code == 201
+    refused = town.http.get("/v1/desk/batch", headers=headers)
+    assert (refused.status_code, refused.json["code"]) == (403, "auth_scope_missing")
+    assert town.login_answer(clerk).json["scope"] == "device"
+
+
+def test_the_verification_keys_are_public(town: Town) -> None:
+    keys = town.http.get("/v1/auth/jwks").json["keys"]
+    assert [set(line) for line in keys] == [{"kty", "crv", "x", "kid", "alg", "use"}]

@@ -288,8 +288,6 @@ def apply_status(ctx: TxContext, body: IdStatus) -> Outcome:
         return Refused(codes.IDENTITY_BAD_TRANSITION, f"{record.status} to {body.status}")
     if body.status == "active" and month_of(ctx.time_s) > record.expires_month:
         return Refused(codes.IDENTITY_BAD_TRANSITION, "expires_month is over")
-    if body.status in TERMINAL and not _has_two_agents(ctx):
-        return Refused(codes.IDENTITY_SECOND_AGENT)
     IDENTITIES.put(ctx.state, body.cid.encode(), replace(record, status=body.status))
     set_account_status(ctx.state, _account_of(ctx.state, record), _account_status(body.status))
     _count_move(ctx.state, record.status, body.status)
@@ -302,6 +300,16 @@ def apply_status(ctx: TxContext, body: IdStatus) -> Outcome:
             "month": month_of(ctx.time_s),
         }
     )
+
+
+def admit_status(ctx: TxContext, body: IdStatus) -> Refused | tuple[str, ...]:
+    """Terminal statuses take two agents, judged before the payload is recorded.
+
+    A proposer that strips one of the two signatures would otherwise burn the payload of both.
+    """
+    if body.status in TERMINAL and not _has_two_agents(ctx):
+        return Refused(codes.IDENTITY_SECOND_AGENT)
+    return ()
 
 
 def _has_two_agents(ctx: TxContext) -> bool:
@@ -376,6 +384,7 @@ RULES: Final[Rules] = {
     ),
     IdStatus: Rule(
         apply_status,
+        admit=admit_status,
         gas_us=1_000,
         senders=BODY,
         roles=AGENT_ROLES,

@@ -82,7 +82,7 @@ def _of_hint(hint: Any) -> st.SearchStrategy[Any]:
 
 
 def _element(hint: Any) -> st.SearchStrategy[Any]:
-    return st.integers(0, 2**32 - 1) if hint is int else _of_hint(hint)
+    return st.integers(0, 2**31 - 1) if hint is int else _of_hint(hint)
 
 
 def int_range(cls: type[Any], name: str) -> tuple[int, int]:

@@ -2,7 +2,9 @@
 
 import pytest
 
+from chain.crypto import jws
 from chain.town.accounts import get_account, get_key_use
+from chain.town.envelope import TX_TYP, sign_payload
 from chain.town.identity import TERMINAL, TRANSITIONS, get_counts, get_identity, is_current
 from chain.town.schemas import AccountRotate, IdRotate, IdStatus
 from chain.types.abci import ExecTxResult
@@ -49,6 +51,18 @@ def test_a_terminal_status_needs_two_agents(status: str) -> None:
     assert move(town, status, agents=1).info == "identity_second_agent"
     assert get_identity(town.reader, cid_of("ada")).status == "active"
     assert move(town, status, agents=2).info == "ok"
+
+
+def test_a_proposer_who_strips_a_signature_burns_nothing() -> None:
+    """The same payload with one signature is refused before it is recorded; the whole act still counts."""
+    town = open_identity()
+    agents = (town.role("clerk"), town.role("agent_supervisor"))
+    whole = town.tx(IdStatus(cid_of("ada"), "deceased"), CLERK, *agents)
+    payload = jws.parse(whole, TX_TYP, 10_000).payload
+    stripped = sign_payload(payload, agents[:1])
+    assert not town.is_acceptable(stripped)
+    assert town.run(stripped)[0].info == "identity_second_agent"
+    assert town.run(whole)[0].info == "ok"
 
 
 def test_one_agent_suspends_and_resumes() -> None:

@@ -46,8 +46,15 @@ class TownApi(Api):
 def create_app(
     config: Config, *, clock: Clock | None = None, chain: ChainClient | None = None
 ) -> Flask:
-    """Build the API; tests hand in their own clock and chain client."""
+    """Build the API and bind the process to its database; tests hand in their own clock and chain client."""
     open_database(config.database_url)
+    return assemble_app(config, clock=clock, chain=chain)
+
+
+def assemble_app(
+    config: Config, *, clock: Clock | None = None, chain: ChainClient | None = None
+) -> Flask:
+    """The application alone, without a database: enough to describe it."""
     app = Flask("beffroi", static_folder=None)
     chain = chain or ChainClient(config.node_urls)
     clock = clock or choose_clock(config)

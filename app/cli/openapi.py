@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 
 from app.core.config import load_config
-from app.factory import create_app
+from app.factory import assemble_app
 
 FILE: Final = Path(__file__).parents[2] / "openapi.yaml"
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_/.{}-]*")
@@ -40,7 +40,7 @@ def describe_api() -> dict[str, Any]:
     """The description as plain values; builds the application without keys, database or node."""
     with tempfile.TemporaryDirectory() as home:
         config = load_config({"BEFFROI_HOME": home}, need_token_keys=False)
-        app = create_app(config)
+        app = assemble_app(config)
         spec = app.extensions["flask-smorest"]["apis"][""]["ext_obj"].spec.to_dict()
     plain: dict[str, Any] = json.loads(json.dumps(spec))
     return plain

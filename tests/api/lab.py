@@ -229,8 +229,9 @@ class LabClient(ChainClient):
         answer: dict[str, Any] = {"jsonrpc": "2.0", "id": call["id"]}
         try:
             result = self.lab.answer(call["method"], call["params"])
+            result = self.lab.tamper(call["method"], result)
         except LookupError as error:
             return answer | {
                 "error": {"code": -32603, "message": "Internal error", "data": str(error)}
             }
-        return answer | {"result": self.lab.tamper(call["method"], result)}
+        return answer | {"result": result}

@@ -1,0 +1,136 @@
+"""One way to write, connections that travel between threads, and migrations that match the models."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from playhouse.migrations import Runner
+
+from app.accounts.models import TicketCount
+from app.core.database import (
+    MIGRATIONS_DIR,
+    WriteOutsideTransaction,
+    connected,
+    database,
+    migrate,
+    open_database,
+    write,
+)
+from app.wiring import all_tables
+from tests.api.conftest import close_database
+
+POSTGRES_URL = os.environ.get("TEST_POSTGRES_URL", "")
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param(
+            "postgres",
+            marks=[
+                pytest.mark.postgres,
+                pytest.mark.skipif(not POSTGRES_URL, reason="TEST_POSTGRES_URL is not set"),
+            ],
+        ),
+    ]
+)
+def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database of either kind, bound to the process."""
+    url = f"sqlite:///{tmp_path / 'x.db'}" if request.param == "sqlite" else POSTGRES_URL
+    open_database(url)
+    if request.param == "postgres":
+        with connected():
+            database.execute_sql("DROP SCHEMA public CASCADE")
+            database.execute_sql("CREATE SCHEMA public")
+    yield url
+    close_database()
+
+
+def test_migrations_go_up_once_and_all_the_way_down(fresh: str) -> None:
+    applied = migrate()
+    assert applied == sorted(path.stem for path in MIGRATIONS_DIR.glob("[0-9]*.py"))
+    assert migrate() == []
+    with connected():
+        Runner(database.obj, str(MIGRATIONS_DIR)).down(applied[0])
+        assert set(database.get_tables()) <= {"schema_migration", "sqlite_sequence"}
+
+
+def test_the_migrated_tables_are_those_of_the_models(fresh: str) -> None:
+    """Column names, types, null and keys; and indexes by their columns and uniqueness."""
+    migrate()
+    with connected():
+        migrated = {
+            table._meta.table_name: _shape(table._meta.table_name) for table in all_tables()
+        }
+        Runner(database.obj, str(MIGRATIONS_DIR)).down("0001_core")
+        database.create_tables(all_tables())
+        modelled = {
+            table._meta.table_name: _shape(table._meta.table_name) for table in all_tables()
+        }
+    assert migrated == modelled
+
+
+def _shape(table: str) -> object:
+    columns = [
+        (c.name, c.data_type.upper(), c.null, c.primary_key) for c in database.get_columns(table)
+    ]
+    indexes = sorted((tuple(index.columns), index.unique) for index in database.get_indexes(table))
+    return columns, indexes
+
+
+def test_a_write_outside_a_transaction_is_a_defect_and_does_nothing(fresh: str) -> None:
+    migrate()
+    with connected():
+        with pytest.raises(WriteOutsideTransaction):
+            TicketCount.insert(address="a", hour=1).execute()
+        assert TicketCount.select().count() == 0
+
+
+def test_what_is_written_together_fails_together(fresh: str) -> None:
+    migrate()
+    with connected():
+        with pytest.raises(ZeroDivisionError), write():
+            TicketCount.insert(address="a", hour=1).execute()
+            raise ZeroDivisionError
+        assert TicketCount.select().count() == 0
+
+
+def test_four_threads_that_read_then_write_never_meet_a_locked_database(fresh: str) -> None:
+    migrate()
+    with connected(), write():
+        TicketCount.insert(address="a", hour=1).execute()
+
+    def add_hundred(_number: int) -> None:
+        for _ in range(50):
+            with connected(), write():
+                row = (
+                    TicketCount.select().for_update().get()
+                    if fresh.startswith("postgres")
+                    else TicketCount.get()
+                )
+                TicketCount.update(count=row.count + 1).execute()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(add_hundred, range(4)))
+    with connected():
+        assert TicketCount.get().count == 200
+
+
+def test_a_connection_may_be_lent_to_another_thread(fresh: str) -> None:
+    migrate()
+
+    def count() -> int:
+        with connected():
+            return TicketCount.select().count()
+
+    with ThreadPoolExecutor(1) as first:
+        assert first.submit(count).result() == 0
+    with ThreadPoolExecutor(1) as second:
+        assert second.submit(count).result() == 0
+
+
+def test_sqlite_runs_in_wal_mode_with_foreign_keys(sql: str) -> None:
+    assert database.execute_sql("PRAGMA journal_mode").fetchone()[0] == "wal"
+    assert database.execute_sql("PRAGMA foreign_keys").fetchone()[0] == 1

@@ -115,7 +115,7 @@ def load_config(environ: Mapping[str, str], *, need_token_keys: bool = True) -> 
         public_url=_read_url(
             "BEFFROI_PUBLIC_URL", environ.get("BEFFROI_PUBLIC_URL") or DEFAULT_PUBLIC_URL
         ),
-        person_keys=_path(environ, "BEFFROI_PERSON_KEYS", home / "person-keys.db"),
+        person_keys=_path(environ, "BEFFROI_PERSON_KEYS", home / "person-keys"),
         token_keys=token_keys,
         gateway_key=_read_optional_key(environ, "BEFFROI_GATEWAY_KEY_FILE"),
         master_key=_read_master_key(environ.get("BEFFROI_MASTER_KEY_FILE", "")),

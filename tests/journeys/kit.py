@@ -1,9 +1,9 @@
 """The demo's own clients on a town in memory: what tests of identity and loyalty act with.
 
-    street = Street(town)                    # town: fixture of tests/api
-    street.open_shop("boulangerie")          # programme, shop, owner, till; returns the till
-    ana = street.phone("Ana")                # words, keys, an open loyalty account, logged in
-    street.enrol(ana, **civil)               # phone and clerk; pending afterwards
+street = Street(town)                    # town: fixture of tests/api
+street.open_shop("boulangerie")          # programme, shop, owner, till; returns the till
+ana = street.phone("Ana")                # words, keys, an open loyalty account, logged in
+street.enrol(ana, **civil)               # phone and clerk; pending afterwards
 """
 
 from typing import Any
@@ -78,6 +78,10 @@ class Street:
     @property
     def clerk(self) -> Clerk:
         return self._client(Clerk, key("clerk@mairie"))
+
+    @property
+    def supervisor(self) -> Clerk:
+        return self._client(Clerk, key("agent_supervisor@commerces"), body="commerces")
 
     def owner(self, shop: str) -> Owner:
         return self._client(Owner, key(f"owner of {shop}"), shop=shop)

@@ -20,6 +20,7 @@ from app.cli.demo.phone import Phone
 from app.cli.demo.till import Owner, Till
 from app.cli.demo.wallet import Wallet, new_words, read_words
 from app.core.keyfiles import new_role_key, read_key_file, write_key_file
+from app.identity.civil import normalise_name
 from chain.crypto.jws import SigningKey
 
 C = TypeVar("C", bound=Client)
@@ -65,8 +66,7 @@ def _open_shop(association: Association, keys_dir: Path, shop: str) -> Till:
     path = f"/v1/loyalty/shops/{shop}/terminals"
     if not expect("terminals", api.get(path, token=owner.token))["terminals"]:
         expect("till", owner.register_till(till_key))
-    till = _client(Till, api, town, till_key, shop=shop, programme=PROGRAMME)
-    return till
+    return _client(Till, api, town, till_key, shop=shop, programme=PROGRAMME)
 
 
 def _keep_key(path: Path, role: str, shop: str) -> SigningKey:
@@ -94,8 +94,7 @@ def _welcome(
 
 
 def _slug(citizen: Citizen) -> str:
-    ascii_letters = citizen.first.lower().encode("ascii", "ignore").decode()
-    return ascii_letters.replace(" ", "-")
+    return normalise_name(citizen.first).lower().replace(" ", "-")
 
 
 def _keep_words(path: Path) -> Wallet:

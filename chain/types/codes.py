@@ -470,3 +470,250 @@ QR_WRONG_SHOP: Final = _code(
     "The code was made for another shop.",
     "Le code a été fait pour un autre commerce.",
 )
+
+# energy: files, allocation, market, intervals, perimeter
+ENERGY_FILE_MALFORMED: Final = _code(
+    600,
+    "energy",
+    "energy_file_malformed",
+    "The file does not have the expected form; the message names the line. Nothing was imported.",
+    "Le fichier n'a pas la forme attendue ; le message nomme la ligne. Rien n'a été importé.",
+)
+ENERGY_FILE_TOO_LARGE: Final = _code(
+    601,
+    "energy",
+    "energy_file_too_large",
+    "The file is larger than one import allows; split it by month.",
+    "Le fichier dépasse la taille d'un import ; découpez-le par mois.",
+)
+ENERGY_FILE_REPEATED: Final = _code(
+    602,
+    "energy",
+    "energy_file_repeated",
+    "This file was already imported; nothing was counted twice.",
+    "Ce fichier a déjà été importé ; rien n'a été compté deux fois.",
+)
+ENERGY_POINT_MALFORMED: Final = _code(
+    603,
+    "energy",
+    "energy_point_malformed",
+    "A delivery point is written with 14 digits (PRM); correct the file.",
+    "Un point de livraison s'écrit avec 14 chiffres (PRM) ; corrigez le fichier.",
+)
+ENERGY_POINT_UNKNOWN: Final = _code(
+    604,
+    "energy",
+    "energy_point_unknown",
+    "This point is not a member of the operation; register it or remove it from the file.",
+    "Ce point ne fait pas partie de l'opération ; inscrivez-le ou retirez-le du fichier.",
+)
+ENERGY_POINT_REPEATED: Final = _code(
+    605,
+    "energy",
+    "energy_point_repeated",
+    "The same point is named twice; keep one.",
+    "Le même point est nommé deux fois ; n'en gardez qu'un.",
+)
+ENERGY_READING_MISSING: Final = _code(
+    606,
+    "energy",
+    "energy_reading_missing",
+    "A reading is absent; ask for the complete curve, or state how the convention replaces it.",
+    "Une mesure manque ; demandez la courbe complète ou appliquez la règle de la convention.",
+)
+ENERGY_READING_NEGATIVE: Final = _code(
+    607,
+    "energy",
+    "energy_reading_negative",
+    "A reading is below zero; consumption and production are measured apart.",
+    "Une mesure est négative ; consommation et production se mesurent séparément.",
+)
+ENERGY_READING_ABSURD: Final = _code(
+    608,
+    "energy",
+    "energy_reading_absurd",
+    "A reading is larger than the point can carry; check the unit and the meter.",
+    "Une mesure dépasse ce que le point peut fournir ; vérifiez l'unité et le compteur.",
+)
+ENERGY_UNIT_MISMATCH: Final = _code(
+    609,
+    "energy",
+    "energy_unit_mismatch",
+    "The figures are not in the declared unit; check W, Wh and kWh.",
+    "Les valeurs ne sont pas dans l'unité déclarée ; vérifiez W, Wh et kWh.",
+)
+ENERGY_TIME_GAP: Final = _code(
+    610,
+    "energy",
+    "energy_time_gap",
+    "Steps are absent between two readings; ask for the complete curve.",
+    "Des pas manquent entre deux mesures ; demandez la courbe complète.",
+)
+ENERGY_TIME_OVERLAP: Final = _code(
+    611,
+    "energy",
+    "energy_time_overlap",
+    "Two readings cover the same time; check the step.",
+    "Deux mesures couvrent le même temps ; vérifiez le pas.",
+)
+ENERGY_TIME_REPEATED: Final = _code(
+    612,
+    "energy",
+    "energy_time_repeated",
+    "The same time appears twice; keep one reading.",
+    "Le même horaire apparaît deux fois ; ne gardez qu'une mesure.",
+)
+ENERGY_TIME_DISORDER: Final = _code(
+    613,
+    "energy",
+    "energy_time_disorder",
+    "The readings are not in order of time; sort the file.",
+    "Les mesures ne sont pas dans l'ordre du temps ; triez le fichier.",
+)
+ENERGY_TIME_OFF_GRID: Final = _code(
+    614,
+    "energy",
+    "energy_time_off_grid",
+    "A time does not fall on the operation's measuring step.",
+    "Un horaire ne tombe pas sur le pas de mesure de l'opération.",
+)
+ENERGY_TIME_AMBIGUOUS: Final = _code(
+    615,
+    "energy",
+    "energy_time_ambiguous",
+    "This local time exists twice, in the night of the clock change; give the offset from UTC.",
+    "Cet horaire local existe deux fois, la nuit du changement d'heure ; indiquez l'écart à UTC.",
+)
+ENERGY_TIME_ABSENT: Final = _code(
+    616,
+    "energy",
+    "energy_time_absent",
+    "This local time does not exist, in the night of the clock change; check the file's clock.",
+    "Cet horaire local n'existe pas, la nuit du changement d'heure ; vérifiez l'horloge du fichier.",
+)
+ENERGY_STEP_UNKNOWN: Final = _code(
+    617,
+    "energy",
+    "energy_step_unknown",
+    "An operation measures every 15 or 30 minutes; the file's step does not fit.",
+    "Une opération mesure toutes les 15 ou 30 minutes ; le pas du fichier ne convient pas.",
+)
+ENERGY_KEY_INVALID: Final = _code(
+    620,
+    "energy",
+    "energy_key_invalid",
+    "The allocation key is not valid for these members; the message says what to correct.",
+    "La clé de répartition n'est pas valable pour ces membres ; le message dit quoi corriger.",
+)
+ENERGY_READINGS_INVALID: Final = _code(
+    621,
+    "energy",
+    "energy_readings_invalid",
+    "The readings of the step do not fit the members of the operation.",
+    "Les mesures du pas ne correspondent pas aux membres de l'opération.",
+)
+ENERGY_LAW_BROKEN: Final = _code(
+    622,
+    "energy",
+    "energy_law_broken",
+    "The allocation breaks a rule of the energy code; the message names it. It must be computed again.",
+    "La répartition enfreint une règle du code de l'énergie ; le message la nomme. Il faut la recalculer.",
+)
+ENERGY_STORAGE_EXCEEDS: Final = _code(
+    623,
+    "energy",
+    "energy_storage_exceeds",
+    "More is stored or released than the law lets be shared (article D315-5).",
+    "On stocke ou restitue plus que ce que la loi permet de partager (article D315-5).",
+)
+ENERGY_ORDER_INVALID: Final = _code(
+    630,
+    "energy",
+    "energy_order_invalid",
+    "The order's quantity, price or name is outside its bounds.",
+    "La quantité, le prix ou le nom de l'ordre est hors de ses bornes.",
+)
+ENERGY_ORDER_LATE: Final = _code(
+    631,
+    "energy",
+    "energy_order_late",
+    "The order came after gate closure; place it for a later step.",
+    "L'ordre est arrivé après la clôture ; placez-le pour un pas suivant.",
+)
+ENERGY_ORDER_SELF: Final = _code(
+    632,
+    "energy",
+    "energy_order_self",
+    "The order could be matched with another of the same participant; withdraw one of them.",
+    "L'ordre pourrait rencontrer un autre ordre du même participant ; retirez l'un des deux.",
+)
+ENERGY_INTERVAL_STATE: Final = _code(
+    640,
+    "energy",
+    "energy_interval_state",
+    "The interval is not in a state that allows this.",
+    "L'intervalle n'est pas dans un état qui permet cela.",
+)
+ENERGY_VERSION_STALE: Final = _code(
+    641,
+    "energy",
+    "energy_version_stale",
+    "The correction does not name the last version; read it again and build on it.",
+    "La correction ne nomme pas la dernière version ; relisez-la et repartez d'elle.",
+)
+ENERGY_CORRECTION_LATE: Final = _code(
+    642,
+    "energy",
+    "energy_correction_late",
+    "The time for corrections is over; the difference goes to next month's statement.",
+    "Le délai de correction est passé ; l'écart ira sur le relevé du mois suivant.",
+)
+ENERGY_SUMS_WRONG: Final = _code(
+    643,
+    "energy",
+    "energy_sums_wrong",
+    "The sums of the interval do not add up.",
+    "Les sommes de l'intervalle ne concordent pas.",
+)
+ENERGY_DSO_DISAGREES: Final = _code(
+    644,
+    "energy",
+    "energy_dso_disagrees",
+    "The grid operator's result differs beyond the tolerance; a correction must follow it.",
+    "Le résultat du gestionnaire de réseau diffère au-delà de la tolérance ; une correction doit le suivre.",
+)
+ENERGY_OPENING_INVALID: Final = _code(
+    645,
+    "energy",
+    "energy_opening_invalid",
+    "The row shown is not the one under the published root; ask for your opening again.",
+    "La ligne présentée n'est pas celle de la racine publiée ; redemandez votre ouverture.",
+)
+ENERGY_REGIME_UNKNOWN: Final = _code(
+    650,
+    "energy",
+    "energy_regime_unknown",
+    "No such perimeter rule was in force on that day.",
+    "Cette règle de périmètre n'était pas en vigueur ce jour-là.",
+)
+ENERGY_OUTSIDE_PERIMETER: Final = _code(
+    651,
+    "energy",
+    "energy_outside_perimeter",
+    "Two points are too far apart, or a point lies outside the allowed territory.",
+    "Deux points sont trop éloignés, ou un point est hors du territoire permis.",
+)
+ENERGY_POWER_EXCEEDS: Final = _code(
+    652,
+    "energy",
+    "energy_power_exceeds",
+    "The plants together reach the power the regime must stay below.",
+    "Les installations atteignent ensemble la puissance à ne pas dépasser.",
+)
+ENERGY_REGIME_CONDITION: Final = _code(
+    653,
+    "energy",
+    "energy_regime_condition",
+    "A condition of this regime is not met; the message names it.",
+    "Une condition de ce régime n'est pas remplie ; le message la nomme.",
+)

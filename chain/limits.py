@@ -41,6 +41,9 @@ MEMPOOL_MAX_BYTES: Final = 64 * MIB
 """All waiting transactions together; bounds memory whatever their sizes."""
 MEMPOOL_TX_MAX_BYTES: Final = 1 * MIB
 """One transaction; the application's own limit is lower and gives the coded refusal."""
+MEMPOOL_RECHECK_TXS: Final = 500
+"""Waiting transactions looked at again after a block, oldest first: more than a block takes, about 150 ms of a
+town's CheckTx. The rest is judged when it comes to the front; PrepareProposal drops what became invalid."""
 MEMPOOL_CACHE_TXS: Final = 10_000
 """Hashes remembered to answer "already in cache" (CometBFT's default)."""
 
@@ -169,3 +172,23 @@ LIGHT_TRUSTING_PERIOD_S: Final = 14 * 86_400
 
 LIGHT_BUNDLE_MAX_BYTES: Final = 4 * MIB
 """A history record of 10 000 hashes takes 0.6 MB in a proof bundle, a transaction 0.1 MB; the rest is small."""
+
+# --- town: energy --------------------------------------------------------------------------------
+
+ENERGY_FILE_MAX_BYTES: Final = 64 * MIB
+"""One imported file: a month of 15-minute steps for a thousand points is about 20 MiB of text."""
+
+ENERGY_MEMBERS_MAX: Final = 200_000
+"""Points on one side of an operation; the largest town has fewer meters, and an interval is one list."""
+
+ENERGY_NAME_MAX_CHARS: Final = 64
+"""Names of operations, points, contracts and orders; a PRM has 14."""
+
+ENERGY_READING_MAX_WH: Final = 5_000_000
+"""Energy of one point in one step: 10 MW, the highest cap in force, for half an hour."""
+
+ENERGY_PRICE_MAX_MICRO_EUR: Final = 100_000_000
+"""Price of one kWh, in millionths of a euro: 100 euros, far above any tariff; catches a wrong unit."""
+
+ENERGY_COEFFICIENT_DECIMALS_MAX: Final = 9
+"""Decimals of a percentage in a coefficient file: beyond, one unit is less than 1 Wh of any plant."""

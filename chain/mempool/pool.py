@@ -9,12 +9,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import islice
 from typing import Final
 
 from chain.limits import (
     MEMPOOL_CACHE_TXS,
     MEMPOOL_MAX_BYTES,
     MEMPOOL_MAX_TXS,
+    MEMPOOL_RECHECK_TXS,
     MEMPOOL_TX_MAX_BYTES,
 )
 from chain.types.abci import CheckTxType, ExecTxResult, RequestCheckTx, ResponseCheckTx
@@ -126,7 +128,7 @@ class Mempool:
         return tuple(chosen)
 
     def update(self, height: Height, txs: Iterable[bytes], results: Iterable[ExecTxResult]) -> None:
-        """Drop what a block holds, then look again at the rest.
+        """Drop what a block holds, then look again at the oldest of the rest.
 
         A committed transaction stays in the cache; one that was included and refused leaves it only when the
         application would take it again, as CometBFT (the town never does: its replay key is recorded).
@@ -139,7 +141,7 @@ class Mempool:
                 self._remember(tx_hash)
             else:
                 self._seen.pop(tx_hash, None)
-        for pending in list(self._pending.values()):
+        for pending in tuple(islice(self._pending.values(), MEMPOOL_RECHECK_TXS)):
             verdict = self._check_tx(RequestCheckTx(pending.tx, CheckTxType.RECHECK))
             if not verdict.is_ok():
                 self._forget_pending(pending.hash)

@@ -28,8 +28,11 @@ from chain.rpc.events import EventBus
 from chain.rpc.ports import RoundSummary
 from chain.rpc.server import RpcServer
 from chain.store.app import LmdbStateStore
+from chain.store.blocks import BlockStore
 from chain.store.files import DiskFolder
+from chain.store.index import EventIndex
 from chain.store.kv import KeyValueStore, LmdbStore
+from chain.store.state import ChainStateStore
 from chain.store.wal import Wal
 from chain.town.application import TownApplication
 from chain.types.abci import Application, RequestQuery, ResponseCheckTx
@@ -219,23 +222,28 @@ class Node:
     # ── NodeView ─────────────────────────────────────────────────────────────────────────────────────
 
     @property
-    def blocks(self) -> Any:
+    def blocks(self) -> BlockStore:
         """Stored blocks."""
         return self.stores.blocks
 
     @property
-    def states(self) -> Any:
+    def states(self) -> ChainStateStore:
         """Past validator sets and parameters."""
         return self.stores.states
 
     @property
-    def index(self) -> Any:
+    def index(self) -> EventIndex:
         """Transactions and events."""
         return self.stores.index
 
     def submit_tx(self, tx: bytes) -> ResponseCheckTx | PoolRefusal:
-        """Offer a client's transaction to the pool."""
-        verdict = self.pool.add(tx)
+        """Offer a client's transaction to the pool; an application that raises stops the node."""
+        try:
+            verdict = self.pool.add(tx)
+        except Exception as failure:
+            context = {"message": "CheckTx raised", "exception": failure}
+            asyncio.get_running_loop().call_exception_handler(context)
+            raise
         if isinstance(verdict, PoolRefusal):
             log.info("tx not taken", hash=hash_tx(tx).hex()[:16], code=verdict.code)
         elif not verdict.is_ok():

@@ -127,6 +127,9 @@ class RpcServer:
             return _result(request_id, await result if isawaitable(result) else result)
         except RpcError as error:
             return _error(request_id, error)
+        except Exception as failure:  # noqa: BLE001  # the edge: a client gets an answer whatever broke inside
+            log.error("rpc failed", method=name, error=repr(failure)[:200])
+            return _error(request_id, InternalError("the node could not answer; its log says why"))
 
     # ── websocket ────────────────────────────────────────────────────────────────────────────────────
 

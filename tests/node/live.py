@@ -63,11 +63,13 @@ async def first_block(node: Node) -> None:
 
 
 @asynccontextmanager
-async def running(home: Home) -> AsyncIterator[tuple[Node, Client]]:
+async def running(
+    home: Home, failures: list[Any] | None = None
+) -> AsyncIterator[tuple[Node, Client]]:
     node = Node(home, app_factory=lambda store, clock: KvStoreApp(store, clock.now))
     loop = asyncio.get_running_loop()
-    failures: list[Any] = []
-    loop.set_exception_handler(lambda _loop, context: failures.append(context))
+    escaped: list[Any] = [] if failures is None else failures
+    loop.set_exception_handler(lambda _loop, context: escaped.append(context["message"]))
     await node.start(loop)
     assert node.rpc is not None
     async with aiohttp.ClientSession() as session:
@@ -77,7 +79,7 @@ async def running(home: Home) -> AsyncIterator[tuple[Node, Client]]:
             yield node, client
         finally:
             await node.stop()
-    assert failures == []
+    assert failures is not None or escaped == []
 
 
 def live(root: Path, test: Callable[[Node, Client], Awaitable[None]]) -> None:

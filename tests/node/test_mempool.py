@@ -1,5 +1,6 @@
 """The pool: order of arrival, bounds, cache, recheck."""
 
+from chain.limits import MEMPOOL_RECHECK_TXS
 from chain.mempool.pool import ALREADY_IN_CACHE, Mempool, PoolRefusal
 from chain.types.abci import CheckTxType, ExecTxResult, ResponseCheckTx
 
@@ -100,3 +101,12 @@ def test_listeners_hear_of_new_transactions_once():
     pool.add(b"a", from_peer="p")
     pool.add(b"a")
     assert heard == [(b"a", "p")]
+
+
+def test_only_the_oldest_are_looked_at_again_so_that_a_backlog_does_not_stop_blocks():
+    pool, judge = new_pool()
+    for n in range(MEMPOOL_RECHECK_TXS + 50):
+        pool.add(b"tx%d" % n)
+    judge.asked.clear()
+    pool.update(2, [], [])
+    assert [tx for tx, _ in judge.asked] == [b"tx%d" % n for n in range(MEMPOOL_RECHECK_TXS)]

@@ -16,7 +16,7 @@ from chain.codec.merkle import verify_merkle_proof
 from chain.crypto.commits import verify_commit_full
 from chain.types.block import Proof, SignedHeader
 from chain.types.validator import Validator, ValidatorSet
-from tests.node.live import live
+from tests.node.live import live, make_home, running
 from tests.vectors.runner import shared_folder
 
 RECORDED = shared_folder() / "vectors/cometbft/tendermint-rs/kvstore_v0_38"
@@ -347,3 +347,22 @@ def test_waiting_transactions_are_counted(tmp_path):
         assert (await rpc("consensus_state"))["round_state"]["height/round/step"].startswith("2/0/")
 
     live(tmp_path, check)
+
+
+def test_an_application_that_raises_in_a_query_is_answered_and_in_check_tx_stops_the_node(tmp_path):
+    failures: list[str] = []
+
+    async def run() -> None:
+        async with running(make_home(tmp_path), failures) as (node, rpc):
+            node.app.query = raises
+            assert (await rpc.full("abci_query", data="00"))["error"]["code"] == -32603
+            assert failures == []
+            node.pool._check_tx = raises
+            assert (await rpc.full("broadcast_tx_sync", tx="YT0x"))["error"]["code"] == -32603
+
+    asyncio.run(run())
+    assert failures == ["CheckTx raised"]
+
+
+def raises(*_: object) -> None:
+    raise RuntimeError("broken rule")

@@ -3,9 +3,13 @@
 from typing import Final
 
 KIB: Final = 1_024
+"""Bytes in a kibibyte."""
 MIB: Final = 1_024 * KIB
+"""Bytes in a mebibyte."""
 GIB: Final = 1_024 * MIB
+"""Bytes in a gibibyte."""
 NANOS_PER_MS: Final = 1_000_000
+"""Nanoseconds in a millisecond."""
 
 # ── store ────────────────────────────────────────────────────────────────────────────────────────────
 LMDB_MAP_INITIAL_BYTES: Final = 256 * MIB
@@ -53,12 +57,17 @@ RPC_BODY_MAX_BYTES: Final = 1_000_000
 RPC_BATCH_MAX: Final = 10
 """Requests in one JSON-RPC batch (CometBFT 0.38 `max_request_batch_size`)."""
 RPC_PER_PAGE_DEFAULT: Final = 30
+"""Rows of a page when the caller names no number (CometBFT)."""
 RPC_PER_PAGE_MAX: Final = 100
+"""Most rows of a page (CometBFT): an answer stays under about 100 transactions."""
 RPC_BLOCKCHAIN_MAX: Final = 20
 """Block metas in one `blockchain` answer."""
 RPC_GENESIS_CHUNK_BYTES: Final = 16 * MIB
+"""Piece of `genesis_chunked` (CometBFT)."""
 RPC_SUBSCRIPTIONS_PER_CLIENT: Final = 5
+"""Queries of one websocket (CometBFT `max_subscriptions_per_client`)."""
 RPC_CLIENTS_MAX: Final = 100
+"""Websockets at once (CometBFT `max_subscription_clients`); the API and its projector hold a few."""
 RPC_SUBSCRIBER_BUFFER: Final = 200
 """Events a websocket client may lag behind before its subscription is cancelled."""
 RPC_QUERY_MAX_CHARS: Final = 512
@@ -82,11 +91,17 @@ LOADED_BLOCK_SPACING_MS: Final = 250
 FRUITLESS_RETRY_MS: Final = 1_000
 """Pause before another block for due work, or for transactions of which two blocks running took none."""
 TIMEOUT_PROPOSE_MS: Final = 3_000
+"""Wait for a proposal in round 0 (CometBFT)."""
 TIMEOUT_PROPOSE_DELTA_MS: Final = 500
+"""Added per round."""
 TIMEOUT_PREVOTE_MS: Final = 1_000
+"""Wait for agreeing prevotes once two thirds voted for anything (CometBFT)."""
 TIMEOUT_PREVOTE_DELTA_MS: Final = 500
+"""Added per round."""
 TIMEOUT_PRECOMMIT_MS: Final = 1_000
+"""Wait for agreeing precommits once two thirds voted for anything (CometBFT)."""
 TIMEOUT_PRECOMMIT_DELTA_MS: Final = 500
+"""Added per round."""
 TIMEOUT_COMMIT_MS: Final = 1_000
 """Wait for stragglers' precommits after a decision; skipped when all are in."""
 TIMEOUT_MAX_MS: Final = 60_000

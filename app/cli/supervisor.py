@@ -167,7 +167,8 @@ def is_answering(port: int, path: str) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status == http.client.OK
+        with connection.getresponse() as response:
+            return response.status == http.client.OK
     except (OSError, http.client.HTTPException):
         return False
     finally:

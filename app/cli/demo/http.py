@@ -81,6 +81,12 @@ class Api:
             self.close()
             raise Unreachable(f"{self.base_url}: {error}") from error
 
+    def __enter__(self) -> "Api":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """Drop the connection; the next call opens another."""
         if self._connection is not None:

@@ -152,14 +152,17 @@ def run_pending_acts(ctx: BlockContext, name: str) -> None:
 def apply_acts(state: Overlay, acts: tuple[CouncilAct, ...], now_s: int) -> Refused | None:
     """Apply acts in order, then check what must hold of the whole; None when all is well."""
     before = _wanted(state)
+    # Judged once, before the first act: a list that dips below four validators, lowers a floor and puts
+    # the validator back would else make a secure town insecure.
+    is_insecure = bool(insecure_reasons(state))
     for act in acts:
-        refused = _apply_act(state, act, now_s)
+        refused = _apply_act(state, act, now_s, is_insecure=is_insecure)
         if refused is not None:
             return refused
     return _check_validator_change(before, _wanted(state))
 
 
-def _apply_act(state: Overlay, act: CouncilAct, now_s: int) -> Refused | None:
+def _apply_act(state: Overlay, act: CouncilAct, now_s: int, *, is_insecure: bool) -> Refused | None:
     match act:
         case ActBodyAdd():
             return add_body(state, act.body, act.name, act.seat_key)
@@ -173,7 +176,7 @@ def _apply_act(state: Overlay, act: CouncilAct, now_s: int) -> Refused | None:
         case ActValidatorSet():
             return set_validator(state, act.body, act.pub_key, act.power)
         case ActParamSet():
-            return _set_param(state, act.name, act.value)
+            return _set_param(state, act.name, act.value, is_insecure=is_insecure)
 
 
 def add_body(state: Overlay, body: str, name: str, seat_key: Jwk) -> Refused | None:
@@ -225,13 +228,12 @@ def _grant(state: Overlay, act: ActRoleGrant, now_s: int) -> Refused | None:
     return granted if isinstance(granted, Refused) else None
 
 
-def _set_param(state: Overlay, name: str, value: int) -> Refused | None:
+def _set_param(state: Overlay, name: str, value: int, *, is_insecure: bool) -> Refused | None:
     """Any possible value in a town that is insecure anyway, production values in a secure one."""
     parameter = params.find_parameter(name)
     if parameter is None:
         return Refused(codes.CITY_PARAM_OUT_OF_RANGE, f"no parameter {name}")
-    is_allowed = parameter.is_safe(value) or bool(insecure_reasons(state))
-    if not parameter.is_possible(value) or not is_allowed:
+    if not parameter.is_possible(value) or not (is_insecure or parameter.is_safe(value)):
         bounds = f"{parameter.safe_minimum} to {parameter.safe_maximum} {parameter.unit}"
         return Refused(codes.CITY_PARAM_OUT_OF_RANGE, f"{name}: {bounds}")
     params.put_param(state, parameter, value)

@@ -12,7 +12,7 @@ from app.cli.projector import projector
 from app.cli.proof import proof
 from app.cli.qr import qr
 from app.cli.up import up
-from app.core.config import ConfigError, load_config
+from app.core.config import VARIABLES, ConfigError, load_config
 from app.core.database import migrate as apply_migrations
 from app.core.database import open_database
 
@@ -34,6 +34,14 @@ def migrate() -> None:
         raise click.ClickException(str(error)) from error
     for name in apply_migrations():
         click.echo(f"applied {name}")
+
+
+@main.command()
+def config() -> None:
+    """List the environment variables that the API, the projector and this command read."""
+    for variable in VARIABLES:
+        default = "" if variable.default is None else f" [{variable.default}]"
+        click.echo(f"{variable.name}{default}\n    {variable.meaning}")
 
 
 for command in (up, demo, node, projector, proof, qr, openapi):

@@ -1,6 +1,5 @@
 """Fixtures of the API tests: a fresh database per test, a chain in memory, and clients that sign."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,8 +31,7 @@ def make_config(home: Path, **changes: Any) -> Config:
     gateway = key("gateway@mairie")
     values: dict[str, Any] = {
         "home": home,
-        "database_url": os.environ.get("BEFFROI_TEST_DATABASE_URL")
-        or f"sqlite:///{home / 'town.db'}",
+        "database_url": f"sqlite:///{home / 'town.db'}",
         "node_urls": ("http://node.test:26657",),
         "genesis_file": home / "genesis.json",
         "public_url": PUBLIC_URL,

@@ -16,6 +16,7 @@ from app.core.wakeup import Wakeup
 from app.wiring import build_projections
 from chain.town.schemas import ActBodyAdd, ActBodyRemove, ActRoleGrant, CouncilActs
 from tests.api.conftest import Town
+from tests.api.lab import Lab, LabClient
 from tests.town.town_kit import BODIES, jwk, key
 
 SEATS = [key(f"seat@{body}") for body in BODIES]
@@ -289,3 +290,46 @@ def test_it_runs_until_told_and_survives_a_silent_node(
     runner.join(5)
     assert not runner.is_alive()
     assert reached == town.lab.height - 1
+
+
+WITNESS = "http://witness.test:26657"
+
+
+class WitnessedClient(LabClient):
+    """Two nodes of the chain; what the second one shows may be changed, or it may be silent."""
+
+    def __init__(self, lab: Lab) -> None:
+        super().__init__(lab)
+        self.urls = (self.urls[0], WITNESS)
+        self.is_witness_down = False
+        self.forge: Tamper = lambda _result: None
+
+    def _post(self, url: str, document: Any) -> Any:
+        if url == WITNESS and self.is_witness_down:
+            raise ConnectionRefusedError(url)
+        answer = super()._post(url, document)
+        if url == WITNESS:
+            self.forge(answer["result"])
+        return answer
+
+
+def test_with_four_validators_a_second_node_must_show_the_same_header(town: Town) -> None:
+    town.lab.produce()
+    client = WitnessedClient(town.lab)
+    follower = Projector(client, town.lab.genesis, build_projections())
+    client.is_witness_down = True
+    reached = follower.catch_up()
+    client.is_witness_down = False
+    assert follower.catch_up() == reached + 1, "it waited for the witness, and only for it"
+
+
+def test_two_nodes_that_show_different_headers_stop_the_projector(town: Town) -> None:
+    town.lab.produce()
+    client = WitnessedClient(town.lab)
+
+    def fork(result: dict[str, Any]) -> None:
+        result["signed_header"]["header"]["app_hash"] = "AB" * 32
+
+    client.forge = fork
+    with pytest.raises(NodeLied, match="node_fork"):
+        Projector(client, town.lab.genesis, build_projections()).catch_up()

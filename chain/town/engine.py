@@ -8,7 +8,6 @@ quota; then the replay key is recorded and quotas are charged, then the rule run
 Reads: everything.  Writes: an overlay.  Never: a clock, a store, the network.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
@@ -169,8 +168,9 @@ class BlockRun:
         """Count a transaction the mempool refused by rule, so that a key cannot probe for free."""
         envelope = self._cache.decode(raw)
         if isinstance(envelope, Envelope):
-            for entry in envelope.signatures:
-                rolling.count_one(self._state, self.block.time_s, entry.kid)
+            kids = tuple(entry.kid for entry in envelope.signatures)
+            for name in _charged_names(envelope.payload.sender, kids):
+                rolling.count_one(self._state, self.block.time_s, name)
 
     def _admit(self, state: Overlay, raw: bytes) -> _Admitted | Refused:
         envelope = self._cache.decode(raw)
@@ -322,11 +322,11 @@ def _verify_signers(
 
 
 def _charge(
-    route: Route, envelope: Envelope, context: TxContext, kids: Sequence[str]
+    route: Route, envelope: Envelope, context: TxContext, kids: tuple[str, ...]
 ) -> _Admitted | Refused:
     """The rule's own admission, then every quota this transaction draws on."""
     rule = route.rule
-    charged = [(kid, rule.quota) for kid in kids]
+    charged = [(name, rule.quota) for name in _charged_names(context.sender, kids)]
     if rule.admit is not None:
         more = rule.admit(context, envelope.body)
         if isinstance(more, Refused):
@@ -337,6 +337,14 @@ def _charge(
         if rolling.get_count(context.state, context.time_s, kid) >= limit:
             return Refused(codes.TX_QUOTA_EXCEEDED, f"{limit} a minute")
     return _Admitted(envelope, route, context, tuple(charged))
+
+
+def _charged_names(sender: str, kids: tuple[str, ...]) -> tuple[str, ...]:
+    """Whose quota a transaction draws on: the account's, whatever its key is now; else each signer's.
+
+    Charged by key, an account that rotates its key with every transaction would have no quota at all.
+    """
+    return (sender,) if entitlement.sender_kind(sender) == "account" else kids
 
 
 def _tx_event(admitted: _Admitted) -> Event:

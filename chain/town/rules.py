@@ -41,7 +41,7 @@ class Rule:
     senders: frozenset[str]
     """Kinds of `from` allowed: account, body, shop, council."""
     quota: Parameter
-    """Transactions each signer may have included per minute of header time."""
+    """Transactions an account, or else each signer, may have included per minute of header time."""
     roles: frozenset[str] = frozenset()
     """For body and shop senders: the signer holds one of these roles of that body or shop."""
     cosigner_roles: frozenset[str] = frozenset()

@@ -1,9 +1,11 @@
 """The town's enemy: what somebody tries who knows the rules by heart and holds some of the keys."""
 
+from itertools import pairwise
+
 from chain.codec.canonical import b64url_encode
 from chain.crypto import ed25519
-from chain.town.schemas import ActParamSet, ActValidatorSet
-from tests.town.town_kit import BODIES, DAY_S, make_town, name_of, validator_seed
+from chain.town.schemas import AccountRotate, ActParamSet, ActValidatorSet
+from tests.town.town_kit import BODIES, DAY_S, jwk, key, make_town, name_of, validator_seed
 
 # --- council -------------------------------------------------------------------------------
 
@@ -21,3 +23,18 @@ def test_a_secure_town_is_not_made_insecure_between_two_acts_of_one_list():
     town.idle()
     assert name_of(result) == "city_param_out_of_range"
     assert town.status()["insecure"] is False
+
+
+# --- quotas --------------------------------------------------------------------------------
+
+
+def test_rotating_the_key_gives_an_account_no_fresh_quota():
+    town = make_town(params={"quota_account_per_minute": 3}, seconds_per_block=0)
+    phone = key("phone")
+    town.advance(60 - town.now_s % 60)
+    town.open_account(phone)  # the first of three
+    keys = [phone, *(key(f"rotated {n}") for n in range(4))]
+    txs = [town.tx(AccountRotate(jwk(new)), phone.kid, old, new) for old, new in pairwise(keys)]
+    expected = ["ok", "ok", "tx_quota_exceeded"]
+    assert [name_of(town.check(tx)) for tx in txs[:3]] == expected
+    assert [name_of(r) for r in town.run(*txs[:3])] == expected

@@ -225,15 +225,19 @@ def _reaches(state: Reader, ref: str, since_s: int) -> bool:
 
 
 def _take_back_unspent(state: Overlay, time_s: int, ref: str) -> list[dict[str, Any]]:
-    """Reverse what is left of one earn; spent points stay spent, because their holder did no wrong."""
+    """Reverse what is left of one earn; spent points stay spent, because their holder did no wrong.
+
+    What was reversed before, though it was spent then, is a debt: a refund since must not make it paid twice.
+    """
     earn = EARNS.get(state, ref.encode())
     assert earn is not None, "only known earns are swept"
+    left = earn.points - earn.reversed
     wallet, legs, missing = take(
         load_wallet(state, earn.account),
-        earn.points,
+        left,
         lambda lot: lot.ref == ref and lot.expires_s > time_s,
     )
-    points = earn.points - missing
+    points = left - missing
     if not points:
         return []
     save_wallet(state, earn.account, wallet)

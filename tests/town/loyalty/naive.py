@@ -143,9 +143,9 @@ class NaiveLedger:
         self.debts[debt] = self.debts.get(debt, 0) + 1
 
     def sweep(self, till: str, since: int) -> None:
-        for point in self.points:
+        for point in sorted(self.points, key=Point.order):
             op = self.ops[point.ref]
-            given = op.till == till and op.at >= since
+            given = op.till == till and op.at >= since and op.reversed < op.points
             if given and point.where == "held" and point.expires > self.now:
                 point.where = "reversed"
                 op.reversed += 1

@@ -123,6 +123,22 @@ def test_a_long_sweep_goes_on_at_block_end_and_is_bounded_there_too() -> None:
     assert sum(len(note["reversed"]) for note in swept) == count - LOYALTY_SWEEP_EARNS
 
 
+def test_a_sweep_takes_nothing_that_was_already_turned_into_a_debt() -> None:
+    town, tills = open_town("baker")
+    till, phone = tills["baker"], town.open_phone("ada")
+    town.earn("baker", till, phone.account, 10_000)
+    earned = town.last_ref
+    town.redeem("baker", till, 100, phone.pay_code(town.time_s, shop="baker"))
+    spent = town.last_ref
+    town.reverse("baker", owner_key("baker"), earned, 70)  # spent already: a debt of 70
+    town.reverse("baker", owner_key("baker"), spent, 100)  # all 100 points come back
+    swept = town.revoke("baker", till, 0).data["reversed"]
+    assert [line["points"] for line in swept] == [30]
+    assert [lot.left for lot in town.wallet(phone.account).lots] == [70]
+    assert [debt.points for debt in town.wallet(phone.account).debts] == [70]
+    assert records.EARNS.get(town.state, earned.encode()).reversed == 100
+
+
 def test_only_its_own_shop_revokes_a_till_and_not_for_the_future() -> None:
     town, tills = open_town("baker", "florist")
     assert name(town.revoke("florist", tills["baker"], 0)) == "loyalty_till_unknown"

@@ -6,6 +6,7 @@ import sys
 import click
 
 from app.cli.demo.command import demo
+from app.cli.errors import errors
 from app.cli.node import node
 from app.cli.openapi import openapi
 from app.cli.projector import projector
@@ -44,5 +45,5 @@ def config() -> None:
         click.echo(f"{variable.name}{default}\n    {variable.meaning}")
 
 
-for command in (up, demo, node, projector, proof, qr, openapi):
+for command in (up, demo, node, projector, proof, qr, openapi, errors):
     main.add_command(command)

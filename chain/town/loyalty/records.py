@@ -53,7 +53,10 @@ class ShopRecord(Struct, frozen=True):
 
 
 class TillRecord(Struct, frozen=True):
-    """A till's caps, what it moved on `day` (days since 1970, UTC), and its newest earn (newest first chain)."""
+    """A till's caps, what it moved on `day` (days since 1970, UTC), and its newest earn (newest first chain).
+
+    `sweep` is the earn at which the sweep of a revoked till goes on, "" when none is under way.
+    """
 
     shop: str
     kid: str
@@ -65,6 +68,7 @@ class TillRecord(Struct, frozen=True):
     day: int = 0
     day_points: int = 0
     last_earn: str = ""
+    sweep: str = ""
 
 
 class Lot(Struct, frozen=True, array_like=True, order=True):

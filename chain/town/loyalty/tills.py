@@ -173,33 +173,43 @@ def apply_till_revoke(ctx: TxContext, body: LoyaltyTillRevoke) -> Outcome:
         return Refused(codes.TX_BODY_INVALID, "since: in the future")
     revoked = revoke_role(ctx.state, body.kid, body.since)
     assert not isinstance(revoked, Refused), "every till has its role"
-    record = replace(till, revoked_s=till.revoked_s or ctx.time_s, revoked_since_s=body.since)
-    TILLS.put(ctx.state, body.kid.encode(), record)
-    swept, cursor = _sweep(ctx.state, ctx.time_s, cursor=till.last_earn, since_s=body.since)
-    _schedule_sweep(ctx.state, ctx.time_s, cursor=cursor, since_s=body.since)
+    since = min(body.since, till.revoked_since_s) if till.revoked_s else body.since
+    record = replace(till, revoked_s=till.revoked_s or ctx.time_s, revoked_since_s=since)
+    if till.sweep:  # a sweep is on its way already; it will go as far back as the record now says
+        swept: list[dict[str, Any]] = []
+        TILLS.put(ctx.state, body.kid.encode(), record)
+    else:
+        swept, record = _sweep_on(ctx.state, ctx.time_s, replace(record, sweep=till.last_earn))
     return Accepted(
         {
             "shop": till.shop,
             "kid": body.kid,
             "since": body.since,
             "reversed": swept,
-            "unfinished": bool(cursor),
+            "unfinished": bool(record.sweep),
         }
     )
 
 
-def continue_sweep(ctx: BlockContext, text: str) -> None:
-    """Due work: sweep the next earns of a revoked till; `text` is `earn ref/since`."""
-    cursor, since = text.split("/")
-    swept, rest = _sweep(ctx.state, ctx.time_s, cursor=cursor, since_s=int(since))
-    _schedule_sweep(ctx.state, ctx.time_s, cursor=rest, since_s=int(since))
+def continue_sweep(ctx: BlockContext, kid: str) -> None:
+    """Due work: sweep the next earns of a revoked till; at most one such item waits per till."""
+    till = TILLS.get(ctx.state, kid.encode())
+    assert till is not None, "only known tills are swept"
+    swept, _ = _sweep_on(ctx.state, ctx.time_s, till)
     if swept:
         ctx.note(SWEEP_KIND, reversed=swept)
 
 
-def _schedule_sweep(state: Overlay, now_s: int, *, cursor: str, since_s: int) -> None:
+def _sweep_on(
+    state: Overlay, time_s: int, till: TillRecord
+) -> tuple[list[dict[str, Any]], TillRecord]:
+    """One bounded step of a till's sweep; the till remembers where it stands, the due queue when to go on."""
+    swept, cursor = _sweep(state, time_s, cursor=till.sweep, since_s=till.revoked_since_s)
+    record = replace(till, sweep=cursor)
+    TILLS.put(state, till.kid.encode(), record)
     if cursor:
-        schedule_due(state, now_s, SWEEP_KIND, f"{cursor}/{since_s}")
+        schedule_due(state, time_s, SWEEP_KIND, till.kid)
+    return swept, record
 
 
 def _sweep(

@@ -5,7 +5,9 @@ import pytest
 from chain.limits import LOYALTY_SWEEP_EARNS
 from chain.town.accounts import role_of
 from chain.town.context import Accepted, Outcome, Refused
+from chain.town.due import QUEUE
 from chain.town.loyalty import records
+from chain.town.loyalty import tills as tills_module
 from chain.town.schemas import LoyaltyTill
 from tests.town.loyalty.kit import DAY_S, jwk_struct, make_key, open_town, owner_key
 
@@ -121,6 +123,27 @@ def test_a_long_sweep_goes_on_at_block_end_and_is_bounded_there_too() -> None:
     assert done == [65, 33, 1, 0]
     swept = [note for note in town.journal if note["kind"] == "loyalty.till_sweep"]
     assert sum(len(note["reversed"]) for note in swept) == count - LOYALTY_SWEEP_EARNS
+
+
+def test_revoking_a_till_again_and_again_keeps_one_sweep_in_the_queue() -> None:
+    town, tills = open_town("baker")
+    till, phone = tills["baker"], town.open_phone("ada")
+    for _ in range(3 * LOYALTY_SWEEP_EARNS):
+        town.earn("baker", till, phone.account, 100)
+    town.next_block(seconds=1_000)
+    half = town.time_s - 500
+    for _ in range(3):
+        town.earn("baker", till, phone.account, 100)
+    assert town.revoke("baker", till, half).data["unfinished"] is False
+    for since in (7, 3, 5, half, 0):  # the first of these starts a sweep, the others do not
+        assert town.revoke("baker", till, since).data["unfinished"]
+    waiting = [item for _, item in QUEUE.scan(town.state) if item.kind == tills_module.SWEEP_KIND]
+    assert len(waiting) == 1
+    while town.wallet(phone.account).lots:
+        before = len(town.wallet(phone.account).lots)
+        town.next_block(seconds=1)
+        assert before - len(town.wallet(phone.account).lots) <= LOYALTY_SWEEP_EARNS
+    assert records.TILLS.get(town.state, till.kid.encode()).revoked_since_s == 0
 
 
 def test_a_sweep_takes_nothing_that_was_already_turned_into_a_debt() -> None:

@@ -152,6 +152,10 @@ LOYALTY_WALLET_LOTS: Final = 512
 """Live lots in one wallet beyond which nothing more is given: the record is read and written whole, about
 100 bytes a lot; a daily customer who never spends reaches it after 17 months."""
 
+LOYALTY_REFUND_LOTS: Final = 64
+"""Lots beyond those that refunds may bring back: a wallet that gifts filled can still be refunded, and no chain
+of spending and refunding makes one grow without end. A larger refund goes in parts."""
+
 LOYALTY_SWEEP_EARNS: Final = 32
 """Earns of a revoked till taken back in one step, in the transaction or per due item at block end: each
 writes a wallet, an earn and the shop's totals."""
@@ -207,3 +211,17 @@ ENERGY_PRICE_MAX_MICRO_EUR: Final = 100_000_000
 
 ENERGY_COEFFICIENT_DECIMALS_MAX: Final = 9
 """Decimals of a percentage in a coefficient file: beyond, one unit is less than 1 Wh of any plant."""
+
+# --- votes -----------------------------------------------------------------------------------------
+
+VOTES_QUESTIONS_MAX: Final = 64
+"""Questions of one election: a majority judgment has one per candidate."""
+
+VOTES_ANSWERS_MAX: Final = 128
+"""Answers of one question, and the largest sum asked: each costs two ciphertexts' worth of proofs."""
+
+VOTES_TRUSTEES_MAX: Final = 64
+"""Trustees of one election; a threshold ceremony checks trustees x threshold powers."""
+
+VOTES_RECORD_MAX_BYTES: Final = 64 * MIB
+"""One record of an archive: the credentials of 100 000 voters on BELENIOS-2048."""

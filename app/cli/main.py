@@ -13,6 +13,7 @@ from app.cli.projector import projector
 from app.cli.proof import proof
 from app.cli.qr import qr
 from app.cli.up import up
+from app.cli.votes import votes
 from app.core.config import VARIABLES, ConfigError, load_config
 from app.core.database import migrate as apply_migrations
 from app.core.database import open_database
@@ -45,5 +46,5 @@ def config() -> None:
         click.echo(f"{variable.name}{default}\n    {variable.meaning}")
 
 
-for command in (up, demo, node, projector, proof, qr, openapi, errors):
+for command in (up, demo, node, projector, proof, qr, votes, openapi, errors):
     main.add_command(command)

@@ -152,10 +152,6 @@ LOYALTY_WALLET_LOTS: Final = 512
 """Live lots in one wallet beyond which nothing more is given: the record is read and written whole, about
 100 bytes a lot; a daily customer who never spends reaches it after 17 months."""
 
-LOYALTY_REFUND_LOTS: Final = 64
-"""Lots beyond those that refunds may bring back: a wallet that gifts filled can still be refunded, and no chain
-of spending and refunding makes one grow without end. A larger refund goes in parts."""
-
 LOYALTY_REFUND_LOTS: Final = 32
 """Lots beyond those that refunds may bring back: a wallet that gifts filled can still be refunded, and no chain
 of spending and refunding makes one grow without end. A larger refund goes in parts."""

@@ -22,7 +22,7 @@ KEY_REF_BYTES: Final = 16
 """How much of an account id a QR code carries (PROTOCOL §7)."""
 _REF_WHOLE_CHARS: Final = 21
 """Base64url characters of a 16-byte reference that are wholly fixed by it (21 x 6 = 126 of 128 bits)."""
-Holder = Annotated[str, Meta(pattern=r"^(body|shop):[a-z][a-z0-9-]{1,31}$")]
+Holder = Annotated[str, Meta(pattern=r"^(body|shop):[a-z][a-z0-9-]{1,31}\Z")]
 """Who a role key acts for: `body:<slug>` or `shop:<slug>`."""
 
 

@@ -2,8 +2,13 @@
 
 from itertools import pairwise
 
-from chain.codec.canonical import b64url_encode
+import msgspec
+import pytest
+
+from chain.codec.canonical import b64url_decode, b64url_encode
+from chain.codec.errors import DecodeError
 from chain.crypto import ed25519
+from chain.town import schemas
 from chain.town.schemas import AccountRotate, ActParamSet, ActValidatorSet
 from tests.town.town_kit import BODIES, DAY_S, jwk, key, make_town, name_of, validator_seed
 
@@ -38,3 +43,35 @@ def test_rotating_the_key_gives_an_account_no_fresh_quota():
     expected = ["ok", "ok", "tx_quota_exceeded"]
     assert [name_of(town.check(tx)) for tx in txs[:3]] == expected
     assert [name_of(r) for r in town.run(*txs[:3])] == expected
+
+
+# --- two spellings of one thing ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "size_bytes"),
+    [(schemas.Bytes8, 8), (schemas.Bytes16, 16), (schemas.Bytes32, 32), (schemas.Thumbprint, 32)],
+)
+def test_bytes_in_a_body_have_one_spelling(kind, size_bytes):
+    """A receipt, cid, ref or account id is a key of some table: another spelling would be another key."""
+    text = b64url_encode(bytes(range(size_bytes)))
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    for letter in letters:
+        spelled = text[:-1] + letter
+        assert is_convertible(spelled, kind) == is_decodable(spelled)
+    assert not is_convertible(text + "\n", kind)
+    assert not is_convertible(text[:-1], kind)
+
+
+def is_convertible(text, kind) -> bool:
+    try:
+        return msgspec.convert(text, kind) == text
+    except msgspec.ValidationError:
+        return False
+
+
+def is_decodable(text) -> bool:
+    try:
+        return bool(b64url_decode(text))
+    except DecodeError:
+        return False

@@ -5,10 +5,11 @@ from itertools import pairwise
 import msgspec
 import pytest
 
-from chain.codec.canonical import b64url_decode, b64url_encode
+from chain.codec.canonical import b64url_decode, b64url_encode, encode_canonical
 from chain.codec.errors import DecodeError
 from chain.crypto import ed25519
 from chain.town import schemas
+from chain.town.envelope import sign_payload
 from chain.town.schemas import AccountRotate, ActParamSet, ActValidatorSet
 from tests.town.town_kit import BODIES, DAY_S, jwk, key, make_town, name_of, validator_seed
 
@@ -75,3 +76,25 @@ def is_decodable(text) -> bool:
         return bool(b64url_decode(text))
     except DecodeError:
         return False
+
+
+# --- what a stranger may send --------------------------------------------------------------
+
+
+def test_a_refusal_does_not_echo_what_was_sent():
+    town = make_town()
+    phone = key("phone")
+    members = {"domain": "loyalty", "x" * 100_000: 1}
+    payload = {
+        "town": town.town,
+        "type": "account.open",
+        "from": phone.kid,
+        "nonce": b64url_encode(bytes(16)),
+        "exp": town.now_s + 60,
+        "body": members,
+    }
+    tx = sign_payload(encode_canonical(payload), [phone])
+    refused = town.check(tx)
+    assert name_of(refused) == "tx_body_invalid"
+    assert len(refused.log) < 500
+    assert len(town.finalize(tx)[0].log) < 500

@@ -6,11 +6,14 @@ import msgspec
 import pytest
 
 from chain.codec.canonical import b64url_decode, b64url_encode, encode_canonical
+from chain.codec.cmtjson import from_json, to_json
 from chain.codec.errors import DecodeError
 from chain.crypto import ed25519
 from chain.town import schemas
 from chain.town.envelope import sign_payload
 from chain.town.schemas import AccountRotate, ActParamSet, ActValidatorSet
+from chain.types.block import BlockID, Commit
+from chain.types.timestamp import Timestamp
 from tests.town.town_kit import BODIES, DAY_S, jwk, key, make_town, name_of, validator_seed
 
 # --- council -------------------------------------------------------------------------------
@@ -98,3 +101,25 @@ def test_a_refusal_does_not_echo_what_was_sent():
     assert name_of(refused) == "tx_body_invalid"
     assert len(refused.log) < 500
     assert len(town.finalize(tx)[0].log) < 500
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "٢٠٢٦-01-01T00:00:00Z",
+        "2026-01-01T00:00:0０Z",
+        "2026-01-01T00:00:00+99:00",
+        "2026-01-01T00:00:00+01:99",
+        "2026-01-01T00:00:00Z\n",
+    ],
+)
+def test_a_time_is_written_in_ascii_digits_with_a_possible_offset(text):
+    with pytest.raises(ValueError, match="RFC 3339"):
+        Timestamp.from_rfc3339(text)
+
+
+def test_a_height_in_json_is_written_in_ascii_digits():
+    commit = to_json(Commit(12, 0, BlockID(), ()))
+    assert from_json(Commit, commit).height == 12
+    with pytest.raises(DecodeError):
+        from_json(Commit, commit | {"height": "١٢"})

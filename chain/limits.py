@@ -71,7 +71,9 @@ RPC_CLIENTS_MAX: Final = 100
 RPC_SUBSCRIBER_BUFFER: Final = 200
 """Events a websocket client may lag behind before its subscription is cancelled."""
 RPC_QUERY_MAX_CHARS: Final = 512
+"""Length of a search query (CometBFT `MaxQueryLength`)."""
 RPC_QUERY_MAX_CONDITIONS: Final = 16
+"""Conditions in one query: each reads an index of its own."""
 RPC_TX_COMMIT_TIMEOUT_MS: Final = 10_000
 """How long `broadcast_tx_commit` waits for its block."""
 RPC_SEARCH_MAX_RESULTS: Final = 10_000

@@ -22,7 +22,6 @@ from chain.codec.errors import DecodeError
 T = TypeVar("T")
 R = TypeVar("R", bound=Struct)
 
-HASH_PATTERN: Final = "^[0-9a-f]{64}$"
 _ENCODER: Final = msgspec.json.Encoder()
 
 

@@ -1,6 +1,7 @@
 """The town's enemy: what somebody tries who knows the rules by heart and holds some of the keys."""
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -10,8 +11,15 @@ from chain.codec.cmtjson import from_json, to_json
 from chain.codec.errors import DecodeError
 from chain.crypto import ed25519
 from chain.town import schemas
+from chain.town.accounts import BODY_ROLES, ROLES, role_of
 from chain.town.envelope import sign_payload
-from chain.town.schemas import AccountRotate, ActParamSet, ActValidatorSet
+from chain.town.schemas import (
+    AccountRotate,
+    ActBodyRemove,
+    ActParamSet,
+    ActRoleGrant,
+    ActValidatorSet,
+)
 from chain.types.block import BlockID, Commit
 from chain.types.timestamp import Timestamp
 from tests.town.town_kit import BODIES, DAY_S, jwk, key, make_town, name_of, validator_seed
@@ -32,6 +40,26 @@ def test_a_secure_town_is_not_made_insecure_between_two_acts_of_one_list():
     town.idle()
     assert name_of(result) == "city_param_out_of_range"
     assert town.status()["insecure"] is False
+
+
+def test_a_body_that_leaves_costs_no_more_in_a_town_of_many_tills(monkeypatch):
+    town = make_town(bodies=(*BODIES, "lycee"))
+    clerk = key("clerk of the school")
+    grant = ActRoleGrant("clerk", "lycee", jwk(clerk), town.now_s + DAY_S)
+    assert name_of(town.run(town.council_tx(grant, seats=BODIES))[0]) == "ok"
+    town.idle()
+    read = []
+    real = ROLES._decoder.decode
+    monkeypatch.setattr(
+        ROLES, "_decoder", SimpleNamespace(decode=lambda r: read.append(r) or real(r))
+    )
+    result = town.run(town.council_tx(ActBodyRemove("lycee"), seats=BODIES))[0]
+    town.idle()
+    assert name_of(result) == "ok"
+    assert not role_of(town.reader, clerk.kid).is_live(town.now_s)
+    others = [raw for raw in read if clerk.kid.encode() not in raw]
+    assert others == [], "roles of other bodies and of shops were read"
+    assert list(BODY_ROLES.scan(town.reader, b"body:lycee/", b"body:lycee0")) == []
 
 
 # --- quotas --------------------------------------------------------------------------------

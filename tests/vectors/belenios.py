@@ -13,9 +13,10 @@ from typing import Any, Final
 from chain.votes.archive import check_prefix, read_archive, write_archive
 from chain.votes.checks import Check, Flaw
 from chain.votes.verifier import Verdict, verify_archive
+from tests.vectors import belenios_files
+from tests.vectors.belenios_files import MAGIC
 from tests.vectors.runner import load_json, main
 
-_MAGIC: Final = b"BELENIOS\x00"
 _BAD_FOLDERS: Final = {"rejected", "accepted-by-tool-but-bad"}
 
 _COUNTING: Final = {
@@ -44,12 +45,12 @@ _REASONS: Final[tuple[tuple[str, set[Check]], ...]] = (
 
 def replay(path: Path) -> int | None:
     """Checks made on one file, None when it is none of this suite."""
-    if path.read_bytes()[: len(_MAGIC)] == _MAGIC:
+    if path.read_bytes()[: len(MAGIC)] == MAGIC:
         return _check_archive(path)
     content = load_json(path)
     if _is_list(content):
         return sum(_check_case(path.parent, case, content) for case in _cases(content))
-    return None
+    return belenios_files.check(path)
 
 
 # --- archives ----------------------------------------------------------------------------------
@@ -127,7 +128,7 @@ def _archive_of(base: Path, case: dict[str, Any]) -> bytes:
     found = [
         data
         for file in sorted((base / case["folder"]).iterdir())
-        if file.is_file() and (data := file.read_bytes()).startswith(_MAGIC)
+        if file.is_file() and (data := file.read_bytes()).startswith(MAGIC)
     ]
     assert len(found) == 1, f"{case['case']}: {len(found)} archives in its folder"
     return found[0]

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 
 from chain.crypto.randomness import RandomBytes
 from chain.votes import ceremony, formats
 from chain.votes.archive import ArchiveWriter, Step, hash_hex, write_archive
-from chain.votes.ballot import Votes, make_ballot
+from chain.votes.ballot import Votes, judge_ballot, make_ballot
+from chain.votes.checks import Flaw
 from chain.votes.credentials import Voter, encode_public_list
 from chain.votes.edwards import ED25519
 from chain.votes.election import Election, make_election, read_election
@@ -27,6 +29,7 @@ from chain.votes.tally import (
     size_tally,
 )
 from chain.votes.trustees import Trustees, encode_trustees, make_trustee_key, read_trustees
+from chain.votes.verifier import Verdict, verify_archive
 
 GROUPS = {"BELENIOS-2048": BELENIOS_2048, "Ed25519": ED25519}
 TIMESTAMP_S = 1_795_352_045
@@ -71,6 +74,9 @@ class Booth:
     weights: list[int]
     draw: RandomBytes
     ballots: list[bytes] = field(default_factory=list)
+    _steps: dict[tuple[tuple[bytes, ...], tuple[int, ...]], list[Step]] = field(
+        default_factory=dict, repr=False
+    )
 
     @property
     def group(self) -> Group:
@@ -120,6 +126,12 @@ class Booth:
 
     def steps(self, owners: Sequence[int] = ()) -> list[Step]:
         """Every event of the honest election; `owners` decrypt (all trustees by default)."""
+        key = (tuple(self.ballots), tuple(owners))
+        if key not in self._steps:
+            self._steps[key] = self._make_steps(owners)
+        return list(self._steps[key])
+
+    def _make_steps(self, owners: Sequence[int]) -> list[Step]:
         owners = owners or range(1, len(self.trustee_secrets) + 1)
         tally = self.tally()
         body = encode_tally(self.election, tally)
@@ -142,6 +154,16 @@ class Booth:
 
     def archive(self, owners: Sequence[int] = ()) -> bytes:
         return build(self.steps(owners))
+
+
+@cache
+def _judge_once(record: bytes, body: bytes) -> Flaw | None:
+    return judge_ballot(read_election(record), body)
+
+
+def verify(data: bytes) -> Verdict:
+    """`verify_archive`, with each ballot of the session's elections judged only once."""
+    return verify_archive(data, lambda record, bodies: (_judge_once(record, b) for b in bodies))
 
 
 def build(steps: Sequence[Step]) -> bytes:

@@ -158,6 +158,10 @@ LOYALTY_REFUND_LOTS: Final = 32
 """Lots beyond those that refunds may bring back: a wallet that gifts filled can still be refunded, and no chain
 of spending and refunding makes one grow without end. A larger refund goes in parts."""
 
+LOYALTY_EXPIRED_LOTS: Final = 64
+"""Expired lots taken out of one wallet per due item at block end: each writes an earn. A refund can bring 512
+lots with one expiry back to each of many wallets, and 200 wallets are looked at per block."""
+
 LOYALTY_SWEEP_EARNS: Final = 32
 """Earns of a revoked till taken back in one step, in the transaction or per due item at block end: each
 writes a wallet, an earn and the shop's totals."""

@@ -12,6 +12,7 @@ from chain.codec.errors import DecodeError
 from chain.crypto import ed25519
 from chain.town import schemas
 from chain.town.accounts import BODY_ROLES, ROLES, role_of
+from chain.town.engine import BlockRun
 from chain.town.envelope import sign_payload
 from chain.town.schemas import (
     AccountRotate,
@@ -151,3 +152,30 @@ def test_a_height_in_json_is_written_in_ascii_digits():
     assert from_json(Commit, commit).height == 12
     with pytest.raises(DecodeError):
         from_json(Commit, commit | {"height": "١٢"})
+
+
+def test_a_proposal_is_judged_no_further_than_its_first_fault(monkeypatch):
+    town = make_town()
+    executed = []
+    real = BlockRun.execute
+    monkeypatch.setattr(BlockRun, "execute", lambda run, tx: executed.append(tx) or real(run, tx))
+    good = town.open_tx(key("phone"))
+    assert not town.is_acceptable(good, b"junk", *[b"more junk"] * 1_000)
+    assert executed == [good, b"junk"]
+    assert [name_of(r) for r in town.finalize(good, b"junk", b"junk")] == [
+        "ok",
+        "tx_malformed",
+        "tx_malformed",
+    ]
+
+
+def test_a_proposal_over_its_gas_is_not_executed_to_the_end(monkeypatch):
+    town = make_town()
+    monkeypatch.setattr("chain.town.application.BLOCK_MAX_GAS_US", 1_500)  # two account.open
+    txs = [town.open_tx(key(f"phone {n}")) for n in range(5)]
+    executed = []
+    real = BlockRun.execute
+    monkeypatch.setattr(BlockRun, "execute", lambda run, tx: executed.append(tx) or real(run, tx))
+    assert not town.is_acceptable(*txs)
+    assert executed == txs[:3]
+    assert [name_of(r) for r in town.finalize(*txs)] == ["ok"] * 5

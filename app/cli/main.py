@@ -6,6 +6,7 @@ import sys
 import click
 
 from app.cli.demo.command import demo
+from app.cli.energy import energy
 from app.cli.errors import errors
 from app.cli.node import node
 from app.cli.openapi import openapi
@@ -46,5 +47,5 @@ def config() -> None:
         click.echo(f"{variable.name}{default}\n    {variable.meaning}")
 
 
-for command in (up, demo, node, projector, proof, qr, votes, openapi, errors):
+for command in (up, demo, node, projector, proof, qr, votes, energy, openapi, errors):
     main.add_command(command)

@@ -7,6 +7,7 @@ Sources: directive 2000/84/EC (last Sundays of March and October, 01:00 UTC); ci
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from chain.town.energy.refusals import Refused
@@ -103,13 +104,21 @@ def is_date(year: int, month: int, day: int) -> bool:
 
 def offset_at(zone: Zone, utc_s: int) -> int:
     """Seconds to add to UTC to read the local clock."""
-    year = date_of_days(utc_s // DAY_S)[0]
-    for rule in zone.rules:
+    if not zone.rules:
+        return zone.base_s
+    starts, ends, shift_s = _summer(zone.rules, date_of_days(utc_s // DAY_S)[0])
+    return zone.base_s + shift_s if starts <= utc_s < ends else zone.base_s
+
+
+@lru_cache(maxsize=256)
+def _summer(rules: tuple[SummerRule, ...], year: int) -> tuple[int, int, int]:
+    """Summer time of a year: first second, the second after the last, and how far clocks go forward."""
+    for rule in rules:
         if rule.from_year <= year <= rule.until_year:
             starts = _last_sunday(year, rule.start_month) * DAY_S + rule.change_utc_s
             ends = _last_sunday(year, rule.end_month) * DAY_S + rule.change_utc_s
-            return zone.base_s + (rule.shift_s if starts <= utc_s < ends else 0)
-    return zone.base_s
+            return starts, ends, rule.shift_s
+    return 0, 0, 0
 
 
 def utc_of_local(zone: Zone, local_s: int) -> tuple[int, ...]:

@@ -74,9 +74,9 @@ def _limit_charges(
     needs = list(cons_wh)
     charges = [cons_wh[index] for index in roster.charging]
     if sum(charges) > plants_wh:
-        first = roster.charging[0]
-        charges = apportion(plants_wh, charges, lambda index: rank(first + index))
-        needs[first:] = charges
+        cut = apportion(plants_wh, charges, rank_within(rank, roster.charging))
+        for index, charge in zip(roster.charging, cut, strict=True):
+            needs[index] = charge
     return needs
 
 

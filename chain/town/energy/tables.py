@@ -117,6 +117,10 @@ def roster_of(readings: Readings) -> Roster | Refused:
     names = {side: _names(readings, side) for side in SIDES}
     if not names["cons"] or not names["prod"]:
         return Refused(ENERGY_FILE_MALFORMED, "line 1: no consumer or no producer")
+    for sides in (("cons", "charge"), ("prod", "discharge")):
+        points = [column.point for column in readings.columns if column.side in sides]
+        if len(set(points)) < len(points):
+            return refuse_line(ENERGY_POINT_REPEATED, 1, f"a point has two columns of {sides[0]}")
     return make_roster(
         names["cons"],
         names["prod"],

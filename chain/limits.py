@@ -116,6 +116,9 @@ PART_SETS_MAX: Final = 32
 """Block ids whose parts may be collected at once in one height."""
 EARLY_PARTS_MAX: Final = 512
 """Block parts kept for a height before a proposal names their block; 32 MiB at most."""
+EVIDENCE_PENDING_MAX: Final = 256
+"""Proofs of misbehaviour waiting for a block: one liar can sign any number of conflicting votes, and loses its
+power by the first."""
 FAILURE_WAL_TAIL_RECORDS: Final = 200
 """Records of the log copied into a failure bundle."""
 

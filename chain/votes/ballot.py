@@ -3,16 +3,17 @@
 Source: Belenios specification 2.0, §4.8 to §4.12.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from chain.codec.errors import DecodeError
 from chain.votes import formats
 from chain.votes.checks import Check, Flaw
 from chain.votes.election import Cipher, Election, choices_count, fingerprint
 from chain.votes.formats import UNSET, Answer, Ballot, Ciphertext, Proof, Question
-from chain.votes.group import Element, is_proper_member
+from chain.votes.group import Element, NotMember, is_proper_member
 from chain.votes.proofs import (
     Disjunction,
+    Statement,
     Witness,
     prove_disjunction,
     prove_knowledge,
@@ -192,20 +193,33 @@ def _check_answer(election: Election, zkp: str, question: Question, answer: Answ
         ciphers = read_choices(election, answer)
     except DecodeError as error:
         return Flaw(Check.BALLOT_FORM, str(error))
-    group = election.group
-    for number, cipher in enumerate(ciphers, 1):
-        if not is_proper_member(group, cipher.alpha) or not group.is_member(cipher.beta):
-            return Flaw(Check.BALLOT_MEMBER, f"choice {number} is not a proper ciphertext")
     for number, (cipher, proof) in enumerate(
         zip(ciphers, answer.individual_proofs, strict=True), 1
     ):
-        if not verify_disjunction(election, _zero_or_one(election, zkp, cipher), proof):
-            return Flaw(Check.BALLOT_PROOF, f"choice {number} is not shown to be 0 or 1")
+        flaw = _check_choice(election, zkp, cipher, proof)
+        if flaw is not None:
+            return flaw.at(f"choice {number}")
     claims = _sum_claims(election, zkp, question, ciphers)
     for claim, proofs in zip(claims, _sum_proofs(answer), strict=True):
-        if not verify_disjunction(election, claim, proofs):
+        if not verify_disjunction(election, claim, proofs, election.group.powers):
             return Flaw(Check.BALLOT_PROOF, "the sum of the choices is not shown within bounds")
     return None
+
+
+def _check_choice(
+    election: Election, zkp: str, cipher: Cipher, proof: Sequence[Proof]
+) -> Flaw | None:
+    """A proper ciphertext of 0 or 1. Membership is found out on the way: that saves a tenth of the work."""
+    group = election.group
+    if cipher.alpha == group.identity:
+        return Flaw(Check.BALLOT_MEMBER, "a vote in clear")
+    try:
+        claim = _zero_or_one(election, zkp, cipher)
+        if verify_disjunction(election, claim, proof, group.member_powers):
+            return None
+    except NotMember:
+        return Flaw(Check.BALLOT_MEMBER, "not a ciphertext of the group")
+    return Flaw(Check.BALLOT_PROOF, "not shown to be 0 or 1")
 
 
 def _has_shape(question: Question, answer: Answer) -> bool:
@@ -228,9 +242,7 @@ def _sum_proofs(answer: Answer) -> tuple[tuple[Proof, ...], ...]:
 
 
 def _zero_or_one(election: Election, zkp: str, cipher: Cipher) -> Disjunction:
-    return Disjunction(
-        _interval_prefix(election, zkp, cipher), tuple(_shifted(election, cipher, 0, 1))
-    )
+    return Disjunction(_interval_prefix(election, zkp, cipher), _one_of(cipher, 0, 1))
 
 
 def _sum_claims(
@@ -240,21 +252,19 @@ def _sum_claims(
     context = f"{zkp}|{_write_all(election, ciphers)}"
     if question.blank is not True:
         total = _product(election, ciphers)
-        statements = tuple(_shifted(election, total, question.min, question.max))
+        statements = _one_of(total, question.min, question.max)
         return (Disjunction(_interval_prefix(election, context, total), statements),)
     blank, total = ciphers[0], _product(election, ciphers[1:])
-    is_blank = tuple(_shifted(election, blank, 1, 1))
-    in_bounds = tuple(_shifted(election, total, question.min, question.max))
+    in_bounds = _one_of(total, question.min, question.max)
     return (
-        Disjunction(f"bproof1|{context}|", is_blank + in_bounds),
-        Disjunction(f"bproof0|{context}|", (blank, total)),
+        Disjunction(f"bproof1|{context}|", (Statement(blank, 1), *in_bounds)),
+        Disjunction(f"bproof0|{context}|", (Statement(blank, 0), Statement(total, 0))),
     )
 
 
-def _shifted(election: Election, cipher: Cipher, first: int, last: int) -> Iterator[Cipher]:
-    """The ciphertext divided by g^first … g^last: one of them encrypts zero."""
-    for power in election.inverse_powers[first : last + 1]:
-        yield Cipher(cipher.alpha, election.group.multiply(cipher.beta, power))
+def _one_of(cipher: Cipher, first: int, last: int) -> tuple[Statement, ...]:
+    """The ciphertext encrypts first, or … or last."""
+    return tuple(Statement(cipher, message) for message in range(first, last + 1))
 
 
 def _product(election: Election, ciphers: Sequence[Cipher]) -> Cipher:

@@ -7,6 +7,7 @@ Source: glondu/belenios tag 3.3.0, doc/specification.tex §5.2 and src/lib/core/
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -21,7 +22,7 @@ from nacl.exceptions import RuntimeError as SodiumError
 
 from chain.codec.errors import DecodeError
 from chain.crypto.ed25519 import L
-from chain.votes.group import Element, Power
+from chain.votes.group import Element, NotMember, Power
 
 _TEXT: Final = re.compile("[0-9a-f]{64}", re.ASCII)
 _IDENTITY_BYTES: Final = (1).to_bytes(32, "little")
@@ -47,7 +48,7 @@ class Edwards:
         return Element(crypto_core_ed25519_sub(_IDENTITY_BYTES, cast(bytes, a)))
 
     def power(self, base: Element, exponent: int) -> Element:
-        """[exponent]base; raises ValueError when base is no member (libsodium looks at every call)."""
+        """[exponent]base; raises NotMember when base is none (libsodium looks at every call)."""
         scalar = exponent % L
         if scalar == 0 or base == _IDENTITY:
             return self.identity
@@ -56,8 +57,18 @@ class Edwards:
                 scalar.to_bytes(32, "little"), cast(bytes, base)
             )
         except SodiumError as exc:
-            raise ValueError("not a member of the group") from exc
+            raise NotMember("not a member of the group") from exc
         return Element(point)
+
+    def powers(self, base: Element, exponents: Sequence[int]) -> tuple[Element, ...]:
+        """One by one: libsodium offers nothing else."""
+        return tuple(self.power(base, exponent) for exponent in exponents)
+
+    def member_powers(self, base: Element, exponents: Sequence[int]) -> tuple[Element, ...]:
+        """`powers`: libsodium looks at the point whenever it multiplies it; else we ask."""
+        if not any(exponents) and not self.is_member(base):
+            raise NotMember("not a member of the group")
+        return self.powers(base, exponents)
 
     def generator_power(self, exponent: int) -> Element:
         """[exponent]B, from libsodium's own table."""

@@ -50,8 +50,6 @@ class Election:
     questions: tuple[Question, ...]
     g_power: Power
     y_power: Power
-    inverse_powers: tuple[Element, ...]
-    """g^0, g^-1, g^-2 … up to the largest sum a question allows."""
 
 
 def read_election(record: bytes) -> Election:
@@ -83,7 +81,6 @@ def read_election(record: bytes) -> Election:
         questions,
         group.generator_power,
         group.fix_base(public_key),
-        _inverse_powers(group, max(1, *(question.max for question in questions))),
     )
 
 
@@ -153,11 +150,3 @@ def _question_type(raw: bytes) -> str:
         return formats.decode(formats.TypedQuestion, raw).type
     except DecodeError:
         return ""
-
-
-def _inverse_powers(group: Group, highest: int) -> tuple[Element, ...]:
-    step = group.invert(group.generator)
-    powers = [group.identity]
-    for _ in range(highest):
-        powers.append(group.multiply(powers[-1], step))
-    return tuple(powers)

@@ -6,13 +6,13 @@ Source: Belenios specification 2.0, §5.1 (constants).
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, cast
 
 from chain.codec.errors import DecodeError
-from chain.votes.group import Element, Power
+from chain.votes.group import Element, NotMember, Power
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,19 @@ class FiniteField:
         raised = self.arithmetic.power_mod(cast(int, base), exponent, self.modulus)
         return Element(self.arithmetic.wrap(raised))
 
+    def powers(self, base: Element, exponents: Sequence[int]) -> tuple[Element, ...]:
+        """base^e for each e of [0, q]; several share the squarings of the base."""
+        if len(exponents) == 1:
+            return (self.power(base, exponents[0]),)
+        return _raise_together(self, base, exponents)
+
+    def member_powers(self, base: Element, exponents: Sequence[int]) -> tuple[Element, ...]:
+        """`powers`, with base^q among them: 1 for a member."""
+        *raised, to_the_order = self.powers(base, (*exponents, self.order))
+        if to_the_order != self.identity:
+            raise NotMember("not a member of the group")
+        return tuple(raised)
+
     def generator_power(self, exponent: int) -> Element:
         """g^exponent mod p, from a table made at first use."""
         return _fix_base(self, self.generator)(exponent)
@@ -148,6 +161,35 @@ def _fix_base(group: FiniteField, base: Element) -> Power:
         return Element(product)
 
     return power
+
+
+def _raise_together(
+    group: FiniteField, base: Element, exponents: Sequence[int]
+) -> tuple[Element, ...]:
+    """Yao's method in base 16: each power base^(16^i) goes into the bucket of its digit, for every exponent.
+
+    255 squarings serve all; an exponent costs about 90 products more, where alone it costs 300.
+    """
+    modulus, one = group.modulus, cast(int, group.identity)
+    columns = [[int(digit, 16) for digit in f"{exponent:064x}"[::-1]] for exponent in exponents]
+    buckets = [[one] * 16 for _ in exponents]
+    power = cast(int, base)
+    for digits in zip(*columns, strict=True):
+        for bucket, digit in zip(buckets, digits, strict=True):
+            if digit:
+                bucket[digit] = bucket[digit] * power % modulus
+        for _ in range(4):
+            power = power * power % modulus
+    return tuple(_join_buckets(bucket, modulus) for bucket in buckets)
+
+
+def _join_buckets(bucket: list[int], modulus: int) -> Element:
+    """Product of bucket[d]^d, as the product of all suffix products."""
+    suffix = total = bucket[15]
+    for digit in range(14, 0, -1):
+        suffix = suffix * bucket[digit] % modulus
+        total = total * suffix % modulus
+    return Element(total)
 
 
 def belenios_2048(arithmetic: Arithmetic) -> FiniteField:

@@ -5,7 +5,7 @@ it: BELENIOS-2048 (`finite_field`) and Ed25519 (`edwards`).
 Source: Belenios specification 2.0, §4.1 and §5.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 from typing import NewType, Protocol
 
@@ -14,6 +14,14 @@ Element = NewType("Element", object)
 
 Power = Callable[[int], Element]
 """Exponentiation of one base fixed in advance."""
+
+
+Powers = Callable[[Element, Sequence[int]], tuple[Element, ...]]
+"""Several exponentiations of one base."""
+
+
+class NotMember(ValueError):
+    """An element outside the subgroup of order q."""
 
 
 class Group(Protocol):
@@ -43,6 +51,12 @@ class Group(Protocol):
 
     def power(self, base: Element, exponent: int) -> Element:
         """base^exponent of a member, for any integer exponent >= 0."""
+
+    def powers(self, base: Element, exponents: Sequence[int]) -> tuple[Element, ...]:
+        """base^e for each e of [0, q), of a member; cheaper together."""
+
+    def member_powers(self, base: Element, exponents: Sequence[int]) -> tuple[Element, ...]:
+        """`powers` of a base nobody has looked at; raises NotMember unless it is one. Cheaper than both."""
 
     def generator_power(self, exponent: int) -> Element:
         """g^exponent, for any integer exponent >= 0; faster than `power`."""

@@ -2,27 +2,36 @@
 
 Every proof is (challenge, response) with commitments g^response * X^challenge, and the challenge is a hash of
 those commitments under a prefix that names the election and the credential: copied elsewhere it fails.
-Source: Belenios specification 2.0, §4.4 (pok), §4.6, §4.9 to §4.13; conventions of research and of
-glondu/belenios tag 2.0, src/lib/v1/question_h.ml.
+Source: Belenios specification 2.0, §4.4 (pok), §4.6, §4.9 to §4.13; glondu/belenios tag 2.0,
+src/lib/v1/question_h.ml.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from chain.codec.errors import DecodeError
 from chain.votes.election import Cipher, Election, read_scalar
 from chain.votes.formats import Proof
-from chain.votes.group import Element, Group, hash_to_scalar
+from chain.votes.group import Element, Group, Powers, hash_to_scalar
 from chain.votes.randomness import RandomBytes, draw_scalar
 
 
 @dataclass(frozen=True, slots=True)
+class Statement:
+    """The claim that a ciphertext encrypts `message`: alpha = g^r and beta = y^r * g^message for some r."""
+
+    cipher: Cipher
+    message: int
+
+
+@dataclass(frozen=True, slots=True)
 class Disjunction:
-    """The claim that one of the ciphertexts encrypts zero: alpha = g^r and beta = y^r for some r."""
+    """The claim that one of the statements is true."""
 
     prefix: str
     """Hashed before the commitments."""
-    statements: tuple[Cipher, ...]
+    statements: tuple[Statement, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +50,18 @@ def prove_disjunction(
     """A proof per statement: the true one earned, the others chosen backwards."""
     group, q = election.group, election.group.order
     w = draw_scalar(group, draw)
-    earned = (election.g_power(w), election.y_power(w))
     scalars: list[tuple[int, int]] = []
     commitments: list[Element] = []
     for index, (statement, r) in enumerate(zip(claim.statements, witness.exponents, strict=True)):
         if index == witness.index:
             scalars.append((0, 0))
-            commitments += earned
+            commitments += (election.g_power(w), election.y_power(w))
             continue
         challenge, response = draw_scalar(group, draw), draw_scalar(group, draw)
         scalars.append((challenge, response))
+        beta_power = group.power(statement.cipher.beta, challenge)
         commitments.append(election.g_power((response + r * challenge) % q))
-        commitments.append(
-            group.multiply(election.y_power(response), group.power(statement.beta, challenge))
-        )
+        commitments.append(_commit_beta(election, statement, challenge, response, beta_power))
     spent = sum(challenge for challenge, _ in scalars)
     challenge = (hash_to_scalar(group, claim.prefix, commitments) - spent) % q
     response = (w - witness.exponents[witness.index] * challenge) % q
@@ -62,26 +69,53 @@ def prove_disjunction(
     return tuple(_write(challenge, response) for challenge, response in scalars)
 
 
-def verify_disjunction(election: Election, claim: Disjunction, proofs: Sequence[Proof]) -> bool:
-    """True when the challenges add up to the hash; statements must be group members."""
+def verify_disjunction(
+    election: Election, claim: Disjunction, proofs: Sequence[Proof], powers: Powers
+) -> bool:
+    """True when the challenges add up to the hash.
+
+    `powers` is the group's `powers` when all ciphertexts are known to be of members, else `member_powers`,
+    whose NotMember then passes through.
+    """
     group = election.group
-    if len(proofs) != len(claim.statements):
+    scalars = [_read(group, proof) for proof in proofs]
+    if len(proofs) != len(claim.statements) or None in scalars:
         return False
+    read = [pair for pair in scalars if pair is not None]
+    challenges = [challenge for challenge, _ in read]
+    raised = _raise_ciphers(claim, challenges, powers)
     commitments: list[Element] = []
-    spent = 0
-    for statement, proof in zip(claim.statements, proofs, strict=True):
-        scalars = _read(group, proof)
-        if scalars is None:
-            return False
-        challenge, response = scalars
-        spent += challenge
-        commitments.append(
-            group.multiply(election.g_power(response), group.power(statement.alpha, challenge))
-        )
-        commitments.append(
-            group.multiply(election.y_power(response), group.power(statement.beta, challenge))
-        )
-    return spent % group.order == hash_to_scalar(group, claim.prefix, commitments)
+    for statement, (challenge, response), (alpha_power, beta_power) in zip(
+        claim.statements, read, raised, strict=True
+    ):
+        commitments.append(group.multiply(election.g_power(response), alpha_power))
+        commitments.append(_commit_beta(election, statement, challenge, response, beta_power))
+    return sum(challenges) % group.order == hash_to_scalar(group, claim.prefix, commitments)
+
+
+def _commit_beta(
+    election: Election, statement: Statement, challenge: int, response: int, beta_power: Element
+) -> Element:
+    """B = y^response * (beta / g^message)^challenge, from beta^challenge."""
+    group = election.group
+    commitment = group.multiply(election.y_power(response), beta_power)
+    if statement.message:
+        shift = -statement.message * challenge % group.order
+        commitment = group.multiply(commitment, election.g_power(shift))
+    return commitment
+
+
+def _raise_ciphers(
+    claim: Disjunction, challenges: Sequence[int], powers: Powers
+) -> list[tuple[Element, Element]]:
+    """(alpha^challenge, beta^challenge) of every statement, all of one ciphertext at once."""
+    raised: list[tuple[Element, Element]] = []
+    position = 0
+    for cipher, statements in groupby(claim.statements, key=lambda statement: statement.cipher):
+        mine = challenges[position : position + len(list(statements))]
+        position += len(mine)
+        raised += zip(powers(cipher.alpha, mine), powers(cipher.beta, mine), strict=True)
+    return raised
 
 
 def prove_knowledge(group: Group, prefix: str, secret: int, draw: RandomBytes) -> Proof:

@@ -31,7 +31,13 @@ _COUNTING: Final = {
 _REASONS: Final[tuple[tuple[str, set[Check]], ...]] = (
     (
         "invalid ballot",
-        {Check.BALLOT_PROOF, Check.BALLOT_SIGNATURE, Check.BALLOT_ELECTION, Check.BALLOT_MEMBER},
+        {
+            Check.BALLOT_PROOF,
+            Check.BALLOT_SIGNATURE,
+            Check.BALLOT_ELECTION,
+            Check.BALLOT_MEMBER,
+            Check.BALLOT_FORM,
+        },
     ),
     ("duplicate credential", {Check.DUPLICATE_CREDENTIAL}),
     ("invalid credential", {Check.UNKNOWN_CREDENTIAL}),

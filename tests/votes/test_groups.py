@@ -16,7 +16,7 @@ from chain.votes.finite_field import (
     Q_2048,
     belenios_2048,
 )
-from chain.votes.group import Element, Group, hash_to_scalar, is_proper_member
+from chain.votes.group import Element, Group, NotMember, hash_to_scalar, is_proper_member
 from chain.votes.groups import get_group
 
 PLAIN_2048 = belenios_2048(PLAIN)
@@ -33,6 +33,33 @@ def test_exponents_add_and_multiply(group: Group, a: int, b: int) -> None:
     assert group.power(g_a, b) == group.generator_power(a * b)
     assert group.fix_base(g_a)(b) == group.power(g_a, b)
     assert group.multiply(g_a, group.invert(g_a)) == group.identity
+
+
+@groups
+@settings(max_examples=10, deadline=None)
+@given(data=st.data())
+def test_powers_taken_together_are_those_taken_one_by_one(
+    group: Group, data: st.DataObject
+) -> None:
+    base = group.generator_power(data.draw(st.integers(0, group.order - 1)))
+    edges = st.sampled_from([0, 1, 15, 16, 2**252, group.order - 1])
+    scalars = st.integers(0, group.order - 1) | edges
+    exponents = data.draw(st.lists(scalars, min_size=1, max_size=4))
+    expected = tuple(group.power(base, exponent) for exponent in exponents)
+    assert group.powers(base, exponents) == expected
+    assert group.member_powers(base, exponents) == expected
+
+
+@groups
+@pytest.mark.parametrize("exponents", [(), (0,), (0, 0), (3,), (3, 0)])
+def test_member_powers_refuse_a_foreign_base_whatever_the_exponents(
+    group: Group, exponents: tuple[int, ...]
+) -> None:
+    """An exponent of zero hides the base from the product, not from the check."""
+    foreign = ["02".rjust(64, "0"), "0".rjust(64, "0")] if group is ED25519 else ["2", "0"]
+    for text in foreign:
+        with pytest.raises(NotMember):
+            group.member_powers(group.decode(text), exponents)
 
 
 @groups

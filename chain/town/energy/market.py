@@ -20,6 +20,7 @@ from chain.types.codes import ENERGY_ORDER_INVALID, ENERGY_ORDER_LATE, ENERGY_OR
 Side: TypeAlias = Literal["bid", "offer"]
 Pricing: TypeAlias = Literal["uniform", "pay_as_bid"]
 
+_SIDES: Final = ("bid", "offer")
 K_OFFER: Final = 0
 K_MIDDLE: Final = 1
 K_BID: Final = 2
@@ -83,15 +84,15 @@ def clear(
 def check_book(orders: Sequence[Order], *, negative_prices: bool) -> Refused | None:
     """The first thing wrong with a book, or None."""
     floor = -ENERGY_PRICE_MAX_MICRO_EUR if negative_prices else 0
-    for order in orders:
-        if (
-            not 1 <= order[4] <= ENERGY_READING_MAX_WH
-            or not floor <= order[3] <= ENERGY_PRICE_MAX_MICRO_EUR
-            or order[5] < 0
-            or order[1] not in ("bid", "offer")
-            or not 1 <= len(order[0]) <= ENERGY_NAME_MAX_CHARS
+    for order_id, side, _, price, energy_wh, seq, _ in orders:
+        if not (
+            1 <= energy_wh <= ENERGY_READING_MAX_WH
+            and floor <= price <= ENERGY_PRICE_MAX_MICRO_EUR
+            and seq >= 0
+            and side in _SIDES
+            and 1 <= len(order_id) <= ENERGY_NAME_MAX_CHARS
         ):
-            return Refused(ENERGY_ORDER_INVALID, f"order {order.order_id[:ENERGY_NAME_MAX_CHARS]}")
+            return Refused(ENERGY_ORDER_INVALID, f"order {order_id[:ENERGY_NAME_MAX_CHARS]}")
     if len({order[0] for order in orders}) < len(orders):
         return Refused(ENERGY_ORDER_INVALID, "two orders of one id")
     return _check_self_trade(orders)
@@ -104,18 +105,15 @@ def check_gate(*, put_s: int, start_s: int, gate_s: int) -> Refused | None:
     return None
 
 
-def _check_self_trade(orders: Iterable[Order]) -> Refused | None:
+def _check_self_trade(orders: Sequence[Order]) -> Refused | None:
     """Own orders that cannot meet can never both be accepted: an accepted bid is at or above an accepted offer."""
     dearest: dict[str, int] = {}
-    offers = []
-    for order in orders:
-        if order[1] == "offer":
-            offers.append(order)
-        elif order[3] > dearest.get(order[2], -ENERGY_PRICE_MAX_MICRO_EUR - 1):
-            dearest[order[2]] = order[3]
-    for offer in offers:
-        if offer[2] in dearest and dearest[offer[2]] >= offer[3]:
-            return Refused(ENERGY_ORDER_SELF, f"order {offer.order_id}")
+    for _, side, who, price, _, _, _ in orders:
+        if side == "bid" and price > dearest.get(who, price - 1):
+            dearest[who] = price
+    for order_id, side, who, price, _, _, _ in orders:
+        if side == "offer" and dearest.get(who, price - 1) >= price:
+            return Refused(ENERGY_ORDER_SELF, f"order {order_id}")
     return None
 
 
@@ -160,9 +158,12 @@ def _meet(
     i = j = 0
     bid_left = bids[0].energy_wh if bids else 0
     offer_left = offers[0].energy_wh if offers else 0
-    while i < len(bids) and j < len(offers) and bids[i][3] >= offers[j][3]:
+    while bid_left and offer_left:
+        bid, offer = bids[i], offers[j]
+        if bid[3] < offer[3]:
+            break
         energy_wh = bid_left if bid_left < offer_left else offer_left
-        pairs.append((bids[i], offers[j], energy_wh))
+        pairs.append((bid, offer, energy_wh))
         bid_left -= energy_wh
         offer_left -= energy_wh
         if not bid_left:

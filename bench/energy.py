@@ -41,7 +41,7 @@ from assume.markets.clearing_algorithms.simple import PayAsClearRole
 orders = json.load(sys.stdin)
 start, hour = datetime(2026, 1, 1), relativedelta.relativedelta(hours=1)
 config = MarketConfig(
-    market_id="m", opening_hours=rrule.rrule(rrule.HOURLY, dtstart=start, count=2), opening_duration=hour,
+    market_id="m", opening_hours=rrule.rrule(rrule.HOURLY, dtstart=start, until=start + 9 * hour), opening_duration=hour,
     market_mechanism="pay_as_clear", market_products=[MarketProduct(hour, 1, hour)],
 )
 product = (start, start + hour, None)

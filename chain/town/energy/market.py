@@ -10,7 +10,8 @@ Units: Wh, µ€/kWh.  Source: research of the project on gsy-framework, lemlab 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
+from itertools import repeat
+from operator import itemgetter
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from chain.limits import ENERGY_NAME_MAX_CHARS, ENERGY_PRICE_MAX_MICRO_EUR, ENERGY_READING_MAX_WH
@@ -117,8 +118,9 @@ def _check_self_trade(orders: Sequence[Order]) -> Refused | None:
     return None
 
 
-_BY_ARRIVAL: Final = attrgetter("seq", "order_id")
-_BY_PRICE: Final = attrgetter("price_micro_eur")
+_BY_ARRIVAL: Final = itemgetter(5, 0)
+_BY_PRICE: Final = itemgetter(3)
+"""Fields by place (seq and order_id, price): twice as fast as by name, and a book is sorted whole."""
 
 
 def _by_merit(orders: Iterable[Order], side: Side) -> list[Order]:
@@ -130,31 +132,40 @@ def _by_merit(orders: Iterable[Order], side: Side) -> list[Order]:
 
 
 def _match(bids: list[Order], offers: list[Order], k_halves: int, pricing: Pricing) -> Clearing:
-    pairs, i, j, bid_left, offer_left = _meet(bids, offers)
-    if not pairs:
+    met = _meet(bids, offers)
+    if not met.energies_wh:
         return Clearing(0, None, None, None, (), tuple(bids), tuple(offers))
-    last_bid, last_offer, _ = pairs[-1]
+    last_bid, last_offer = met.bids[-1], met.offers[-1]
     price = _between(last_bid, last_offer, k_halves)
-    if pricing == "uniform":
-        trades = [Trade(bid, offer, energy_wh, price) for bid, offer, energy_wh in pairs]
-    else:
-        trades = [Trade(b, o, energy_wh, _between(b, o, k_halves)) for b, o, energy_wh in pairs]
+    prices: Iterable[int] = repeat(price)
+    if pricing == "pay_as_bid":
+        prices = map(_between, met.bids, met.offers, repeat(k_halves))
     return Clearing(
-        volume_wh=sum(trade.energy_wh for trade in trades),
+        volume_wh=sum(met.energies_wh),
         price_micro_eur=price if pricing == "uniform" else None,
         last_bid_micro_eur=last_bid.price_micro_eur,
         last_offer_micro_eur=last_offer.price_micro_eur,
-        trades=tuple(trades),
-        open_bids=_still_open(bids, i, bid_left),
-        open_offers=_still_open(offers, j, offer_left),
+        trades=tuple(map(Trade, met.bids, met.offers, met.energies_wh, prices)),
+        open_bids=_still_open(bids, met.next_bid, met.bid_left_wh),
+        open_offers=_still_open(offers, met.next_offer, met.offer_left_wh),
     )
 
 
-def _meet(
-    bids: list[Order], offers: list[Order]
-) -> tuple[list[tuple[Order, Order, int]], int, int, int, int]:
-    """Pairs with their Wh, then where both lists stopped and what is left of the orders there."""
-    pairs = []
+class _Met(NamedTuple):
+    """Pairs as three columns, then where both lists stopped and what is left of the orders there."""
+
+    bids: list[Order]
+    offers: list[Order]
+    energies_wh: list[int]
+    next_bid: int
+    bid_left_wh: int
+    next_offer: int
+    offer_left_wh: int
+
+
+def _meet(bids: list[Order], offers: list[Order]) -> _Met:
+    """Walk down both lists as long as the next bid pays the next offer."""
+    met_bids, met_offers, energies = [], [], []
     i = j = 0
     bid_left = bids[0].energy_wh if bids else 0
     offer_left = offers[0].energy_wh if offers else 0
@@ -163,7 +174,9 @@ def _meet(
         if bid[3] < offer[3]:
             break
         energy_wh = bid_left if bid_left < offer_left else offer_left
-        pairs.append((bid, offer, energy_wh))
+        met_bids.append(bid)
+        met_offers.append(offer)
+        energies.append(energy_wh)
         bid_left -= energy_wh
         offer_left -= energy_wh
         if not bid_left:
@@ -172,7 +185,7 @@ def _meet(
         if not offer_left:
             j += 1
             offer_left = offers[j][4] if j < len(offers) else 0
-    return pairs, i, j, bid_left, offer_left
+    return _Met(met_bids, met_offers, energies, i, bid_left, j, offer_left)
 
 
 def _between(bid: Order, offer: Order, k_halves: int) -> int:

@@ -296,8 +296,8 @@ _ROWS: tuple[tuple[str, ModuleType, str, str, str], ...] = (
     (
         "pay_as_bid_at_one_price",
         market,
-        'if pricing == "uniform":\n        trades',
-        "if True:\n        trades",
+        'if pricing == "pay_as_bid":',
+        "if False:",
         "pay_as_bid_prices_each_pair_and_trades_as_much",
     ),
     # money

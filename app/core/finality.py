@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 from peewee import PeeweeException
 
-from app.core.database import connected, database
+from app.core.database import connected, run_sql
 from app.core.projection import Transaction
 
 POLL_S: Final = 0.004
@@ -26,7 +26,7 @@ _HEIGHT_QUERY: Final = "SELECT height FROM projector"
 
 def _read_height() -> int:
     """The projector's height. Plain SQL: building the same query 250 times a second costs more than asking it."""
-    row = database.execute_sql(_HEIGHT_QUERY).fetchone()
+    row = run_sql(_HEIGHT_QUERY).fetchone()
     return int(row[0]) if row else 0
 
 

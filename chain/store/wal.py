@@ -36,7 +36,8 @@ def frame(payload: bytes) -> bytes:
     """One record; raises ValueError on an empty or oversized payload."""
     if not 0 < len(payload) <= WAL_RECORD_MAX_BYTES:
         raise ValueError(f"a log record of {len(payload)} bytes")
-    return crc32c.value(payload).to_bytes(4, "big") + len(payload).to_bytes(4, "big") + payload
+    checksum: int = crc32c.value(payload)
+    return checksum.to_bytes(4, "big") + len(payload).to_bytes(4, "big") + payload
 
 
 def scan(data: bytes) -> Scan:

@@ -6,7 +6,7 @@ from typing import Any, Final
 from app.accounts.models import AccountRow, TicketCount
 from app.core.codes import AUTH_TOO_MANY_ATTEMPTS, GATEWAY_ABSENT
 from app.core.config import Config
-from app.core.database import write
+from app.core.database import find_row, write
 from app.core.problems import Problem
 from app.core.projection import ProjectedTx
 from chain.codec.canonical import encode_canonical
@@ -57,7 +57,7 @@ def find_account(account_id: str) -> AccountRow | None:
 
 def find_account_by_kid(kid: str) -> AccountRow | None:
     """The account whose present key has that thumbprint, or None."""
-    return AccountRow.get_or_none(AccountRow.kid == kid)  # type: ignore[no-any-return]
+    return find_row(AccountRow, "kid = ?", kid)
 
 
 # --- writing, from projections only ----------------------------------------------------------

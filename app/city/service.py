@@ -7,6 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from app.city.models import ActRow, BodyRow, RoleRow
+from app.core.database import find_row
 from app.core.projection import ProjectedGenesis, ProjectedJournal, ProjectedTx
 from chain.codec.canonical import b64url_decode
 from chain.crypto.keys import jwk_of, public_key_from_jwk, thumbprint
@@ -30,14 +31,12 @@ def list_roles(*, after_kid: str, count_max: int) -> list[RoleRow]:
 
 def find_live_role(kid: str, now_s: int) -> RoleRow | None:
     """The role a key holds now, or None. For showing and routing; the chain decides."""
-    return RoleRow.get_or_none(  # type: ignore[no-any-return]
-        (RoleRow.kid == kid) & (RoleRow.revoked_since == 0) & (RoleRow.expires > now_s)
-    )
+    return find_row(RoleRow, "kid = ? AND revoked_since = 0 AND expires > ?", kid, now_s)
 
 
 def find_seat(kid: str) -> BodyRow | None:
     """The body whose council seat a key holds, or None."""
-    return BodyRow.get_or_none((BodyRow.seat_kid == kid) & (BodyRow.left_height == 0))  # type: ignore[no-any-return]
+    return find_row(BodyRow, "seat_kid = ? AND left_height = 0", kid)
 
 
 # --- writing, from projections only ----------------------------------------------------------

@@ -6,8 +6,9 @@ because a deferred transaction that reads and then writes dies with "database is
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from peewee import Database, DatabaseProxy, Model
 from playhouse.db_url import parse
@@ -36,6 +37,9 @@ class Row(Model):
 
         database = database
         legacy_table_names = False
+
+
+RowT = TypeVar("RowT", bound=Row)
 
 
 class _GuardedWrites:
@@ -89,6 +93,25 @@ def run_sql(sql: str, *params: Any) -> Any:
     """
     is_postgres = isinstance(database.obj, TownPostgres)
     return database.execute_sql(sql.replace("?", "%s") if is_postgres else sql, params)
+
+
+def find_row(model: type[RowT], condition: str, *params: Any) -> RowT | None:
+    """The first row that meets a plain SQL condition (`?` placeholders), or None.
+
+    For the look-ups of every request only: peewee builds such a query in 0.2 ms, SQLite answers it in 0.01.
+    """
+    sql, names = _selection(model)
+    row = run_sql(f"{sql} WHERE {condition} LIMIT 1", *params).fetchone()
+    return None if row is None else model(**dict(zip(names, row, strict=True)))
+
+
+@cache
+def _selection(model: type[Row]) -> tuple[str, tuple[str, ...]]:
+    """`SELECT … FROM …` of all columns of a table, and the fields they fill."""
+    fields = model._meta.sorted_fields
+    columns = ", ".join(f'"{field.column_name}"' for field in fields)
+    names = tuple(field.name for field in fields)
+    return f'SELECT {columns} FROM "{model._meta.table_name}"', names  # noqa: S608  # names of our own classes
 
 
 @contextmanager

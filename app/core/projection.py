@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 
 from peewee import BigIntegerField, CharField, IntegerField, TextField
 
-from app.core.database import Row
+from app.core.database import Row, find_row
 from chain.town import schemas
 from chain.types.block import Commit, Header
 from chain.types.validator import ValidatorSet
@@ -162,9 +162,9 @@ def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:
 
 def get_projector_state() -> ProjectorState | None:
     """How far SQL follows the chain, or None before the genesis was projected."""
-    return ProjectorState.get_or_none(ProjectorState.id == PROJECTOR_ROW)  # type: ignore[no-any-return]
+    return find_row(ProjectorState, "id = ?", PROJECTOR_ROW)
 
 
 def find_transaction(payload_hash: str) -> Transaction | None:
     """A final transaction by its payload hash (hex)."""
-    return Transaction.get_or_none(Transaction.payload_hash == payload_hash)  # type: ignore[no-any-return]
+    return find_row(Transaction, "payload_hash = ?", payload_hash)

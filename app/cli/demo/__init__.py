@@ -1,5 +1,5 @@
 """A scripted day in the town: three separate clients (clerk, till, phone) that know only the public API.
 
 `stage` runs the real processes · `story` acts and checks · `report` tells · `cast` who plays · `clerk`, `till`,
-`phone`, `association` the clients, on `client`, `http`, `wallet`, `png`, `verify` · `sample` data of `beffroi up`.
+`phone`, `association` the clients, on `client`, `http`, `wallet`, `verify` · `sample` data of `beffroi up`.
 """

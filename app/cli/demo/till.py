@@ -5,14 +5,16 @@ Never: sees a balance, and never trusts the text of a code (the chain judges it)
 """
 
 import secrets
+import warnings
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Final
 
 import zxingcpp
+from PIL import Image
 
 from app.cli.demo.client import Client
 from app.cli.demo.http import Answer
-from app.cli.demo.png import decode_png
 from chain.codec.canonical import b64url_encode
 from chain.crypto.jws import SigningKey
 from chain.crypto.keys import jwk_of
@@ -31,20 +33,43 @@ CAP_PER_TX_POINTS: Final = 5_000
 CAP_PER_DAY_POINTS: Final = 200_000
 
 
+MAX_PIXELS: Final = 4_096 * 4_096
+"""A till refuses larger pictures: more than a phone's screen holds, and 16 MiB of grey."""
+
+
 class NothingToRead(ValueError):
-    """There is no QR code in the picture."""
+    """There is no picture, or not exactly one QR code in it."""
 
 
-def read_picture(png: bytes) -> str:
+def read_picture(picture: bytes) -> str:
     """The text of the QR code in a picture; raises NothingToRead when there is none."""
     found = zxingcpp.read_barcodes(
-        decode_png(png).as_buffer(),
+        _open_grey(picture),
         formats=zxingcpp.BarcodeFormat.QRCode,
         text_mode=zxingcpp.TextMode.Plain,
     )
     if len(found) != 1:
         raise NothingToRead(f"{len(found)} codes in the picture")
     return str(found[0].text)
+
+
+def _open_grey(picture: bytes) -> Image.Image:
+    try:
+        with warnings.catch_warnings(action="error"):
+            image = Image.open(BytesIO(picture), formats=["PNG", "JPEG"])
+        if image.width * image.height > MAX_PIXELS:
+            raise NothingToRead(f"{image.width} x {image.height} pixels are too many")
+        return _on_white(image).convert("L")
+    except (OSError, SyntaxError, ValueError, Warning) as error:
+        raise NothingToRead(f"not a picture: {error}"[:200]) from error
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """A picture without transparency: what shines through is paper."""
+    if image.mode not in ("P", "LA", "RGBA"):
+        return image
+    picture = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
 
 
 @dataclass(slots=True)

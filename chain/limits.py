@@ -207,3 +207,141 @@ ENERGY_PRICE_MAX_MICRO_EUR: Final = 100_000_000
 
 ENERGY_COEFFICIENT_DECIMALS_MAX: Final = 9
 """Decimals of a percentage in a coefficient file: beyond, one unit is less than 1 Wh of any plant."""
+
+# --- p2p -----------------------------------------------------------------------------------------
+
+P2P_NODE_INFO_MAX_BYTES: Final = 10 * KIB
+"""CometBFT `MaxNodeInfoSize`."""
+
+P2P_KEEP_ALIVE_MAX_BYTES: Final = 64
+"""A ping or a pong is two bytes."""
+
+P2P_STATE_MAX_BYTES: Final = 4 * KIB
+"""Steps, claims and bit arrays: 1 601 parts are 200 bytes, 10 000 validators 1.3 kB."""
+
+P2P_DATA_MAX_BYTES: Final = 96 * KIB
+"""A block part of 64 KiB with its proof (11 hashes for the largest block), or a proposal."""
+
+P2P_VOTE_MAX_BYTES: Final = 2 * KIB
+"""A vote is about 200 bytes; extensions are not used."""
+
+P2P_MEMPOOL_MAX_BYTES: Final = MEMPOOL_TX_MAX_BYTES + 64
+"""One transaction of the largest size with its frame; smaller ones travel together."""
+
+P2P_EVIDENCE_MAX_BYTES: Final = 1 * MIB
+"""Default of `evidence.max_bytes`: more does not fit into a block either."""
+
+P2P_BLOCKSYNC_MAX_BYTES: Final = 24 * MIB
+"""A block of the default `block.max_bytes` (21 MiB) with its commit."""
+
+P2P_PEERS_MAX: Final = 64
+"""Peers at once: 20 validators and as many full nodes, twice."""
+
+P2P_HANDSHAKES_MAX: Final = 32
+"""Connections that have not said who they are; further ones are closed at once. With P2P_HANDSHAKE_MS this
+bounds what a stranger can hold open."""
+
+P2P_HANDSHAKE_MS: Final = 3_000
+"""TLS handshake, and again the node info after it: a peer on another continent needs under one second."""
+
+P2P_CONNECT_MS: Final = 3_000
+"""Waiting for a peer's address to answer at all."""
+
+P2P_RECONNECT_FIRST_MS: Final = 100
+"""First pause before dialling again; doubled up to the longest, each time half to all of it by chance."""
+
+P2P_RECONNECT_MAX_MS: Final = 3_000
+"""Longest pause: a peer that comes back is reached within this, for ever."""
+
+P2P_QUEUE_MAX_BYTES: Final = 32 * MIB
+"""Waiting for one peer to read; beyond it the oldest messages go (all are sent again by their senders)."""
+
+P2P_WRITE_BUFFER_BYTES: Final = 256 * KIB
+"""What the connection itself may hold before messages wait in the queue, where they can be dropped whole."""
+
+P2P_INBOX_MAX_BYTES: Final = 32 * MIB
+"""Received from one peer and not handled yet; beyond it we stop reading from it until half is handled."""
+
+P2P_STALLED_MS: Final = 20_000
+"""A peer that read nothing of what waits for it for so long is dropped."""
+
+P2P_PING_MS: Final = 5_000
+"""Silence after which a peer is asked whether it is there."""
+
+P2P_SILENT_MS: Final = 20_000
+"""Without a whole message for so long (pings are answered), a connection is dead: half-open, or one byte at a time."""
+
+P2P_URGENT_SLICE: Final = 64
+"""Urgent messages handled before other callbacks of the node get their turn."""
+
+# --- sync ----------------------------------------------------------------------------------------
+
+SYNC_WINDOW_BLOCKS: Final = 64
+"""Blocks asked for or held beyond the last one applied: enough to keep several peers busy over 100 ms."""
+
+SYNC_PROBE_BLOCKS: Final = 2
+"""Window while consensus runs: the next block and the one that carries its commit."""
+
+SYNC_PEER_REQUESTS: Final = 16
+"""Blocks asked of one peer and not yet answered (CometBFT: 20)."""
+
+SYNC_BUFFER_BYTES: Final = 64 * MIB
+"""Blocks held for their turn; the next two are kept whatever their size, or nothing would move."""
+
+SYNC_PEER_TIMEOUT_MS: Final = 5_000
+"""A peer asked for blocks that brings none for so long is given up (CometBFT waits 15 s)."""
+
+SYNC_REQUEST_TIMEOUT_MS: Final = 15_000
+"""One block may take so long from a peer that brings others meanwhile."""
+
+SYNC_HEDGE_MS: Final = 1_500
+"""The two blocks everything waits for are asked of one more peer after this."""
+
+SYNC_STALL_MS: Final = 2_000
+"""Without a block for so long, with a peer that is no further than we are, consensus goes on: a claim alone
+must not keep a validator from voting."""
+
+SYNC_LAG_PATIENCE_MS: Final = 3_000
+"""Consensus gets this long to close a gap of one block by itself before the block is asked for."""
+
+SYNC_STATUS_MS: Final = 2_000
+"""Between two questions to all peers how far they are (CometBFT: 10 s): a node that lost touch notices soon."""
+
+SYNC_STATUS_WAIT_MS: Final = 1_000
+"""How long a new peer's first answer is awaited before the others' decide."""
+
+SYNC_GRACE_MS: Final = 3_000
+"""How long a start waits for any peer at all; then consensus begins with whoever comes."""
+
+SYNC_TICK_MS: Final = 250
+"""Between two looks at deadlines."""
+
+SYNC_LIE_BAN_MS: Final = 600_000
+"""A peer whose block or commit was proved wrong is not asked again for ten minutes."""
+
+SYNC_SILENT_BAN_MS: Final = 60_000
+"""A silent peer may only be slow or cut off: one minute."""
+
+SYNC_NO_BLOCK_STRIKES: Final = 3
+"""Refusals of blocks that a peer's own status promised; pruning explains one, hardly three in a row."""
+
+SYNC_UNASKED_STRIKES: Final = 8
+"""Blocks nobody asked for, before their sender counts as a liar."""
+
+SYNC_APPLIED_PER_TURN: Final = 4
+"""Blocks applied before the event loop turns: RPC clients wait some 20 ms at most while the node catches up."""
+
+SYNC_SERVE_QUEUE: Final = 32
+"""Questions of one peer waiting for their answer, twice what a correct peer has open; more are dropped."""
+
+SYNC_SERVE_REQUESTS_PER_S: Final = 500
+"""Answers to one peer: about 10 % of a core at 0.2 ms each, and faster than a node can apply."""
+
+SYNC_SERVE_BYTES_PER_S: Final = 16 * MIB
+"""Blocks to one peer: leaves the line to consensus."""
+
+SYNC_SERVED_PER_TURN: Final = 8
+"""Answers before the event loop turns, one per peer in rotation: consensus never waits for a reader."""
+
+SYNC_SERVE_RETRY_MS: Final = 20
+"""Pause when a peer's line is full or its allowance is spent."""

@@ -114,6 +114,10 @@ PART_SETS_MAX: Final = 32
 """Block ids whose parts may be collected at once in one height."""
 EARLY_PARTS_MAX: Final = 512
 """Block parts kept for a height before a proposal names their block; 32 MiB at most."""
+SLOW_VERIFICATIONS_PER_S: Final = 4
+"""Slow signature checks (3.4 ms each) one peer may cause per second, beyond the burst: 1.4 % of a core."""
+SLOW_VERIFICATIONS_BURST: Final = 20
+"""Edge-case signatures of a whole round of one liar may come through each correct peer at once."""
 FAILURE_WAL_TAIL_RECORDS: Final = 200
 """Records of the log copied into a failure bundle."""
 
@@ -343,5 +347,49 @@ SYNC_SERVE_BYTES_PER_S: Final = 16 * MIB
 SYNC_SERVED_PER_TURN: Final = 8
 """Answers before the event loop turns, one per peer in rotation: consensus never waits for a reader."""
 
+SYNC_SEND_QUEUE_BYTES: Final = 256 * KIB
+"""With more waiting for a peer no further block is queued for it: its votes would come late or be dropped."""
+
 SYNC_SERVE_RETRY_MS: Final = 20
 """Pause when a peer's line is full or its allowance is spent."""
+
+# --- gossip (chain.node) -------------------------------------------------------------------------
+
+GOSSIP_TICK_MS: Final = 200
+"""How often a node looks whether something must be sent again. A height in good health is over before."""
+
+GOSSIP_RESEND_TICKS: Final = 5
+"""A height that stands still is sent again at ticks 1, 2, 4 and then every so many: once a second."""
+
+GOSSIP_STATUS_TICKS: Final = 10
+"""An idle node says where it stands every 2 s, so that who missed a whole height learns of it."""
+
+GOSSIP_OLD_VOTES_PER_TICK: Final = 64
+"""Votes of rounds that are over, sent again a slice at a time: after a long halt there are thousands."""
+
+GOSSIP_PART_WAIT_MS: Final = 50
+"""Parts of a block just named are usually on their way; after this they are asked for."""
+
+GOSSIP_SERVE_MIN_MS: Final = 100
+"""The same block or commit is not served to the same peer more often."""
+
+GOSSIP_TX_BATCH_MS: Final = 5
+"""Transactions that come within this travel together; the first after a pause leaves at once."""
+
+GOSSIP_TX_RELAY_MS: Final = 1_000
+"""A transaction heard from a peer and still waiting after this is passed on: its origin may not reach everybody."""
+
+GOSSIP_TX_RELAYS_MAX: Final = 5_000
+"""Transactions noted for that; as many as the pool holds."""
+
+GOSSIP_TXS_PER_MESSAGE_MAX: Final = 5_000
+"""More transactions in one message than a pool holds are a fault."""
+
+GOSSIP_TX_INBOX_MAX: Final = 10_000
+"""Transactions from peers that wait for CheckTx; further ones are dropped (their origin keeps them)."""
+
+GOSSIP_TX_SLICE_MS: Final = 3
+"""Time given to CheckTx of peers' transactions before votes get their turn."""
+
+EVIDENCE_PENDING_MAX: Final = 100
+"""Pieces of evidence that wait for a block: f of 20 validators caught several times each."""

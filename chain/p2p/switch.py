@@ -112,6 +112,11 @@ class Switch:
             if node_id not in besides:
                 peer.send_frame(frame)
 
+    def queued_bytes(self, node_id: str) -> int:
+        """Bytes that wait for a peer to read on; who sends much looks here first, so that nothing is dropped."""
+        peer = self._peers.get(node_id)
+        return 0 if peer is None else peer.queued_bytes
+
     def peers(self) -> tuple[str, ...]:
         """Node ids of connected peers, sorted."""
         return tuple(sorted(self._peers))

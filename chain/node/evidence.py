@@ -9,6 +9,7 @@ from chain.codec.hashing import hash_evidence
 from chain.codec.proto import encode
 from chain.execution.evidence import is_expired, make_duplicate_vote, verify_duplicate_vote
 from chain.execution.validation import InvalidBlock
+from chain.limits import EVIDENCE_PENDING_MAX
 from chain.store.blocks import BlockStore
 from chain.store.keys import COMMITTED_EVIDENCE
 from chain.store.kv import Batch, KeyValueStore
@@ -31,6 +32,18 @@ class EvidencePool:
     def report_conflict(self, vote_a: Vote, vote_b: Vote) -> None:
         """Keep two conflicting votes until their height is decided: evidence carries that block's time."""
         self._conflicts.append((vote_a, vote_b))
+
+    def add(self, state: ChainState, item: Evidence) -> InvalidBlock | None:
+        """Take evidence from a peer; None when it is true and waits now (or did already)."""
+        key = hash_evidence(item)
+        if key in self._pending:
+            return None
+        if len(self._pending) >= EVIDENCE_PENDING_MAX:
+            return InvalidBlock("evidence_full", f"{len(self._pending)} pieces wait")
+        refused = self.check_block(state, (item,))
+        if refused is None:
+            self._pending[key] = item
+        return refused
 
     def pending(self, max_bytes: int) -> tuple[Evidence, ...]:
         """Evidence for the next block, as much as fits."""

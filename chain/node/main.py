@@ -73,6 +73,10 @@ async def _run(node: Node) -> int:
     def on_exception(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Whatever escapes a callback of consensus is a failure: stop, never a zombie."""
         failure = context.get("exception")
+        if "socket" in context and isinstance(failure, OSError):
+            # asyncio could not accept a client (out of descriptors): it tries again in a second by itself.
+            log.warning("connection not accepted", error=str(failure))
+            return
         end(failure if failure is not None else RuntimeError(str(context.get("message"))))
 
     loop.set_exception_handler(on_exception)

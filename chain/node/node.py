@@ -5,6 +5,7 @@ Reads: the home folder.  Writes: the home folder.  Never: a rule of its own.
 
 import asyncio
 import json
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,27 @@ from chain.limits import FAILURE_WAL_TAIL_RECORDS
 from chain.mempool.pool import Mempool, PoolRefusal
 from chain.node.clock import Clock, OffsetClock, SystemClock
 from chain.node.config import VERSION, NodeConfig, load_config
+from chain.node.errors import ConfigError
 from chain.node.evidence import EvidencePool
 from chain.node.executor import BlockExecutor, Stores, next_height, open_stores
+from chain.node.gossip import ConsensusGossip
 from chain.node.handshake import Handshake
-from chain.node.home import Genesis, Home, load_genesis, load_node_id, load_signing_seed
+from chain.node.home import (
+    Genesis,
+    Home,
+    load_genesis,
+    load_node_id,
+    load_peer_certificates,
+    load_signing_seed,
+    write_tls_identity,
+)
 from chain.node.host import CommittedBlock, ConsensusHost, HostParts, end_height_payload
 from chain.node.network import Network, NoPeers
 from chain.node.publishing import publish_block
+from chain.node.relay import EvidenceRelay, TxRelay
 from chain.node.signer import FileSigner
+from chain.p2p.errors import PeerFault
+from chain.p2p.switch import Switch, SwitchSettings
 from chain.rpc.events import EventBus
 from chain.rpc.ports import RoundSummary
 from chain.rpc.server import RpcServer
@@ -88,7 +102,12 @@ class Node:
         self.executor = BlockExecutor(
             self.app, self.stores, self.pool.reap, self.evidence, self._genesis.doc.genesis_time
         )
-        self._network = network or NoPeers()
+        self.switch: Switch | None = None
+        self._gossip: ConsensusGossip | None = None
+        self._evidence_relay: EvidenceRelay | None = None
+        self.tx_relay: TxRelay | None = None
+        self._network: Network = network or NoPeers()
+        self._has_network = network is not None or self.config.p2p.is_alone()
         self.events = EventBus()
         self.host: ConsensusHost | None = None
         self.rpc: RpcServer | None = None
@@ -129,6 +148,8 @@ class Node:
             log.warning("log repaired", torn_bytes=self._wal.repaired_bytes)
         self._signer = self._open_signer(state)
         self.pool.on_available = lambda: self._on_tx_available(loop)
+        if not self._has_network:
+            self._open_network(loop)
         self.host = ConsensusHost(state, self._host_parts(loop, self._wal, self._signer))
         self.rpc = RpcServer(self, self.events, self.config.rpc_host, self.config.rpc_port)
         await self.rpc.start()
@@ -140,6 +161,42 @@ class Node:
             validator=self._signer.address.hex(),
         )
         loop.call_soon(self.host.start)
+        if self.switch is not None:
+            await self._join_network(self.switch, self.host)
+
+    def _open_network(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Make the switch and what hangs on it; raises NodeError when a certificate cannot be used."""
+        p2p = self.config.p2p
+        settings = SwitchSettings(
+            write_tls_identity(self.home),
+            load_peer_certificates(self.home),
+            persistent=p2p.persistent_peers,
+            listen_host=p2p.listen_host,
+            listen_port=p2p.listen_port,
+            max_peers=p2p.max_peers,
+        )
+        try:
+            switch = Switch(settings, self._own_node_info(app_version=0))
+        except (PeerFault, ssl.SSLError) as error:
+            raise ConfigError("config_peer_certificate", str(error)) from error
+        self.switch = switch
+        self._network = self._gossip = ConsensusGossip(switch, self.stores.blocks, loop, self.clock)
+        self.tx_relay = TxRelay(switch, self.pool, loop, self.clock)
+        self._evidence_relay = EvidenceRelay(
+            switch, self.evidence, loop, self.state, lambda: self._on_tx_available(loop)
+        )
+
+    async def _join_network(self, switch: Switch, host: ConsensusHost) -> None:
+        """Listen and dial; messages come after the host has begun."""
+        assert self._gossip is not None
+        assert self.tx_relay is not None
+        assert self._evidence_relay is not None
+        self._gossip.attach(host)
+        self._gossip.start()
+        self.tx_relay.start()
+        self._evidence_relay.start()
+        await switch.start()
+        log.info("listening to peers", port=switch.listen_port, node_id=load_node_id(self.home))
 
     def _handshake(self) -> ChainState:
         return Handshake(
@@ -188,11 +245,16 @@ class Node:
 
     def _on_committed(self, committed: CommittedBlock) -> None:
         publish_block(self.events, committed)
+        if self._gossip is not None and self._evidence_relay is not None:
+            self._gossip.on_committed()
+            self._evidence_relay.on_committed()
 
     async def stop(self) -> None:
         """Serve nobody any more, make the log durable, close the stores; nothing committed is lost."""
         if self.rpc is not None:
             await self.rpc.stop()
+        if self.switch is not None:
+            await self.switch.stop()
         if self.host is not None:
             self.host.stop()
         self.close()
@@ -264,10 +326,14 @@ class Node:
     @property
     def node_info(self) -> DefaultNodeInfo:
         """What `status` says of the node."""
+        return self._own_node_info(self.state().app_version)
+
+    def _own_node_info(self, app_version: int) -> DefaultNodeInfo:
+        p2p = self.config.p2p
         return DefaultNodeInfo(
-            ProtocolVersion(P2P_PROTOCOL, BLOCK_PROTOCOL, self.state().app_version),
+            ProtocolVersion(P2P_PROTOCOL, BLOCK_PROTOCOL, app_version),
             load_node_id(self.home),
-            "tcp://0.0.0.0:26656",
+            f"tcp://{p2p.listen_host or '0.0.0.0'}:{p2p.listen_port}",  # noqa: S104  # a text, CometBFT's default
             self._genesis.doc.chain_id,
             VERSION,
             CHANNELS,

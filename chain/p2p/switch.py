@@ -112,14 +112,14 @@ class Switch:
             if node_id not in besides:
                 peer.send_frame(frame)
 
-    def queued_bytes(self, node_id: str) -> int:
-        """Bytes that wait for a peer to read on; who sends much looks here first, so that nothing is dropped."""
-        peer = self._peers.get(node_id)
-        return 0 if peer is None else peer.queued_bytes
-
     def peers(self) -> tuple[str, ...]:
         """Node ids of connected peers, sorted."""
         return tuple(sorted(self._peers))
+
+    def queued_bytes(self, node_id: str) -> int:
+        """Bytes that wait for a peer to read; 0 for one that is not connected."""
+        peer = self._peers.get(node_id)
+        return 0 if peer is None else peer.queued_bytes
 
     def is_connected(self, node_id: str) -> bool:
         """Whether this peer is connected now."""

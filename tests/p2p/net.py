@@ -108,7 +108,7 @@ class Net:
         return reader, writer
 
 
-async def until(condition: Callable[[], object], seconds: float = 2.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 8.0) -> None:
     for _ in range(int(seconds / 0.005)):
         if condition():
             return
@@ -117,9 +117,9 @@ async def until(condition: Callable[[], object], seconds: float = 2.0) -> None:
 
 
 async def is_cut(reader: asyncio.StreamReader) -> bool:
-    """Whether the other side ends the connection within a second."""
+    """Whether the other side ends the connection soon."""
     try:
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(5):
             while await reader.read(65_536):
                 pass
     except TimeoutError:

@@ -70,8 +70,8 @@ class PeerConnection(asyncio.Protocol):
         self.is_outbound = bool(expected_id)
         self.is_admitted = False
         self.is_closed = False
-        self.heard_at_s = 0.0
-        """Loop time of the last whole frame."""
+        self.heard_at_s = asyncio.get_running_loop().time()
+        """Loop time of the last whole frame, before the first one of the beginning."""
         self.inbox_bytes = 0
         self.remote = "?"
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -92,6 +92,9 @@ class PeerConnection(asyncio.Protocol):
         """TLS is up: see whose key it is, say who we are, wait for the peer to do so."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        if self.is_closed:  # given up while TLS was still shaking hands
+            transport.abort()
+            return
         transport.set_write_buffer_limits(high=self._owner.rules.write_buffer_bytes)
         address = transport.get_extra_info("peername")
         self.remote = f"{address[0]}:{address[1]}" if address else "?"
@@ -125,7 +128,7 @@ class PeerConnection(asyncio.Protocol):
         self._queue_bytes = 0
         if not self.lost.done():
             self.lost.set_result(None)
-        self._owner.on_lost(self)
+        self._owner.on_lost(self)  # again after `close`, which does no harm
 
     # ── in ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -252,7 +255,10 @@ class PeerConnection(asyncio.Protocol):
 
     def close(self) -> None:
         """End the connection at once; what waits is lost."""
+        if self.is_closed:
+            return
         self.is_closed = True
+        self._owner.on_lost(self)
         if self._transport is not None:
             self._transport.abort()
 

@@ -17,7 +17,7 @@ from chain.p2p.peer import PeerRules
 from chain.p2p.switch import PeerAddress, Switch, SwitchSettings
 from chain.types.messages import DefaultNodeInfo, ProtocolVersion
 
-QUICK = PeerRules(handshake_s=0.4)
+QUICK = PeerRules(handshake_s=5)
 
 
 def seed_of(name: str) -> bytes:
@@ -139,6 +139,10 @@ def run(folder: Path, test: Callable[[Net], Awaitable[None]]) -> None:
         )
         try:
             await test(net)
+        except AssertionError as failure:
+            counts = {name: dict(switch.counts) for name, switch in net.switches.items()}
+            failure.add_note(f"counts {counts}, escaped {net.escaped}")
+            raise
         finally:
             await net.stop()
         assert net.escaped == []

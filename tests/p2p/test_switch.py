@@ -268,7 +268,7 @@ def test_a_failing_handler_reaches_the_loop_and_not_the_socket(tmp_path):
 
 def test_who_never_finishes_the_handshake_or_the_introduction_is_cut(tmp_path):
     async def test(net: Net) -> None:
-        a = await net.start("a", trust("b"))
+        a = await net.start("a", trust("b"), rules=changed(QUICK, handshake_s=0.8))
         silent, _writer = await net.connect(a.listen_port)
         nameless, _writer2 = await net.raw("b", a, "a")
         assert await is_cut(silent)
@@ -280,7 +280,8 @@ def test_who_never_finishes_the_handshake_or_the_introduction_is_cut(tmp_path):
 
 def test_strangers_hold_a_bounded_number_of_connections_and_peers_still_get_in(tmp_path):
     async def test(net: Net) -> None:
-        a = await net.start("a", trust("b"), max_handshakes=8)
+        rules = changed(QUICK, handshake_s=0.8)
+        a = await net.start("a", trust("b"), max_handshakes=8, rules=rules)
         for _ in range(40):
             await net.connect(a.listen_port)
         await until(lambda: a.counts["p2p_too_many_handshakes"] >= 32)
@@ -340,13 +341,13 @@ def test_a_peer_that_reads_nothing_for_long_is_dropped(tmp_path):
 
 def test_a_silent_connection_is_asked_and_then_dropped_while_a_live_one_stays(tmp_path):
     async def test(net: Net) -> None:
-        rules = changed(QUICK, ping_s=0.1, silent_s=0.4)
+        rules = changed(QUICK, ping_s=0.1, silent_s=0.8)
         a = await net.start("a", trust("b", "c"), rules=rules)
         await net.start("c", trust("a"), persistent=(address("a", a.listen_port),))
         await net.raw_admitted("b", a, "a")
         await until(lambda: a.counts["p2p_silent"] == 1)
         assert a.peers() == (id_of("c"),)
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1)
         assert a.peers() == (id_of("c"),), "it answers pings"
 
     run(tmp_path, test)

@@ -36,6 +36,7 @@ from chain.node.network import Network, NoPeers
 from chain.node.publishing import publish_block
 from chain.node.relay import EvidenceRelay, TxRelay
 from chain.node.signer import FileSigner
+from chain.node.syncing import make_block_sync
 from chain.p2p.errors import PeerFault
 from chain.p2p.switch import Switch, SwitchSettings
 from chain.rpc.events import EventBus
@@ -48,6 +49,7 @@ from chain.store.index import EventIndex
 from chain.store.kv import KeyValueStore, LmdbStore
 from chain.store.state import ChainStateStore
 from chain.store.wal import Wal
+from chain.sync import BlockSync, Mode
 from chain.town.application import TownApplication
 from chain.types.abci import Application, RequestQuery, ResponseCheckTx
 from chain.types.block import BLOCK_PROTOCOL, P2P_PROTOCOL
@@ -110,6 +112,8 @@ class Node:
         self._has_network = network is not None or self.config.p2p.is_alone()
         self.events = EventBus()
         self.host: ConsensusHost | None = None
+        self.sync: BlockSync | None = None
+        """Block sync, which begins consensus when no peer is ahead; None in a node without peers."""
         self.rpc: RpcServer | None = None
         self._signer: FileSigner | None = None
         self._wal: Wal | None = None
@@ -160,9 +164,10 @@ class Node:
             rpc_port=self.rpc.port,
             validator=self._signer.address.hex(),
         )
-        loop.call_soon(self.host.start)
-        if self.switch is not None:
-            await self._join_network(self.switch, self.host)
+        if self.switch is None:
+            loop.call_soon(self.host.start)
+        else:
+            await self._join_network(self.switch, self.host, loop)
 
     def _open_network(self, loop: asyncio.AbstractEventLoop) -> None:
         """Make the switch and what hangs on it; raises NodeError when a certificate cannot be used."""
@@ -186,12 +191,25 @@ class Node:
             switch, self.evidence, loop, self.state, lambda: self._on_tx_available(loop)
         )
 
-    async def _join_network(self, switch: Switch, host: ConsensusHost) -> None:
-        """Listen and dial; messages come after the host has begun."""
+    async def _join_network(
+        self, switch: Switch, host: ConsensusHost, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        """Listen and dial; the host begins once no peer is ahead."""
         assert self._gossip is not None
         assert self.tx_relay is not None
         assert self._evidence_relay is not None
         self._gossip.attach(host)
+        self._gossip.is_quiet = self.is_catching_up
+        self.sync = make_block_sync(
+            host,
+            self.executor,
+            self.stores.blocks,
+            switch,
+            loop,
+            self.clock,
+            on_released=self._gossip.on_committed,
+        )
+        loop.call_soon(self.sync.start)
         self._gossip.start()
         self.tx_relay.start()
         self._evidence_relay.start()
@@ -253,6 +271,8 @@ class Node:
         """Serve nobody any more, make the log durable, close the stores; nothing committed is lost."""
         if self.rpc is not None:
             await self.rpc.stop()
+        if self.sync is not None:
+            self.sync.stop()
         if self.switch is not None:
             await self.switch.stop()
         if self.host is not None:
@@ -345,6 +365,10 @@ class Node:
         """State after the newest block."""
         assert self.host is not None, "the RPC starts after the host"
         return self.host.state
+
+    def is_catching_up(self) -> bool:
+        """Whether block sync moves the chain rather than consensus."""
+        return self.sync is not None and self.sync.mode is Mode.SYNCING
 
     def peer_count(self) -> int:
         """Connected peers."""

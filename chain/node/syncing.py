@@ -1,5 +1,7 @@
 """Block sync wired to this node: its consensus host on one side, the peers' switch on the other."""
 
+from collections.abc import Callable
+
 from chain.execution.validation import InvalidBlock
 from chain.limits import SYNC_SEND_QUEUE_BYTES
 from chain.node.executor import BlockExecutor, BuiltBlock
@@ -16,9 +18,15 @@ from chain.types.state import ChainState
 class HostChain:
     """The consensus host and its executor as the chain that block sync moves."""
 
-    def __init__(self, host: ConsensusHost, executor: BlockExecutor) -> None:
+    def __init__(
+        self,
+        host: ConsensusHost,
+        executor: BlockExecutor,
+        on_released: Callable[[], None] = lambda: None,
+    ) -> None:
         self._host = host
         self._executor = executor
+        self._on_released = on_released
 
     def state(self) -> ChainState:
         """State after the newest block."""
@@ -39,6 +47,7 @@ class HostChain:
     def release(self) -> None:
         """Consensus begins or goes on."""
         self._host.release()
+        self._on_released()
 
 
 class SwitchTransport:
@@ -67,9 +76,12 @@ def make_block_sync(
     switch: Switch,
     timers: Timers,
     clock: MonotonicClock,
+    *,
+    on_released: Callable[[], None] = lambda: None,
 ) -> BlockSync:
-    """Block sync over the switch; `start` it in place of the host."""
-    parts = SyncParts(HostChain(host, executor), source, SwitchTransport(switch), timers, clock)
+    """Block sync over the switch; `start` it in place of the host. `on_released`: consensus goes on here."""
+    chain = HostChain(host, executor, on_released)
+    parts = SyncParts(chain, source, SwitchTransport(switch), timers, clock)
     sync = BlockSync(parts)
     switch.on_peer_up.append(sync.add_peer)
     switch.on_peer_down.append(sync.remove_peer)

@@ -71,7 +71,9 @@ RPC_CLIENTS_MAX: Final = 100
 RPC_SUBSCRIBER_BUFFER: Final = 200
 """Events a websocket client may lag behind before its subscription is cancelled."""
 RPC_QUERY_MAX_CHARS: Final = 512
+"""Length of a search query (CometBFT `MaxQueryLength`)."""
 RPC_QUERY_MAX_CONDITIONS: Final = 16
+"""Conditions in one query: each reads an index of its own."""
 RPC_TX_COMMIT_TIMEOUT_MS: Final = 10_000
 """How long `broadcast_tx_commit` waits for its block."""
 RPC_SEARCH_MAX_RESULTS: Final = 10_000
@@ -118,6 +120,9 @@ SLOW_VERIFICATIONS_PER_S: Final = 4
 """Slow signature checks (3.4 ms each) one peer may cause per second, beyond the burst: 1.4 % of a core."""
 SLOW_VERIFICATIONS_BURST: Final = 20
 """Edge-case signatures of a whole round of one liar may come through each correct peer at once."""
+EVIDENCE_PENDING_MAX: Final = 256
+"""Proofs of misbehaviour waiting for a block: one liar can sign any number of conflicting votes, and loses its
+power by the first."""
 FAILURE_WAL_TAIL_RECORDS: Final = 200
 """Records of the log copied into a failure bundle."""
 
@@ -155,6 +160,14 @@ CONSENSUS_POSTPONED_PROPOSALS_MAX: Final = 4
 LOYALTY_WALLET_LOTS: Final = 512
 """Live lots in one wallet beyond which nothing more is given: the record is read and written whole, about
 100 bytes a lot; a daily customer who never spends reaches it after 17 months."""
+
+LOYALTY_REFUND_LOTS: Final = 32
+"""Lots beyond those that refunds may bring back: a wallet that gifts filled can still be refunded, and no chain
+of spending and refunding makes one grow without end. A larger refund goes in parts."""
+
+LOYALTY_EXPIRED_LOTS: Final = 64
+"""Expired lots taken out of one wallet per due item at block end: each writes an earn. A refund can bring 512
+lots with one expiry back to each of many wallets, and 200 wallets are looked at per block."""
 
 LOYALTY_SWEEP_EARNS: Final = 32
 """Earns of a revoked till taken back in one step, in the transaction or per due item at block end: each
@@ -391,5 +404,16 @@ GOSSIP_TX_INBOX_MAX: Final = 10_000
 GOSSIP_TX_SLICE_MS: Final = 3
 """Time given to CheckTx of peers' transactions before votes get their turn."""
 
-EVIDENCE_PENDING_MAX: Final = 100
-"""Pieces of evidence that wait for a block: f of 20 validators caught several times each."""
+# --- votes -----------------------------------------------------------------------------------------
+
+VOTES_QUESTIONS_MAX: Final = 64
+"""Questions of one election: a majority judgment has one per candidate."""
+
+VOTES_ANSWERS_MAX: Final = 128
+"""Answers of one question, and the largest sum asked: each costs two ciphertexts' worth of proofs."""
+
+VOTES_TRUSTEES_MAX: Final = 64
+"""Trustees of one election; a threshold ceremony checks trustees x threshold powers."""
+
+VOTES_RECORD_MAX_BYTES: Final = 64 * MIB
+"""One record of an archive: the credentials of 100 000 voters on BELENIOS-2048."""

@@ -6,6 +6,7 @@ import sys
 import click
 
 from app.cli.demo.command import demo
+from app.cli.energy import energy
 from app.cli.errors import errors
 from app.cli.node import node
 from app.cli.openapi import openapi
@@ -13,6 +14,7 @@ from app.cli.projector import projector
 from app.cli.proof import proof
 from app.cli.qr import qr
 from app.cli.up import up
+from app.cli.votes import votes
 from app.core.config import VARIABLES, ConfigError, load_config
 from app.core.database import migrate as apply_migrations
 from app.core.database import open_database
@@ -45,5 +47,5 @@ def config() -> None:
         click.echo(f"{variable.name}{default}\n    {variable.meaning}")
 
 
-for command in (up, demo, node, projector, proof, qr, openapi, errors):
+for command in (up, demo, node, projector, proof, qr, votes, energy, openapi, errors):
     main.add_command(command)

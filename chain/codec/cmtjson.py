@@ -30,7 +30,7 @@ ED25519_TYPE: Final = "tendermint/PubKeyEd25519"
 DUPLICATE_VOTE_TYPE: Final = "tendermint/DuplicateVoteEvidence"
 LIGHT_ATTACK_TYPE: Final = "tendermint/LightClientAttackEvidence"
 
-_INTEGER: Final = re.compile(r"-?(0|[1-9]\d{0,19})")
+_INTEGER: Final = re.compile(r"-?(0|[1-9][0-9]{0,19})")
 _REQUIRED: Final = object()
 
 

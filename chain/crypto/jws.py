@@ -20,7 +20,7 @@ from chain.limits import JWS_SIGNERS_MAX
 
 SIGNATURE_BYTES: Final = 64
 
-_Thumbprint = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}\Z")]
+_Thumbprint = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]\Z")]
 _B64url = Annotated[str, Meta(min_length=1)]
 
 

@@ -10,7 +10,7 @@ from chain.execution.validation import InvalidBlock
 from chain.types.block import Vote
 from chain.types.evidence import DuplicateVoteEvidence
 from chain.types.params import EvidenceParams
-from chain.types.primitives import Height
+from chain.types.primitives import Height, SignedMsgType
 from chain.types.timestamp import Timestamp
 from chain.types.validator import ValidatorSet
 
@@ -41,6 +41,16 @@ def make_duplicate_vote(
     )
 
 
+def _is_well_formed(vote: Vote) -> bool:
+    """`Vote.ValidateBasic`: a liar may sign what no client of ours would read the same way."""
+    return (
+        vote.type in {SignedMsgType.PREVOTE, SignedMsgType.PRECOMMIT}
+        and vote.round >= 0
+        and vote.validator_index >= 0
+        and (vote.block_id.is_nil() or vote.block_id.is_complete())
+    )
+
+
 def verify_duplicate_vote(
     evidence: DuplicateVoteEvidence,
     *,
@@ -50,6 +60,8 @@ def verify_duplicate_vote(
 ) -> InvalidBlock | None:
     """None when the evidence is true; `validators` and `block_time` are those of the votes' height."""
     a, b = evidence.vote_a, evidence.vote_b
+    if not (_is_well_formed(a) and _is_well_formed(b)):
+        return InvalidBlock("evidence_votes", "are no votes that the protocol knows")
     if evidence.timestamp != block_time:
         return InvalidBlock("evidence_time", "is not the time of the block at its height")
     if (a.height, a.round, a.type) != (b.height, b.round, b.type):

@@ -23,6 +23,12 @@ class BlockParts:
         """Add a whole block, such as our own."""
         self.blocks[built.block_id] = built
 
+    def held_parts(self, block_id: BlockID) -> tuple[bool, ...]:
+        """Which parts of a block are here, by index."""
+        total = block_id.part_set_header.total
+        held = range(total) if block_id in self.blocks else self._wanted.get(block_id, {})
+        return tuple(index in held for index in range(total))
+
     def want(self, block_id: BlockID) -> bool:
         """Begin to gather a block; True when parts that came early complete it (or show it broken)."""
         if block_id in self.blocks or block_id in self.broken:

@@ -1,9 +1,10 @@
-"""Misbehaviour waiting for a block: found by our own consensus today, from peers' gossip once there is a network.
+"""Misbehaviour waiting for a block: found by our own consensus, or brought by somebody who saw it.
 
 Reads: past headers and validator sets.  Writes: hashes of committed evidence, with the block.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from chain.codec.hashing import hash_evidence
 from chain.codec.proto import encode
@@ -33,17 +34,36 @@ class EvidencePool:
         """Keep two conflicting votes until their height is decided: evidence carries that block's time."""
         self._conflicts.append((vote_a, vote_b))
 
-    def add(self, state: ChainState, item: Evidence) -> InvalidBlock | None:
-        """Take evidence from a peer; None when it is true and waits now (or did already)."""
+    def submit(self, state: ChainState, item: Evidence) -> InvalidBlock | None:
+        """Take in evidence that somebody brought; None when it is true and waits, or waited, or was committed.
+
+        Stricter than what a block may carry: fields of a vote that its signature does not cover must be those
+        an honest witness writes, else one offence could be brought in any number of spellings.
+        """
         key = hash_evidence(item)
-        if key in self._pending:
+        if key in self._pending or self._kv.get(COMMITTED_EVIDENCE + key) is not None:
             return None
+        refused = self._verify(state, item)
+        if refused is not None:
+            return refused
+        assert isinstance(item, DuplicateVoteEvidence), "the only kind that is judged"
+        if not self._is_plain(item):
+            return InvalidBlock("evidence_votes", "carry fields that their signatures do not cover")
         if len(self._pending) >= EVIDENCE_PENDING_MAX:
-            return InvalidBlock("evidence_full", f"{len(self._pending)} pieces wait")
-        refused = self.check_block(state, (item,))
-        if refused is None:
-            self._pending[key] = item
-        return refused
+            return InvalidBlock("evidence_full", f"{EVIDENCE_PENDING_MAX} pieces wait already")
+        self._pending[key] = item
+        return None
+
+    def _is_plain(self, item: DuplicateVoteEvidence) -> bool:
+        """Whether both votes have their voter's index and nothing beyond."""
+        validators = self._states.load_validators(item.vote_a.height)
+        assert validators is not None, "the evidence was verified against this set"
+        index = validators.index_of(item.vote_a.validator_address)
+        assert index is not None, "verified evidence names a member"
+        return all(
+            vote == replace(vote, validator_index=index, extension=b"", extension_signature=b"")
+            for vote in (item.vote_a, item.vote_b)
+        )
 
     def pending(self, max_bytes: int) -> tuple[Evidence, ...]:
         """Evidence for the next block, as much as fits."""
@@ -79,14 +99,7 @@ class EvidencePool:
         meta, validators = self._blocks.load_meta(height), self._states.load_validators(height)
         if meta is None or validators is None:
             return InvalidBlock("evidence_height", f"no block {height} here")
-        params = state.consensus_params.evidence
-        if is_expired(
-            params,
-            height=height,
-            time=item.timestamp,
-            now_height=state.last_block_height,
-            now=state.last_block_time,
-        ):
+        if self._is_expired(state, item):
             return InvalidBlock("evidence_expired", f"of height {height}")
         return verify_duplicate_vote(
             item, chain_id=state.chain_id, validators=validators, block_time=meta.header.time
@@ -102,6 +115,7 @@ class EvidencePool:
         """After a block: forget what it carried, turn conflicts of decided heights into evidence."""
         for item in committed:
             self._pending.pop(hash_evidence(item), None)
+        self._drop_expired(state)
         waiting: list[tuple[Vote, Vote]] = []
         for vote_a, vote_b in self._conflicts:
             if vote_a.height > state.last_block_height:
@@ -110,6 +124,22 @@ class EvidencePool:
             self._add_conflict(vote_a, vote_b)
         self._conflicts = waiting
 
+    def _drop_expired(self, state: ChainState) -> None:
+        """Forget what no validator would accept in a block any more."""
+        for key, item in tuple(self._pending.items()):
+            assert isinstance(item, DuplicateVoteEvidence), "the only kind that is kept"
+            if self._is_expired(state, item):
+                del self._pending[key]
+
+    def _is_expired(self, state: ChainState, item: DuplicateVoteEvidence) -> bool:
+        return is_expired(
+            state.consensus_params.evidence,
+            height=item.vote_a.height,
+            time=item.timestamp,
+            now_height=state.last_block_height,
+            now=state.last_block_time,
+        )
+
     def _add_conflict(self, vote_a: Vote, vote_b: Vote) -> None:
         meta = self._blocks.load_meta(vote_a.height)
         validators = self._states.load_validators(vote_a.height)
@@ -117,6 +147,8 @@ class EvidencePool:
             return
         item = make_duplicate_vote(vote_a, vote_b, meta.header.time, validators)
         if item is None or self._kv.get(COMMITTED_EVIDENCE + hash_evidence(item)) is not None:
+            return
+        if len(self._pending) >= EVIDENCE_PENDING_MAX:
             return
         self._pending[hash_evidence(item)] = item
 

@@ -120,11 +120,15 @@ class ConsensusGossip:
             self.broadcast(self._status(self._host))
 
     def _status(self, host: ConsensusHost) -> NewRoundStep:
-        summary = host.round_summary()
-        step = min(8, max(1, summary.step))
-        last = self._blocks.load_seen_commit(summary.height - 1)
-        last_round = _NO_COMMIT_ROUND if last is None else last.round
-        return NewRoundStep(summary.height, summary.round, step, 0, last_round)
+        core, height = host.running_core(), host.working_height()
+        last = self._blocks.load_seen_commit(height - 1)
+        return NewRoundStep(
+            height,
+            0 if core is None else max(0, core.round),
+            1 if core is None else min(8, max(1, int(core.step))),
+            0,
+            _NO_COMMIT_ROUND if last is None else last.round,
+        )
 
     def _on_peer_up(self, peer: str) -> None:
         """Somebody came (back): tell it everything it may need, as if the timer had just run."""

@@ -64,8 +64,9 @@ from chain.node.evidence import EvidencePool
 from chain.node.executor import BlockExecutor, BuiltBlock, next_height
 from chain.node.network import Network
 from chain.node.pacing import Pacing, PacingFacts, compute_start_at_s
+from chain.node.round_view import view_round
 from chain.node.signer import FileSigner, SignRefused
-from chain.rpc.ports import RoundSummary
+from chain.rpc.ports import RoundView
 from chain.store.blocks import BlockStore
 from chain.store.wal import Wal, payloads_after
 from chain.types.abci import ResponseFinalizeBlock
@@ -187,6 +188,8 @@ class ConsensusHost:
         self._is_held = False
         self._started_at_s = parts.clock.monotonic_s()
         self._decided_at_s = self._started_at_s
+        self._decided_at = state.last_block_time
+        """Wall clock of the last decision, for people; the newest block's time after a start."""
         self._tx_block_started_at_s = 0.0
         self._tx_block_txs = 0
         self._barren_blocks = 0
@@ -280,23 +283,13 @@ class ConsensusHost:
             return ()
         return tuple(decode(TimedWALMessage, payload) for payload in found)
 
-    def round_summary(self) -> RoundSummary:
+    def round_view(self) -> RoundView:
         """Where consensus stands, for people."""
         core = self.core if self._is_height_running() else None
-        validators = self.state.validators if core is None else core.rotation
-        proposer = validators.get_proposer().address
-        nothing = BlockID()
-        return RoundSummary(
-            height=next_height(self.state),
-            round=0 if core is None else core.round,
-            step=1 if core is None else int(core.step),
-            start_time=self.state.last_block_time.to_rfc3339(),
-            proposer=proposer,
-            proposer_index=validators.index_of(proposer) or 0,
-            locked_block_hash=(nothing if core is None else core.machine.locked_block_id).hash,
-            valid_block_hash=(nothing if core is None else core.machine.valid_block_id).hash,
-            proposal_block_hash=b"",
-        )
+        return view_round(self.state, core, self._work.parts, self._last_seen(), self._decided_at)
+
+    def _last_seen(self) -> Commit | None:
+        return self._do.blocks.load_seen_commit(self.state.last_block_height)
 
     # ── what a network asks ──────────────────────────────────────────────────────────────────────────
 
@@ -384,6 +377,10 @@ class ConsensusHost:
 
     def on_tx_available(self) -> None:
         """The pool has something: perhaps the next height starts."""
+        self._consider_start()
+
+    def on_evidence(self) -> None:
+        """Misbehaviour waits for a block: the next height starts."""
         self._consider_start()
 
     def _consider_start(self) -> None:
@@ -559,6 +556,8 @@ class ConsensusHost:
         validator = validators.validators[vote.validator_index]
         if validator.address != vote.validator_address:
             return False
+        if vote.extension or vote.extension_signature:
+            return False  # not covered by the signature checked here, and not used by any town
         message = vote_sign_bytes(self.state.chain_id, vote)
         if is_accepted_quickly(validator.pub_key, message, vote.signature):
             return True
@@ -810,6 +809,7 @@ class ConsensusHost:
     def _note_pacing(self, built: BuiltBlock, *, is_changed: bool) -> None:
         txs = len(built.block.data.txs)
         self._decided_at_s = self._do.clock.monotonic_s()
+        self._decided_at = self._do.clock.now()
         self._is_proof_due = is_changed
         self._next_due_s = self._do.next_due_s()
         if txs:

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from chain.codec.hashing import hash_tx
+from chain.execution.validation import InvalidBlock
 from chain.limits import FAILURE_WAL_TAIL_RECORDS
 from chain.mempool.pool import Mempool, PoolRefusal
 from chain.node.clock import Clock, OffsetClock, SystemClock
@@ -40,7 +41,7 @@ from chain.node.syncing import make_block_sync
 from chain.p2p.errors import PeerFault
 from chain.p2p.switch import Switch, SwitchSettings
 from chain.rpc.events import EventBus
-from chain.rpc.ports import RoundSummary
+from chain.rpc.ports import RoundView
 from chain.rpc.server import RpcServer
 from chain.store.app import LmdbStateStore
 from chain.store.blocks import BlockStore
@@ -53,6 +54,7 @@ from chain.sync import BlockSync, Mode
 from chain.town.application import TownApplication
 from chain.types.abci import Application, RequestQuery, ResponseCheckTx
 from chain.types.block import BLOCK_PROTOCOL, P2P_PROTOCOL
+from chain.types.evidence import Evidence
 from chain.types.messages import DefaultNodeInfo, DefaultNodeInfoOther, ProtocolVersion
 from chain.types.params import GenesisDoc
 from chain.types.state import ChainState
@@ -187,9 +189,7 @@ class Node:
         self.switch = switch
         self._network = self._gossip = ConsensusGossip(switch, self.stores.blocks, loop, self.clock)
         self.tx_relay = TxRelay(switch, self.pool, loop, self.clock)
-        self._evidence_relay = EvidenceRelay(
-            switch, self.evidence, loop, self.state, lambda: self._on_tx_available(loop)
-        )
+        self._evidence_relay = EvidenceRelay(switch, self.evidence, loop, self.submit_evidence)
 
     async def _join_network(
         self, switch: Switch, host: ConsensusHost, loop: asyncio.AbstractEventLoop
@@ -295,7 +295,7 @@ class Node:
         folder = DiskFolder(self.home.data / "failures" / name)
         folder.replace("reason.txt", reason.encode())
         state = None if self.host is None else self.host.state
-        summary = None if self.host is None or self.host.core is None else self.round_summary()
+        summary = None if self.host is None or self.host.core is None else self.round_view()
         folder.replace("state.txt", f"{state}\n\n{summary}\n".encode())
         tail = () if self._wal is None else self._wal.tail(FAILURE_WAL_TAIL_RECORDS)
         folder.replace("wal_tail.hex", "\n".join(record.hex() for record in tail).encode())
@@ -374,7 +374,14 @@ class Node:
         """Connected peers."""
         return self._network.peer_count()
 
-    def round_summary(self) -> RoundSummary:
+    def round_view(self) -> RoundView:
         """Where consensus stands."""
         assert self.host is not None
-        return self.host.round_summary()
+        return self.host.round_view()
+
+    def submit_evidence(self, evidence: Evidence) -> InvalidBlock | None:
+        """Judge evidence that somebody brought; what is true waits for a block, and starts one."""
+        refused = self.evidence.submit(self.state(), evidence)
+        if refused is None and self.host is not None:
+            asyncio.get_running_loop().call_soon(self.host.on_evidence)
+        return refused

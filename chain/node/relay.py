@@ -12,6 +12,7 @@ from hashlib import sha256
 import structlog
 
 from chain import limits
+from chain.execution.validation import InvalidBlock
 from chain.mempool.pool import ALREADY_IN_CACHE, Mempool, PendingTx, PoolRefusal
 from chain.node.clock import Clock
 from chain.node.evidence import EvidencePool
@@ -20,8 +21,8 @@ from chain.p2p.channels import ChannelId
 from chain.p2p.errors import PeerFault
 from chain.p2p.switch import Switch
 from chain.types.block import EvidenceList
+from chain.types.evidence import Evidence
 from chain.types.messages import MempoolMessage, Txs
-from chain.types.state import ChainState
 
 log = structlog.get_logger("relay")
 
@@ -154,15 +155,13 @@ class EvidenceRelay:
         switch: Switch,
         evidence: EvidencePool,
         timers: Timers,
-        state: Callable[[], ChainState],
-        on_added: Callable[[], None],
+        submit: Callable[[Evidence], InvalidBlock | None],
     ) -> None:
-        """`on_added` is told of evidence that waits for a block now."""
+        """`submit` judges one piece and, when it is true, lets it wait for a block."""
         self._switch = switch
         self._evidence = evidence
         self._timers = timers
-        self._state = state
-        self._on_added = on_added
+        self._submit = submit
         self._ticks = 0
         self._said: EvidenceList = EvidenceList()
 
@@ -198,15 +197,10 @@ class EvidenceRelay:
             self._switch.send(peer, ChannelId.EVIDENCE, pending)
 
     def _receive(self, peer: str, message: EvidenceList) -> None:
-        before = self._pending()
         for item in message.evidence:
-            refused = self._evidence.add(self._state(), item)
-            if refused is None:
-                continue
-            if refused.reason in _FAULTS:
+            refused = self._submit(item)
+            if refused is not None and refused.reason in _FAULTS:
                 raise PeerFault("p2p_bad_evidence", f"{refused.reason}: {refused.detail}")
-        if self._pending() != before:
-            self._on_added()
 
 
 def batches(txs: list[bytes]) -> list[tuple[bytes, ...]]:

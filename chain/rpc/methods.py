@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from json import dumps
 from typing import Any, Final
 
-from chain.codec.cmtjson import to_json
-from chain.codec.hashing import hash_tx
+from chain.codec.cmtjson import from_json, to_json
+from chain.codec.errors import DecodeError
+from chain.codec.hashing import hash_evidence, hash_tx
 from chain.codec.merkle import merkle_proofs
 from chain.crypto.keys import address
 from chain.limits import (
@@ -20,14 +21,23 @@ from chain.limits import (
     RPC_PER_PAGE_MAX,
     RPC_TX_COMMIT_TIMEOUT_MS,
 )
-from chain.rpc.errors import InternalError
+from chain.rpc.errors import InternalError, InvalidParams
 from chain.rpc.events import EventBus
 from chain.rpc.params import Params
 from chain.rpc.ports import NamedBlock, NodeView
 from chain.rpc.query import Query, QueryError, parse_query
+from chain.rpc.round_json import concise, full
 from chain.rpc.search import search_blocks, search_txs
 from chain.types.abci import RequestCheckTx, RequestInfo, RequestQuery, ResponseCheckTx
-from chain.types.block import ABCI_VERSION, BLOCK_PROTOCOL, P2P_PROTOCOL, SignedHeader, TxProof
+from chain.types.block import (
+    ABCI_VERSION,
+    BLOCK_PROTOCOL,
+    P2P_PROTOCOL,
+    EvidenceList,
+    SignedHeader,
+    TxProof,
+)
+from chain.types.evidence import Evidence
 
 Json = Any
 
@@ -104,22 +114,12 @@ class Methods:
         return {"block_height": str(height), "consensus_params": to_json(found)}
 
     def consensus_state(self, _params: Params) -> Json:
-        """Where consensus stands in the height in progress."""
-        summary = self._node.round_summary()
-        return {
-            "round_state": {
-                "height/round/step": f"{summary.height}/{summary.round}/{summary.step}",
-                "start_time": summary.start_time,
-                "proposal_block_hash": summary.proposal_block_hash.hex().upper(),
-                "locked_block_hash": summary.locked_block_hash.hex().upper(),
-                "valid_block_hash": summary.valid_block_hash.hex().upper(),
-                "height_vote_set": [],
-                "proposer": {
-                    "address": summary.proposer.hex().upper(),
-                    "index": summary.proposer_index,
-                },
-            }
-        }
+        """Where consensus stands in the height in progress, in a few lines."""
+        return {"round_state": concise(self._node.round_view())}
+
+    def dump_consensus_state(self, _params: Params) -> Json:
+        """Where consensus stands, everything; peers' states are theirs to tell."""
+        return {"round_state": full(self._node.round_view()), "peers": []}
 
     # ── blocks ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -150,7 +150,7 @@ class Methods:
 
     def block_by_hash(self, params: Params) -> Json:
         """A block named by its hash; nulls when there is none."""
-        found = self._block_of_hash(params)
+        found = self._block_of_hash(params.octets("hash"))
         return {"block_id": _NIL_BLOCK_ID, "block": None} if found is None else _block_json(found)
 
     def header(self, params: Params) -> Json:
@@ -158,12 +158,12 @@ class Methods:
         return {"header": to_json(self._block_at(self._height(params)).block.header)}
 
     def header_by_hash(self, params: Params) -> Json:
-        """A header named by its hash; null when there is none."""
-        found = self._block_of_hash(params)
+        """A header named by its hash; null when there is none. Unlike `block_by_hash` it takes hexadecimal."""
+        found = self._block_of_hash(params.hexadecimal("hash"))
         return {"header": None if found is None else to_json(found.block.header)}
 
-    def _block_of_hash(self, params: Params) -> NamedBlock | None:
-        height = self._node.blocks.height_of_hash(params.octets("hash"))
+    def _block_of_hash(self, block_hash: bytes) -> NamedBlock | None:
+        height = self._node.blocks.height_of_hash(block_hash)
         return None if height is None else self._node.blocks.load(height)
 
     def commit(self, params: Params) -> Json:
@@ -336,6 +336,16 @@ class Methods:
             return verdict
         raise InternalError(verdict.message)
 
+    # ── misbehaviour ─────────────────────────────────────────────────────────────────────────────────
+
+    def broadcast_evidence(self, params: Params) -> Json:
+        """Take proof of a validator's misbehaviour for the next block, if it is true."""
+        evidence = _evidence(params)
+        refused = self._node.submit_evidence(evidence)
+        if refused is not None:
+            raise InternalError(f"failed to add evidence: {refused.reason}: {refused.detail}")
+        return {"hash": b64encode(hash_evidence(evidence)).decode()}
+
     # ── the application ──────────────────────────────────────────────────────────────────────────────
 
     def abci_info(self, _params: Params) -> Json:
@@ -358,34 +368,38 @@ class Methods:
 
 Method = Callable[[Params], Json | Awaitable[Json]]
 
-METHOD_NAMES: Final = (
-    "health",
-    "status",
-    "net_info",
-    "genesis",
-    "genesis_chunked",
-    "consensus_params",
-    "consensus_state",
-    "blockchain",
-    "block",
-    "block_by_hash",
-    "header",
-    "header_by_hash",
-    "commit",
-    "block_results",
-    "validators",
-    "tx",
-    "tx_search",
-    "block_search",
-    "check_tx",
-    "unconfirmed_txs",
-    "num_unconfirmed_txs",
-    "broadcast_tx_async",
-    "broadcast_tx_sync",
-    "broadcast_tx_commit",
-    "abci_info",
-    "abci_query",
-)
+METHOD_PARAMS: Final[dict[str, tuple[str, ...]]] = {
+    "health": (),
+    "status": (),
+    "net_info": (),
+    "genesis": (),
+    "genesis_chunked": ("chunk",),
+    "consensus_params": ("height",),
+    "consensus_state": (),
+    "dump_consensus_state": (),
+    "blockchain": ("minHeight", "maxHeight"),
+    "block": ("height",),
+    "block_by_hash": ("hash",),
+    "header": ("height",),
+    "header_by_hash": ("hash",),
+    "commit": ("height",),
+    "block_results": ("height",),
+    "validators": ("height", "page", "per_page"),
+    "tx": ("hash", "prove"),
+    "tx_search": ("query", "prove", "page", "per_page", "order_by"),
+    "block_search": ("query", "page", "per_page", "order_by"),
+    "check_tx": ("tx",),
+    "unconfirmed_txs": ("limit",),
+    "num_unconfirmed_txs": (),
+    "broadcast_tx_async": ("tx",),
+    "broadcast_tx_sync": ("tx",),
+    "broadcast_tx_commit": ("tx",),
+    "broadcast_evidence": ("evidence",),
+    "abci_info": (),
+    "abci_query": ("path", "data", "height", "prove"),
+}
+"""Every method with its parameters in the order in which a list gives them (`rpc/core/routes.go`)."""
+METHOD_NAMES: Final = tuple(METHOD_PARAMS)
 
 
 def method_table(methods: Methods) -> Mapping[str, Method]:
@@ -433,6 +447,16 @@ def _query(params: Params) -> Query:
         return parse_query(params.text("query"))
     except QueryError as error:
         raise InternalError(f"failed to parse query: {error}") from error
+
+
+def _evidence(params: Params) -> Evidence:
+    value = params.document("evidence")
+    if value is None:
+        raise InternalError("no evidence was provided")
+    try:
+        return from_json(EvidenceList, {"evidence": [value]}).evidence[0]
+    except DecodeError as error:
+        raise InvalidParams(f"evidence: {error}") from error
 
 
 def _per_page(asked: int | None) -> int:

@@ -7,7 +7,7 @@ quotes, integers bare or quoted (CometBFT 0.38 `rpc/jsonrpc/server/http_uri_hand
 import binascii
 import json
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chain.rpc.errors import InvalidParams
@@ -64,6 +64,18 @@ class Params:
             raise InvalidParams(f"{name} must be a string")
         return _unquoted(name, value) if self._from_uri else value
 
+    def document(self, name: str) -> Any:
+        """A JSON value (JSON text in a query string), None when absent; raises InvalidParams."""
+        value = self._get(name)
+        if value is MISSING:
+            return None
+        if not self._from_uri:
+            return value
+        try:
+            return json.loads(value)
+        except json.JSONDecodeError as error:
+            raise InvalidParams(f"{name} is not JSON") from error
+
     def octets(self, name: str) -> bytes:
         """Bytes (base64 in JSON), empty when absent; raises InvalidParams."""
         value = self._get(name)
@@ -92,6 +104,14 @@ class Params:
             text = _unquoted(name, value)
             return text.encode() if value.startswith('"') else _from_hex(name, text)
         return _from_hex(name, text.removeprefix("0x"))
+
+
+def by_position(values: Sequence[Any], names: Sequence[str]) -> dict[str, Any]:
+    """Parameters given as a list, by name; raises InvalidParams when there are more or fewer than names."""
+    if len(values) != len(names):
+        wanted = ", ".join(names)
+        raise InvalidParams(f"expected {len(names)} parameters ({wanted}), got {len(values)}")
+    return dict(zip(names, values, strict=True))
 
 
 def _unquoted(name: str, value: str) -> str:

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chain.types.abci import Application, ResponseCheckTx, ResponseFinalizeBlock
-from chain.types.block import Block, BlockID, BlockMeta, Commit
+from chain.types.block import Block, BlockID, BlockMeta, Commit, Proposal, Vote
+from chain.types.evidence import Evidence
 from chain.types.messages import DefaultNodeInfo
 from chain.types.params import ConsensusParams, GenesisDoc
-from chain.types.primitives import Height
+from chain.types.primitives import Height, Power, Round
 from chain.types.state import ChainState
+from chain.types.timestamp import Timestamp
 from chain.types.validator import ValidatorSet
 
 
@@ -87,18 +89,69 @@ class SubmitTx(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class RoundSummary:
-    """Where consensus stands, for `consensus_state`."""
+class VotesView:
+    """Votes of one type in one round: each validator's first, in set order, and the power behind them."""
+
+    votes: tuple[Vote | None, ...]
+    power: Power
+    total: Power
+
+
+@dataclass(frozen=True, slots=True)
+class RoundVotesView:
+    """Both kinds of votes of one round."""
+
+    round: Round
+    prevotes: VotesView
+    precommits: VotesView
+
+
+@dataclass(frozen=True, slots=True)
+class BlockView:
+    """A block that consensus speaks of: its id, which parts are here, and itself once all are."""
+
+    block_id: BlockID
+    parts: tuple[bool, ...]
+    block: Block | None
+
+
+@dataclass(frozen=True, slots=True)
+class RoundView:
+    """Where consensus stands; absent blocks are None and absent rounds -1."""
 
     height: Height
-    round: int
+    round: Round
     step: int
-    start_time: str
-    proposer: bytes
-    proposer_index: int
-    locked_block_hash: bytes
-    valid_block_hash: bytes
-    proposal_block_hash: bytes
+    """CometBFT's number (`RoundStepType`): 1 between heights, then 3 propose to 8 decided."""
+    start_time: Timestamp
+    """When this height could begin: the decision of the last one."""
+    commit_time: Timestamp
+    """When the last height was decided."""
+    validators: ValidatorSet
+    """Rotated to the round: its proposer is the round's."""
+    proposal: Proposal | None
+    proposal_block: BlockView | None
+    locked_round: Round
+    locked_block: BlockView | None
+    valid_round: Round
+    valid_block: BlockView | None
+    votes: tuple[RoundVotesView, ...]
+    """Round 0 to the current one."""
+    commit_round: Round
+    last_commit: VotesView | None
+    """Precommits for the last block."""
+    last_validators: ValidatorSet
+    has_precommit_timeout: bool
+
+
+class EvidenceRefusal(Protocol):
+    """Why evidence was not taken."""
+
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def detail(self) -> str: ...
 
 
 class NodeView(Protocol):
@@ -137,4 +190,6 @@ class NodeView(Protocol):
 
     def peer_count(self) -> int: ...
 
-    def round_summary(self) -> RoundSummary: ...
+    def round_view(self) -> RoundView: ...
+
+    def submit_evidence(self, evidence: Evidence) -> EvidenceRefusal | None: ...

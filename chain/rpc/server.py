@@ -30,8 +30,8 @@ from chain.rpc.errors import (
     ServerError,
 )
 from chain.rpc.events import EventBus, Subscription
-from chain.rpc.methods import METHOD_NAMES, Methods, method_table
-from chain.rpc.params import Params
+from chain.rpc.methods import METHOD_NAMES, METHOD_PARAMS, Methods, method_table
+from chain.rpc.params import Params, by_position
 from chain.rpc.ports import NodeView
 from chain.rpc.query import QueryError, parse_query
 
@@ -41,6 +41,7 @@ log = structlog.get_logger("rpc")
 URI_ID = -1
 """CometBFT answers GET requests with the id -1."""
 WEBSOCKET_METHODS = ("subscribe", "unsubscribe", "unsubscribe_all")
+ALL_PARAMS = METHOD_PARAMS | {"subscribe": ("query",), "unsubscribe": ("query",)}
 
 
 class RpcServer:
@@ -86,6 +87,8 @@ class RpcServer:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
             return _answer(_error(None, InvalidRequest("body too large")), status=413)
+        if not body:
+            return await self._on_index(request)
         try:
             parsed = msgspec.json.decode(body)
         except msgspec.DecodeError as error:
@@ -97,31 +100,37 @@ class RpcServer:
             refusal = InvalidRequest(f"a batch has 1 to {RPC_BATCH_MAX} requests")
             return _answer(_error(None, refusal), status=500)
         answers = [await self._answer_one(item) for item in parsed]
-        return _answer([answer for answer in answers if answer is not None])
+        told = [answer for answer in answers if answer is not None]
+        if not told:
+            return web.Response()
+        # CometBFT answers a batch that leaves one answer with that answer alone.
+        return _answer(told[0] if len(told) == 1 else told)
 
     async def _on_get(self, request: web.Request) -> web.Response:
-        params = Params(dict(request.query), from_uri=True)
-        answer = await self._call(request.match_info["method"], params, URI_ID)
+        name = request.match_info["method"]
+        answer = await self._call(name, Params(dict(request.query), from_uri=True), URI_ID)
+        if name not in self._methods:
+            return _answer(answer, status=404)
         return _answer(answer, status=500 if "error" in answer else 200)
 
     async def _answer_one(self, request: Json) -> Json | None:
-        """Answer to one request object; None for a notification (no id)."""
+        """Answer to one request object; None for a notification (no id), which is not carried out either."""
         refused = _request_flaw(request)
         if refused is not None:
             return _error(_id_of(request), refused)
-        if "id" not in request:
+        if request.get("id") is None:
             return None
-        params = request.get("params")
-        if params is not None and not isinstance(params, dict):
-            return _error(request["id"], InvalidParams("params must be an object with names"))
-        return await self._call(request["method"], Params(params or {}), request["id"])
+        try:
+            params = _named_params(request)
+        except RpcError as error:
+            return _error(request["id"], error)
+        return await self._call(request["method"], params, request["id"])
 
     async def _call(self, name: str, params: Params, request_id: Json) -> dict[str, Json]:
         method = self._methods.get(name)
         if method is None:
-            if name in WEBSOCKET_METHODS:
-                return _error(request_id, InternalError(f"{name} needs a websocket"))
-            return _error(request_id, MethodNotFound(name))
+            hint = f"{name} needs a websocket" if name in WEBSOCKET_METHODS else name
+            return _error(request_id, MethodNotFound(hint))
         try:
             result = method(params)
             return _result(request_id, await result if isawaitable(result) else result)
@@ -182,7 +191,7 @@ class _WebsocketClient:
     def _subscription_call(self, request: Mapping[str, Json]) -> Json:
         request_id = request.get("id")
         try:
-            params = Params(request.get("params") or {})
+            params = _named_params(request)
             match request["method"]:
                 case "subscribe":
                     self._subscribe(params.text("query"), request_id)
@@ -253,6 +262,18 @@ def _request_flaw(request: Json) -> RpcError | None:
     if isinstance(request_id, bool) or not isinstance(request_id, str | int | float | None):
         return InvalidRequest("id must be a string or a number")
     return None
+
+
+def _named_params(request: Mapping[str, Json]) -> Params:
+    """Parameters of a request, given by name or in order; raises InvalidParams."""
+    given = request.get("params")
+    if given is None or isinstance(given, dict):
+        return Params(given or {})
+    if isinstance(given, list):
+        names = ALL_PARAMS.get(request["method"], ())
+        # More lenient than CometBFT: clients send an empty list for methods whose parameters may all be left out.
+        return Params(by_position(given, names) if given else {})
+    raise InvalidParams("params must be an object or a list")
 
 
 def _id_of(request: Json) -> Json:

@@ -1,7 +1,7 @@
 """Who may act: accounts, role keys, seat keys, and the one use each public key has in a town.
 
 A key is registered once, for one use, for ever: a rotated or revoked key never comes back under another.
-Reads and writes: namespace account (tables account, kid) and namespace city (tables role, seat).
+Reads and writes: namespace account (tables account, kid) and namespace city (tables role, body_role, seat).
 Never: verifies a signature; the envelope does.
 """
 
@@ -22,7 +22,7 @@ KEY_REF_BYTES: Final = 16
 """How much of an account id a QR code carries (PROTOCOL §7)."""
 _REF_WHOLE_CHARS: Final = 21
 """Base64url characters of a 16-byte reference that are wholly fixed by it (21 x 6 = 126 of 128 bits)."""
-Holder = Annotated[str, Meta(pattern=r"^(body|shop):[a-z][a-z0-9-]{1,31}$")]
+Holder = Annotated[str, Meta(pattern=r"^(body|shop):[a-z][a-z0-9-]{1,31}\Z")]
 """Who a role key acts for: `body:<slug>` or `shop:<slug>`."""
 
 
@@ -64,6 +64,12 @@ class RoleRecord(Struct, frozen=True, forbid_unknown_fields=True):
         return self.revoked_since == 0 and now_s < self.expires
 
 
+class BodyRoleRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """One line of the list of a body's roles, so that its leaving need not read every till of the town."""
+
+    kid: Thumbprint
+
+
 class SeatRecord(Struct, frozen=True, forbid_unknown_fields=True):
     """A council seat's key and its body."""
 
@@ -74,6 +80,8 @@ class SeatRecord(Struct, frozen=True, forbid_unknown_fields=True):
 ACCOUNTS: Final = Table("account", "account", AccountRecord)
 KIDS: Final = Table("account", "kid", KidRecord)
 ROLES: Final = Table("city", "role", RoleRecord)
+BODY_ROLES: Final = Table("city", "body_role", BodyRoleRecord)
+"""Under `<holder>/<kid>`, for roles of bodies only."""
 SEATS: Final = Table("city", "seat", SeatRecord)
 
 
@@ -242,7 +250,19 @@ def grant_role(
         return kid
     record = RoleRecord(kid, jwk, role, holder, granted_by, expires)
     ROLES.put(state, kid.encode(), record)
+    if holder.startswith("body:"):
+        BODY_ROLES.put(state, f"{holder}/{kid}".encode(), BodyRoleRecord(kid))
     return record
+
+
+def revoke_roles_of_body(state: Overlay, body: str, since_s: int) -> None:
+    """End every role key of a body that leaves; those that ended before keep their date."""
+    listed = list(BODY_ROLES.scan(state, f"body:{body}/".encode(), f"body:{body}0".encode()))
+    for line_id, line in listed:
+        record = role_of(state, line.kid)
+        if record is not None and record.revoked_since == 0:
+            revoke_role(state, line.kid, since_s)
+        BODY_ROLES.delete(state, line_id)
 
 
 def revoke_role(state: Overlay, kid: str, since_s: int) -> RoleRecord | Refused:

@@ -245,26 +245,28 @@ class TownApplication:
     def process_proposal(self, request: RequestProcessProposal) -> ResponseProcessProposal:
         """Reject a block holding a transaction that cannot be recorded or that breaks a rule, or too much gas.
 
-        An honest proposer keeps none of these, so nothing is lost; a rule's coded refusal is no reason.
+        An honest proposer keeps none of these, so nothing is lost; a rule's coded refusal is no reason. The
+        first of them ends the work: a block may hold 22 MB of junk, or an hour of gas.
         """
         key = (request.height, request.time, request.txs, request.misbehavior)
-        candidate = self._candidates.get(key) or self._execute(key)
-        is_accepted = candidate.is_acceptable
+        candidate = self._candidates.get(key) or self._execute(key, is_decided=False)
+        is_accepted = candidate is not None and candidate.is_acceptable
         return ResponseProcessProposal(
             ProposalStatus.ACCEPT if is_accepted else ProposalStatus.REJECT
         )
 
-    def _execute(self, key: BlockKey) -> Candidate:
+    def _execute(self, key: BlockKey, *, is_decided: bool) -> Candidate | None:
+        """Run a block from elsewhere; None for one that is not decided and cannot be accepted."""
         height, time, txs, misbehavior = key
         run = self._new_run(BlockInput(height, time.seconds, misbehavior))
-        verdicts = set()
+        is_acceptable = True
         for raw in txs:
             tx = run.execute(raw)
-            verdicts.add(tx.verdict)
             run.keep(tx)
-        is_acceptable = (
-            verdicts <= {Verdict.ACCEPTED, Verdict.FAILED} and run.gas_used_us <= BLOCK_MAX_GAS_US
-        )
+            is_recorded = tx.verdict in (Verdict.ACCEPTED, Verdict.FAILED)
+            is_acceptable &= is_recorded and run.gas_used_us <= BLOCK_MAX_GAS_US
+            if not (is_acceptable or is_decided):
+                return None
         candidate = Candidate(run.finish(), is_acceptable)
         self._remember(key, candidate)
         return candidate
@@ -283,7 +285,8 @@ class TownApplication:
     def finalize_block(self, request: RequestFinalizeBlock) -> ResponseFinalizeBlock:
         """Execute a decided block in memory; nothing is durable, and nothing visible, before Commit."""
         key = (request.height, request.time, request.txs, request.misbehavior)
-        candidate = self._candidates.get(key) or self._execute(key)
+        candidate = self._candidates.get(key) or self._execute(key, is_decided=True)
+        assert candidate is not None, "a decided block is executed whatever it holds"
         outcome = candidate.outcome
         height_id = request.height.to_bytes(8, "big")
         # PAST_HASHES sorts after every namespace of letters, so the changes stay sorted.

@@ -15,13 +15,13 @@ from chain.codec.canonical import b64url_decode, b64url_encode
 from chain.crypto.keys import address
 from chain.town import params
 from chain.town.accounts import (
-    ROLES,
     SEATS,
     SeatRecord,
     grant_role,
     register_key,
     retire_key,
     revoke_role,
+    revoke_roles_of_body,
 )
 from chain.town.context import (
     Accepted,
@@ -202,9 +202,7 @@ def _remove_body(state: Overlay, body: str, now_s: int) -> Refused | None:
         return Refused(codes.CITY_ACT_REFUSED, f"body {body} still runs validators")
     if len(list(SEATS.scan(state))) == 1:
         return Refused(codes.CITY_ACT_REFUSED, "the council cannot be empty")
-    for kid, role in list(ROLES.scan(state)):
-        if role.body == f"body:{body}" and role.revoked_since == 0:
-            revoke_role(state, kid.decode(), now_s)
+    revoke_roles_of_body(state, body, now_s)
     SEATS.delete(state, record.seat_kid.encode())
     retire_key(state, record.seat_kid)
     BODIES.delete(state, body.encode())

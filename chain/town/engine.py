@@ -38,6 +38,8 @@ BLOCK_MAX_GAS_US: Final = 500_000
 """Execution time one block may cost, in µs of the reference machine (PROTOCOL §1)."""
 HISTORY_MAX_HASHES: Final = 10_000
 """Block hashes in one history record; the rest follows with the next one."""
+DETAIL_MAX_CHARS: Final = 200
+"""Of a refusal's detail: a name out of the transaction may stand in it, and be as long as its sender likes."""
 SYSTEM_NAMESPACES: Final = ("account", "city", "due", "history", "journal", "quota", "replay")
 
 
@@ -372,10 +374,10 @@ def _accepted_result(outcome: Accepted, gas_us: int, tx_event: Event) -> ExecTxR
 
 
 def _refused_result(refused: Refused, gas_us: int, events: tuple[Event, ...] = ()) -> ExecTxResult:
-    code = refused.code
+    code, detail = refused.code, refused.detail[:DETAIL_MAX_CHARS]
     return ExecTxResult(
         code=code.number,
-        log=f"{code.en} ({refused.detail})" if refused.detail else code.en,
+        log=f"{code.en} ({detail})" if detail else code.en,
         info=code.name,
         gas_wanted=gas_us,
         gas_used=gas_us,

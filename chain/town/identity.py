@@ -42,6 +42,7 @@ from chain.town.schemas import (
     Thumbprint,
 )
 from chain.types import codes
+from chain.types.timestamp import Timestamp
 
 NAMESPACE: Final = "identity"
 NAMESPACES: Final = (NAMESPACE,)
@@ -53,8 +54,6 @@ CITIZEN_CURVE: Final = "Ed25519"
 """A citizen's key must survive by words (SLIP-0010) and sign codes (PROTOCOL §2)."""
 LIFE_MAX_MONTHS: Final = 60
 """The identity axis lasts five years at most (research/identity.md §1.5)."""
-SECONDS_PER_DAY: Final = 86_400
-SECONDS_PER_HOUR: Final = 3_600
 
 Status = Literal[
     "active", "suspended", "expired", "moved_out", "deceased", "merged", "revoked", "erased"
@@ -130,20 +129,8 @@ def is_current(record: IdentityRecord, time_s: int) -> bool:
 
 
 def month_of(time_s: int) -> str:
-    """`YYYY-MM` (UTC) of unix time; the one date of a person that may be on chain.
-
-    Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`, for days >= 0.
-    """
-    days = time_s // SECONDS_PER_DAY + 719_468  # days since 0000-03-01
-    era, day_of_era = divmod(days, 146_097)
-    year_of_era = (
-        day_of_era - day_of_era // 1_460 + day_of_era // 36_524 - day_of_era // 146_096
-    ) // 365
-    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
-    month_from_march = (5 * day_of_year + 2) // 153
-    month = month_from_march + 3 if month_from_march < 10 else month_from_march - 9
-    year = era * 400 + year_of_era + (1 if month <= 2 else 0)
-    return f"{year:04d}-{month:02d}"
+    """`YYYY-MM` (UTC) of unix time; the one date of a person that may be on chain."""
+    return Timestamp(time_s).to_rfc3339()[:7]
 
 
 # --- batches -------------------------------------------------------------------------------
@@ -174,7 +161,7 @@ def apply_batch_attest(ctx: TxContext, body: IdBatchAttest) -> Outcome:
 def _check_batch_time(ctx: TxContext, count: int) -> Refused | None:
     """Enough entries to hide in, or enough waiting; and always at the same hour of the day."""
     hour = params.get_param(ctx.state, params.IDENTITY_BATCH_HOUR_UTC)
-    if hour >= 0 and ctx.time_s % SECONDS_PER_DAY // SECONDS_PER_HOUR != hour:
+    if hour >= 0 and ctx.time_s % params.DAY_S // params.HOUR_S != hour:
         return Refused(codes.IDENTITY_OUTSIDE_HOUR, f"from {hour}:00 to {hour}:59 UTC")
     least = params.get_param(ctx.state, params.IDENTITY_BATCH_MIN_ENTRIES)
     if count >= least:

@@ -13,10 +13,12 @@ from msgspec import Meta, Struct, field
 MAX_SAFE_INTEGER: Final = 2**53 - 1
 """Largest integer a JavaScript client reads exactly (RFC 8259 §6); larger ones travel as strings."""
 
-Bytes8: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{11}\Z")]
-Bytes16: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22}\Z")]
-Bytes32: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}\Z")]
-Thumbprint: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}\Z")]
+# The last character of 8 or 32 bytes carries four bits and two spare ones, that of 16 bytes two and four: only
+# the letters whose spare bits are zero may stand there, or one cid, receipt or key would have several names.
+Bytes8: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]\Z")]
+Bytes16: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{21}[AQgw]\Z")]
+Bytes32: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]\Z")]
+Thumbprint: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]\Z")]
 """RFC 7638 SHA-256 thumbprint of a public key; an account is named by that of its first key."""
 Slug: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{1,31}\Z")]
 """Short public name of a body, shop or programme."""
@@ -25,7 +27,7 @@ Actor: TypeAlias = Annotated[
     Meta(
         min_length=3,
         max_length=48,
-        pattern=r"^(council|body:[a-z][a-z0-9-]{1,31}|shop:[a-z][a-z0-9-]{1,31}|[A-Za-z0-9_-]{43})\Z",
+        pattern=r"^(council|body:[a-z][a-z0-9-]{1,31}|shop:[a-z][a-z0-9-]{1,31}|[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048])\Z",
     ),
 ]
 """Who acts: `council`, `body:<slug>`, `shop:<slug>`, or an account id."""

@@ -132,9 +132,7 @@ def test_twenty_copies_of_one_request_move_points_once(real):
     text, sent = real.till.sign_redeem(real.phone.make_code(50), 5), new_key()
 
     def redeem(_):
-        api = Api(real.town.base_url, "en")
-        body = {"transaction": text}
-        return api.post("/v1/loyalty/redemptions", body, token=real.till.token, key=sent, wait_s=10)
+        return _post(real, text, sent)
 
     answers = _at_once(20, redeem)
     assert {a.code for a in answers} <= {"ok", "idempotency_in_progress"}

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Final
@@ -22,15 +23,15 @@ STOPPED_BY_SIGNAL: Final = 130
 
 
 class RealTown:
-    """A founded and running town; use as a context manager."""
+    """A founded and running town; use as a context manager. `params` default to the demo's."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, params: Mapping[str, int] = DEMO_PARAMS) -> None:
         self._home = TownHome(folder)
         api_port, node_port = free_ports(2)
         self.base_url = f"http://127.0.0.1:{api_port}"
         self.keys_dir = self._home.keys
         self.logs = self._home.logs
-        found_town(self._home, node_port=node_port, params=DEMO_PARAMS)
+        found_town(self._home, node_port=node_port, params=params)
         self._supervisor = start_town(self._home, port=api_port, node_port=node_port)
         _restore_signals()
 

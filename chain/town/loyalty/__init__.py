@@ -40,7 +40,8 @@ _TILL: Final = frozenset({"till"})
 
 NAMESPACES: Final = (NAMESPACE,)
 
-# Gas: worst cases measured on one slow core, a wallet of 512 lots or a sweep of 32 earns included.
+# Gas: worst cases measured on one slow core from bytes to tree update, a wallet of 512 lots or a sweep of 32
+# earns out of such wallets included.
 RULES: Final[Rules] = {
     LoyaltyProgramme: Rule(
         apply_programme,
@@ -65,21 +66,21 @@ RULES: Final[Rules] = {
     ),
     LoyaltyTillRevoke: Rule(
         apply_till_revoke,
-        gas_us=15_000,
+        gas_us=20_000,
         senders=SHOP,
         roles=_OWNER,
         quota=params.QUOTA_AGENT_PER_MINUTE,
     ),
     LoyaltyEarn: Rule(
         apply_earn,
-        gas_us=1_000,
+        gas_us=1_300,
         senders=SHOP,
         roles=_TILL,
         quota=params.QUOTA_TILL_PER_MINUTE,
     ),
     LoyaltyRedeem: Rule(
         apply_redeem,
-        gas_us=2_500,
+        gas_us=3_500,
         senders=SHOP,
         roles=_TILL,
         quota=params.QUOTA_TILL_PER_MINUTE,

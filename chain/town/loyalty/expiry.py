@@ -1,7 +1,7 @@
 """Wallets as they are kept: loading, saving with their next expiry, and expiring at block end.
 
 Each wallet with lots has exactly one item in the due queue, at or before its first expiry; so the queue
-grows with wallets, not with gifts, and one item's work is bounded by the lots a wallet may hold.
+grows with wallets, not with gifts; an item that leaves expired lots behind comes again with the next block.
 Reads and writes: wallets, earns, totals, the due queue.  Never: expires a lot before its time.
 """
 
@@ -10,6 +10,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from chain.limits import LOYALTY_EXPIRED_LOTS
 from chain.town.context import BlockContext, Overlay, Reader
 from chain.town.due import cancel_due, schedule_due
 from chain.town.loyalty.books import Entry, post_entries
@@ -37,8 +38,9 @@ def save_wallet(state: Overlay, account: str, wallet: WalletRecord) -> None:
 
 
 def expire_wallet(ctx: BlockContext, account: str) -> None:
-    """Due work: take the expired lots out of one wallet and look again at the next expiry."""
-    wallet, gone = drop_expired(load_wallet(ctx.state, account), ctx.time_s)
+    """Due work: take expired lots out of one wallet, a bounded number, and look again at the next expiry."""
+    held = load_wallet(ctx.state, account)
+    wallet, gone = drop_expired(held, ctx.time_s, count_max=LOYALTY_EXPIRED_LOTS)
     save_wallet(ctx.state, account, replace(wallet, wake_s=0))
     if not gone:
         return  # what would have expired was spent meanwhile

@@ -1,9 +1,9 @@
 """Reversing what a shop did: a refund of a spend, or taking back points that a returned purchase earned.
 
 A refund gives quantities back to the very lots they came from, last taken first; a lot that expired
-meanwhile comes back as a lot of grace. An earn is taken from its own lots, then from other lots of the same
-issuer, and what was spent becomes a debt to that issuer alone. Points of the earn that expired unspent are
-forgiven: nobody had anything from them.
+meanwhile comes back as a lot of grace. A refund of more lots than a wallet holds goes in parts. An earn is
+taken from its own lots, then from other lots of the same issuer, and what was spent becomes a debt to that
+issuer alone. Points of the earn that expired unspent are forgiven: nobody had anything from them.
 Reads and writes: earns, spends, wallets, totals, obligations.  Never: another issuer's points.
 """
 
@@ -12,6 +12,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from chain.limits import LOYALTY_REFUND_LOTS, LOYALTY_WALLET_LOTS
 from chain.town import params
 from chain.town.accounts import role_of
 from chain.town.context import Accepted, Outcome, Refused, TxContext
@@ -42,6 +43,8 @@ from chain.town.schemas import LoyaltyReverse
 from chain.types import codes
 
 OWNER_ROLE: Final = "shop_owner"
+WALLET_LOTS_MAX: Final = LOYALTY_WALLET_LOTS + LOYALTY_REFUND_LOTS
+"""Lots in a wallet however it was filled."""
 
 
 def apply_reverse(ctx: TxContext, body: LoyaltyReverse) -> Outcome:
@@ -146,7 +149,10 @@ def _refund_spend(ctx: TxContext, body: LoyaltyReverse, spend: SpendRecord) -> O
         if part.lot.expires_s <= ctx.time_s
     ]
     lots = [replace(part.lot, left=part.points) for part in returned] + created
-    wallet = add_lots(load_wallet(ctx.state, spend.account), lots)
+    before = load_wallet(ctx.state, spend.account)
+    wallet = add_lots(before, lots)
+    if len(wallet.lots) > max(len(before.lots), WALLET_LOTS_MAX):
+        return Refused(codes.LOYALTY_WALLET_FULL, f"{WALLET_LOTS_MAX} lots")
     save_wallet(ctx.state, spend.account, wallet)
     record = replace(spend, reversed=spend.reversed + body.points)
     SPENDS.put(ctx.state, body.ref.encode(), record)

@@ -69,9 +69,11 @@ def add_lots(wallet: WalletRecord, lots: Iterable[Lot]) -> WalletRecord:
     return replace(wallet, lots=tuple(sorted(held.values())))
 
 
-def drop_expired(wallet: WalletRecord, time_s: int) -> tuple[WalletRecord, tuple[Lot, ...]]:
-    """Split off the lots that are worth nothing at `time_s`."""
-    gone = tuple(lot for lot in wallet.lots if lot.expires_s <= time_s)
+def drop_expired(
+    wallet: WalletRecord, time_s: int, *, count_max: int
+) -> tuple[WalletRecord, tuple[Lot, ...]]:
+    """Split off the lots that are worth nothing at `time_s`, the oldest `count_max` of them."""
+    gone = tuple(lot for lot in wallet.lots[:count_max] if lot.expires_s <= time_s)
     if not gone:
         return wallet, ()
     return replace(wallet, lots=wallet.lots[len(gone) :]), gone

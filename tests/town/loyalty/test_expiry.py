@@ -1,5 +1,6 @@
 """Lots die at their second, at block end, a bounded number of wallets per block, and the journal tells."""
 
+from chain.limits import LOYALTY_EXPIRED_LOTS
 from chain.town.due import QUEUE
 from chain.town.loyalty.books import get_totals
 from tests.town.loyalty.kit import DAY_S, open_town
@@ -32,6 +33,22 @@ def test_the_journal_says_what_expired_and_how_it_was_booked() -> None:
             "entries": [["town", entries]],
         }
     ]
+
+
+def test_a_wallet_of_many_expired_lots_is_emptied_over_several_blocks() -> None:
+    town, tills = open_town("baker")
+    phone = town.open_phone("ada")
+    count = 2 * LOYALTY_EXPIRED_LOTS + 1
+    for _ in range(count):
+        town.earn("baker", tills["baker"], phone.account, 100)
+    town.next_block(seconds=365 * DAY_S)
+    held = [len(town.wallet(phone.account).lots)]
+    while held[-1]:
+        town.next_block(seconds=1)
+        held.append(len(town.wallet(phone.account).lots))
+    assert held == [LOYALTY_EXPIRED_LOTS + 1, 1, 0]
+    assert get_totals(town.state, "town", "baker").expired == count
+    assert list(QUEUE.scan(town.state)) == []
 
 
 def test_a_block_expires_no_more_wallets_than_its_bound_and_the_rest_is_not_spendable() -> None:

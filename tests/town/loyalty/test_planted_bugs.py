@@ -253,7 +253,9 @@ def refunds_leave_the_obligation(patch: pytest.MonkeyPatch) -> None:
 @mutant
 def lots_expire_a_day_early(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
-        expiry, "drop_expired", lambda purse, now_s: wallet.drop_expired(purse, now_s + 86_400)
+        expiry,
+        "drop_expired",
+        lambda purse, now_s, **how: wallet.drop_expired(purse, now_s + 86_400, **how),
     )
 
 

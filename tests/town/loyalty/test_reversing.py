@@ -2,6 +2,7 @@
 
 import pytest
 
+from chain.limits import LOYALTY_REFUND_LOTS, LOYALTY_WALLET_LOTS
 from chain.town.context import Accepted, Outcome, Refused
 from chain.town.loyalty.books import get_totals
 from chain.town.loyalty.records import OBLIGATIONS, joined_id
@@ -200,3 +201,26 @@ def test_buy_earn_return_and_keep_nets_zero(street, spent_first, refunded_first)
         assert name(town.reverse(shop, owner_key(shop), ref, points)) == "ok"
     debts = sum(debt.points for debt in town.wallet(phone.account).debts)
     assert sum(points for _, points in left(street)) - debts == 50
+
+
+def test_refunds_do_not_fill_a_wallet_without_end_and_large_ones_go_in_parts() -> None:
+    town, tills = open_town("baker")
+    till, phone = tills["baker"], town.open_phone("ada")
+    spent = []
+    for _ in range(2):
+        for _ in range(LOYALTY_WALLET_LOTS):
+            assert isinstance(town.earn("baker", till, phone.account, 100), Accepted)
+        code = phone.pay_code(town.time_s, shop="baker")
+        town.redeem("baker", till, LOYALTY_WALLET_LOTS, code)
+        spent.append(town.last_ref)
+    owner = owner_key("baker")
+    assert isinstance(town.reverse("baker", owner, spent[0], LOYALTY_WALLET_LOTS), Accepted)
+    assert name(town.reverse("baker", owner, spent[1], LOYALTY_WALLET_LOTS)) == (
+        "loyalty_wallet_full"
+    )
+    assert isinstance(town.reverse("baker", owner, spent[1], LOYALTY_REFUND_LOTS), Accepted)
+    assert len(town.wallet(phone.account).lots) == LOYALTY_WALLET_LOTS + LOYALTY_REFUND_LOTS
+    assert name(town.reverse("baker", owner, spent[1], 1)) == "loyalty_wallet_full"
+    # A smaller wallet takes the rest.
+    town.redeem("baker", till, 100, phone.pay_code(town.time_s, shop="baker"))
+    assert isinstance(town.reverse("baker", owner, spent[1], 100), Accepted)

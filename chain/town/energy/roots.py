@@ -1,0 +1,133 @@
+"""Salted Merkle roots over the rows of a step: the chain holds a root and sums, each member his own row and path.
+
+Leaf = 32-byte salt ‖ canonical row, hashed as RFC 6962 does (0x00 before leaves, 0x01 before nodes). The salt is
+HMAC-SHA-256 under a key of the member: he alone can open a year with one key, equal readings give different leaves
+at every step, and erasing the key leaves a root that says nothing. Leaves are sorted by hash, so that a place in
+the tree is no pseudonym. The number of leaves is published beside the root, because a root alone does not bind it.
+"""
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+from chain.codec.merkle import hash_leaf, merkle_proofs, merkle_root, verify_merkle_proof
+from chain.limits import ENERGY_READING_MAX_WH
+from chain.town.energy.conventions import Name
+from chain.town.energy.refusals import Refused
+from chain.types.block import Proof
+from chain.types.codes import ENERGY_OPENING_INVALID
+
+SALT_BYTES: Final = 32
+_SALT_DOMAIN: Final = b"beffroi-energy-salt"
+_INT_BYTES: Final = 8
+
+EnergyWh: TypeAlias = Annotated[int, Meta(ge=0, le=ENERGY_READING_MAX_WH)]
+RowKind: TypeAlias = Literal["reading", "allocation"]
+
+
+class ReadingRow(Struct, frozen=True, forbid_unknown_fields=True, tag_field="row", tag="reading"):
+    """One metered value; never on the chain. `quality` is measured, or estimated by the convention."""
+
+    operation: Name
+    start_s: int
+    version: Annotated[int, Meta(ge=1)]
+    point: Name
+    side: Literal["consumer", "producer"]
+    energy_wh: EnergyWh
+    quality: Literal["measured", "estimated"]
+
+
+class AllocationRow(
+    Struct, frozen=True, forbid_unknown_fields=True, tag_field="row", tag="allocation"
+):
+    """One member's result: metered = shared + rest (AUTOCONS and COMPLEMENT, or AUTOPROD and SURPLUS)."""
+
+    operation: Name
+    start_s: int
+    version: Annotated[int, Meta(ge=1)]
+    point: Name
+    side: Literal["consumer", "producer"]
+    metered_wh: EnergyWh
+    shared_wh: EnergyWh
+    rest_wh: EnergyWh
+
+
+Row: TypeAlias = ReadingRow | AllocationRow
+_ENCODER: Final = msgspec.json.Encoder(order="sorted")
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """What is published: the root and how many leaves it covers."""
+
+    root: bytes
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a member is given of his own: row, salt, path. It shows nothing of the others but hashes."""
+
+    row: Row
+    salt: bytes
+    proof: Proof
+
+
+def compute_salt(member_key: bytes, row: Row) -> bytes:
+    """HMAC(member's key, domain ‖ kind ‖ operation ‖ point ‖ side ‖ step ‖ version); the key has at least 32 bytes."""
+    assert len(member_key) >= SALT_BYTES, "a short key could be searched"
+    kind = b"reading" if isinstance(row, ReadingRow) else b"allocation"
+    step = row.start_s.to_bytes(_INT_BYTES, "big", signed=True)
+    version = row.version.to_bytes(_INT_BYTES, "big")
+    names = (row.operation.encode(), row.point.encode(), row.side.encode())
+    message = b"\x00".join((_SALT_DOMAIN, kind, *names))
+    return hmac.digest(member_key, message + b"\x00" + step + version, "sha256")
+
+
+def encode_row(row: Row) -> bytes:
+    """Canonical JSON; all strings are ASCII names and all integers small, so sorting the fields is enough."""
+    return _ENCODER.encode(row)
+
+
+def compute_root(rows: Sequence[Row], salts: Sequence[bytes]) -> Root:
+    """Root over salted rows, whatever their order."""
+    return Root(merkle_root(_leaves(rows, salts)), len(rows))
+
+
+def compute_openings(
+    rows: Sequence[Row], salts: Sequence[bytes]
+) -> tuple[Root, tuple[Opening, ...]]:
+    """The root, and each member's opening in the order of `rows`."""
+    leaves = _leaves(rows, salts)
+    root, proofs = merkle_proofs(leaves)
+    place = {leaf: index for index, leaf in enumerate(leaves)}
+    openings = (
+        Opening(row, salt, proofs[place[salt + encode_row(row)]])
+        for row, salt in zip(rows, salts, strict=True)
+    )
+    return Root(root, len(rows)), tuple(openings)
+
+
+def check_opening(opening: Opening, published: Root) -> Refused | None:
+    """Whether the row is one of the `count` rows under the published root, and adds up."""
+    row = opening.row
+    if len(opening.salt) != SALT_BYTES:
+        return Refused(ENERGY_OPENING_INVALID, "a salt has 32 bytes")
+    if opening.proof.total != published.count:
+        return Refused(ENERGY_OPENING_INVALID, "the path is of another number of rows")
+    if not verify_merkle_proof(opening.proof, published.root, opening.salt + encode_row(row)):
+        return Refused(ENERGY_OPENING_INVALID, "the path leads to another root")
+    if isinstance(row, AllocationRow) and row.shared_wh + row.rest_wh != row.metered_wh:
+        return Refused(ENERGY_OPENING_INVALID, "the row does not add up")
+    return None
+
+
+def _leaves(rows: Sequence[Row], salts: Sequence[bytes]) -> list[bytes]:
+    assert all(len(salt) == SALT_BYTES for salt in salts), "a salt has 32 bytes"
+    leaves = [salt + _ENCODER.encode(row) for row, salt in zip(rows, salts, strict=True)]
+    leaves.sort(key=hash_leaf)
+    return leaves

@@ -27,8 +27,9 @@ from chain.votes.verifier import BallotJudge, Verdict, judge_in_turn, verify_arc
 EXIT_INVALID: Final = 1
 EXIT_UNREADABLE: Final = 2
 
-POOL_FROM_BALLOTS: Final = 64
-"""Fewer ballots are judged in this process: starting others takes half a second."""
+POOL_FROM_BYTES: Final = 4 * 1_024 * 1_024
+"""Fewer bytes of ballots are judged in this process: 4 MiB take some six seconds of one core on either group,
+and starting a process more than one."""
 CHUNK_BALLOTS: Final = 8
 """Ballots handed to a process at a time: a fraction of a second of work, so that the bar moves."""
 
@@ -86,7 +87,7 @@ def _judge(jobs: int | None, progress: Progress) -> BallotJudge:
 
     def judge(record: bytes, ballots: Sequence[bytes]) -> Iterator[Flaw | None]:
         count = jobs or os.cpu_count() or 1
-        is_spread = count > 1 and len(ballots) >= POOL_FROM_BALLOTS
+        is_spread = count > 1 and sum(map(len, ballots)) >= POOL_FROM_BYTES
         findings = (
             _judge_over(count, record, ballots) if is_spread else judge_in_turn(record, ballots)
         )

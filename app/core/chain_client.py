@@ -97,15 +97,8 @@ class ChainClient:
         answer = self.call(
             "abci_query",
             {"path": path, "data": data.hex(), "height": str(height), "prove": prove},
-        )["response"]
-        return QueryAnswer(
-            code=int(answer.get("code") or 0),
-            log=str(answer.get("log") or ""),
-            key=base64.b64decode(answer.get("key") or ""),
-            value=base64.b64decode(answer.get("value") or ""),
-            height=int(answer.get("height") or 0),
-            proof_ops=tuple((answer.get("proofOps") or {}).get("ops") or ()),
         )
+        return read_query_answer(answer)
 
     # --- plain calls -----------------------------------------------------------------------
 
@@ -126,13 +119,24 @@ class ChainClient:
     def call_many(
         self, calls: Sequence[tuple[str, Mapping[str, Any]]], *, node: str = ""
     ) -> list[dict[str, Any]]:
-        """Results of several methods in one batch, in order; all from one node."""
+        """Results of several methods in one batch, in order; all from one node. Raises the first RpcError."""
+        results: list[dict[str, Any]] = []
+        for answer in self.try_many(calls, node=node):
+            if isinstance(answer, RpcError):
+                raise answer
+            results.append(answer)
+        return results
+
+    def try_many(
+        self, calls: Sequence[tuple[str, Mapping[str, Any]]], *, node: str = ""
+    ) -> list[dict[str, Any] | RpcError]:
+        """As `call_many`, each call with its result or its error. Raises NodeUnavailable."""
         batch = [_envelope(i, method, params) for i, (method, params) in enumerate(calls)]
         for url in (node,) if node else self._by_health():
             try:
                 answers = self._post(url, batch)
                 by_id = {answer["id"]: answer for answer in answers}
-                return [_result(calls[i][0], by_id[i]) for i in range(len(calls))]
+                return [_result_or_error(calls[i][0], by_id[i]) for i in range(len(calls))]
             except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
                 self._set_aside(url)
         raise NodeUnavailable
@@ -196,6 +200,26 @@ def _send(connection: http.client.HTTPConnection, body: bytes) -> Any:
     connection.request("POST", "/", body, {"Content-Type": "application/json"})
     raw = connection.getresponse().read(ANSWER_BYTES_MAX)
     return json.loads(raw)
+
+
+def read_query_answer(answer: Mapping[str, Any]) -> QueryAnswer:
+    """The result of `abci_query` as values."""
+    response = answer["response"]
+    return QueryAnswer(
+        code=int(response.get("code") or 0),
+        log=str(response.get("log") or ""),
+        key=base64.b64decode(response.get("key") or ""),
+        value=base64.b64decode(response.get("value") or ""),
+        height=int(response.get("height") or 0),
+        proof_ops=tuple((response.get("proofOps") or {}).get("ops") or ()),
+    )
+
+
+def _result_or_error(method: str, answer: Mapping[str, Any]) -> dict[str, Any] | RpcError:
+    try:
+        return _result(method, answer)
+    except RpcError as error:
+        return error
 
 
 def _result(method: str, answer: Mapping[str, Any]) -> dict[str, Any]:

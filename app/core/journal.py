@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from app.core.chain_client import ChainClient, QueryAnswer, RpcError
+from app.core.feed import JOURNAL_PATH, BlockFeed, journal_id
 from app.core.proofs import read_proof_ops
 from app.core.verifier import NodeLied, ProvenBlock, fetch_validators, reading
 from chain.codec.cmtjson import from_json
@@ -24,7 +25,6 @@ from chain.types.evidence import LightBlock
 from chain.types.timestamp import NANOS_PER_SECOND, Timestamp
 
 NAMESPACE: Final = "journal"
-RECORD_PREFIX: Final = b"height/"
 _FOR_EVER: Final = TrustOptions(trusting_period_ns=1_000 * 365 * 86_400 * NANOS_PER_SECOND)
 """The walk starts from the operator's genesis and checks every block, so age lends no doubt here."""
 
@@ -40,8 +40,9 @@ class _Version:
 class JournalReader:
     """Reads proved journal leaves over one chain client."""
 
-    def __init__(self, chain: ChainClient) -> None:
+    def __init__(self, chain: ChainClient, feed: BlockFeed) -> None:
         self._chain = chain
+        self._feed = feed
         self._recent: _Version | None = None
 
     def read(self, proven: ProvenBlock) -> tuple[dict[str, Any], ...]:
@@ -49,7 +50,7 @@ class JournalReader:
         header, child = proven.checked.header, proven.child.header
         if child.app_hash == header.app_hash:
             return ()  # nothing changed, so nothing happened
-        record = self._read_record(proven, RECORD_PREFIX + header.height.to_bytes(8, "big"))
+        record = self._read_record(proven, journal_id(header.height))
         if record is None:
             return ()
         with reading("node_journal_unproved"):
@@ -58,17 +59,20 @@ class JournalReader:
 
     def _read_record(self, proven: ProvenBlock, record_id: bytes) -> bytes | None:
         own = _Version(proven.checked.header.height, proven.child.header.app_hash)
-        is_behind = self._recent is not None and self._recent.height > own.height
-        version = self._recent if self._recent is not None and is_behind else own
-        answer = self._query(record_id, version.height)
-        if answer.code != QUERY_VERSION_GONE.number:
-            return _prove(answer, record_id, version)
+        shown = self._feed.get(own.height)
+        ahead = shown.journal if shown is not None else None
+        if ahead is not None and ahead.code != QUERY_VERSION_GONE.number:
+            return _prove(ahead, record_id, own)
+        if self._recent is not None and self._recent.height > own.height:
+            answer = self._query(record_id, self._recent.height)
+            if answer.code != QUERY_VERSION_GONE.number:
+                return _prove(answer, record_id, self._recent)
         self._recent = self._trust_recent(proven)
         answer = self._query(record_id, self._recent.height)
         return _prove(answer, record_id, self._recent)
 
     def _query(self, record_id: bytes, height: int) -> QueryAnswer:
-        return self._chain.query(f"/record/{NAMESPACE}", record_id, height=height, prove=True)
+        return self._chain.query(JOURNAL_PATH, record_id, height=height, prove=True)
 
     # --- catching up -----------------------------------------------------------------------
 

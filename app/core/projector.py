@@ -17,6 +17,7 @@ import structlog
 
 from app.core.chain_client import ChainClient, RpcError
 from app.core.database import connected, write
+from app.core.feed import BlockFeed
 from app.core.journal import JournalReader
 from app.core.outbox import drop_outbox
 from app.core.problems import NodeUnavailable
@@ -62,7 +63,8 @@ class Projector:
         self._chain = chain
         self._genesis = genesis
         self._projections = projections
-        self._journal = JournalReader(chain)
+        self._feed = BlockFeed(chain)
+        self._journal = JournalReader(chain, self._feed)
         self._verifier: Verifier | None = None
 
     # --- running ---------------------------------------------------------------------------
@@ -114,7 +116,7 @@ class Projector:
         elif state.halted_code:
             _log.warning("trying_again", halted_code=state.halted_code)
             self._note_halt("")
-        self._verifier = Verifier(self._chain, self._anchor())
+        self._verifier = Verifier(self._chain, self._feed, self._anchor())
 
     def step(self) -> bool:
         """Project one block; False when the next one is not provable yet. Raises NodeLied."""

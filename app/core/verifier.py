@@ -12,9 +12,8 @@ Reads: the node's RPC.  Writes: nothing.
 from dataclasses import dataclass
 from typing import Any, Final
 
-import structlog
-
 from app.core.chain_client import ChainClient, RpcError
+from app.core.feed import BlockFeed, Pruned, ShownBlock
 from app.core.problems import NodeUnavailable
 from chain.codec.cmtjson import from_json
 from chain.codec.errors import DecodeError
@@ -28,7 +27,6 @@ from chain.types.validator import Validator, ValidatorSet
 
 VALIDATORS_PER_PAGE: Final = 100
 """CometBFT's limit of one page of `validators`."""
-_log = structlog.get_logger("app.verifier")
 
 
 class NodeLied(Exception):
@@ -91,8 +89,9 @@ class ProvenBlock:
 class Verifier:
     """Walks a chain block by block from an anchor, over one node, with others as witnesses."""
 
-    def __init__(self, chain: ChainClient, anchor: Anchor) -> None:
+    def __init__(self, chain: ChainClient, feed: BlockFeed, anchor: Anchor) -> None:
         self._chain = chain
+        self._feed = feed
         self._anchor = anchor
         self._tip: CheckedBlock | None = None
         """The block after the anchor, once it was checked: its results wait for its child."""
@@ -124,31 +123,28 @@ class Verifier:
 
     def _fetch(self, height: int) -> tuple[Block, Commit] | None:
         """Block and commit of a height, or None when the node has not decided it."""
-        at = {"height": str(height)}
-        try:
-            block, commit = self._chain.call_many([("block", at), ("commit", at)])
-        except RpcError:
-            self._refuse_unless_behind(height)
+        shown = self._show(height)
+        if shown is None:
             return None
         with reading("node_malformed"):
-            signed = from_json(SignedHeader, commit["signed_header"])
-            return from_json(Block, block["block"]), signed.commit
+            signed = from_json(SignedHeader, shown.commit["signed_header"])
+            return from_json(Block, shown.block["block"]), signed.commit
 
-    def _refuse_unless_behind(self, height: int) -> None:
-        """An error is honest for a height the node does not claim; else it withholds a block."""
-        status = self._chain.call("status")
-        with reading("node_malformed"):
-            reached = int(status["sync_info"]["latest_block_height"])
-            earliest = int(status["sync_info"].get("earliest_block_height") or 1)
-        if height < earliest:
-            raise NodeLied("node_pruned", f"height {height} is gone; follow an archive node")
-        if reached > height:
-            _log.warning("block_withheld", height=height, node_height=reached)
+    def _show(self, height: int) -> ShownBlock | None:
+        try:
+            with reading("node_malformed"):
+                return self._feed.get(height)
+        except Pruned as gone:
+            detail = f"height {gone.height} is gone; follow an archive node"
+            raise NodeLied("node_pruned", detail) from gone
 
     def _fetch_results(self, header: Header, child: Header) -> tuple[ExecTxResult, ...]:
-        answer = self._chain.call("block_results", {"height": str(header.height)})
+        found = self._show(header.height)
+        if found is None:
+            raise NodeUnavailable
         with reading("node_malformed"):
-            shown = tuple(from_json(ExecTxResult, line) for line in answer["txs_results"] or ())
+            lines = found.results["txs_results"] or ()
+            shown = tuple(from_json(ExecTxResult, line) for line in lines)
         if hash_results(shown) != child.last_results_hash:
             raise NodeLied("node_results_mismatch", f"results of height {header.height}")
         return shown

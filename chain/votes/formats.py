@@ -8,6 +8,7 @@ Source: glondu/belenios tag 2.0, src/lib/core/serializable{,_core}.atd, question
 """
 
 import json
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import Any, Final, Literal, TypeVar
@@ -22,6 +23,7 @@ from chain.codec.errors import DecodeError
 T = TypeVar("T")
 R = TypeVar("R", bound=Struct)
 
+_COUNT: Final = re.compile("[1-9][0-9]{0,99}", re.ASCII)
 _ENCODER: Final = msgspec.json.Encoder()
 
 
@@ -344,7 +346,7 @@ def encode_count(count: int) -> int | str:
 
 def decode_count(value: int | str) -> int:
     """Read what `encode_count` writes; raises DecodeError on another spelling or a negative count."""
-    if isinstance(value, str) and not (value.isascii() and value.isdecimal()):
+    if isinstance(value, str) and not _COUNT.fullmatch(value):
         raise DecodeError("not a count")
     count = int(value)
     if count < 0 or encode_count(count) != value:

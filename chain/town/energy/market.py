@@ -10,7 +10,8 @@ Units: Wh, µ€/kWh.  Source: research of the project on gsy-framework, lemlab 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
+from itertools import repeat
+from operator import itemgetter
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from chain.limits import ENERGY_NAME_MAX_CHARS, ENERGY_PRICE_MAX_MICRO_EUR, ENERGY_READING_MAX_WH
@@ -20,6 +21,7 @@ from chain.types.codes import ENERGY_ORDER_INVALID, ENERGY_ORDER_LATE, ENERGY_OR
 Side: TypeAlias = Literal["bid", "offer"]
 Pricing: TypeAlias = Literal["uniform", "pay_as_bid"]
 
+_SIDES: Final = ("bid", "offer")
 K_OFFER: Final = 0
 K_MIDDLE: Final = 1
 K_BID: Final = 2
@@ -83,15 +85,15 @@ def clear(
 def check_book(orders: Sequence[Order], *, negative_prices: bool) -> Refused | None:
     """The first thing wrong with a book, or None."""
     floor = -ENERGY_PRICE_MAX_MICRO_EUR if negative_prices else 0
-    for order in orders:
-        if (
-            not 1 <= order[4] <= ENERGY_READING_MAX_WH
-            or not floor <= order[3] <= ENERGY_PRICE_MAX_MICRO_EUR
-            or order[5] < 0
-            or order[1] not in ("bid", "offer")
-            or not 1 <= len(order[0]) <= ENERGY_NAME_MAX_CHARS
+    for order_id, side, _, price, energy_wh, seq, _ in orders:
+        if not (
+            1 <= energy_wh <= ENERGY_READING_MAX_WH
+            and floor <= price <= ENERGY_PRICE_MAX_MICRO_EUR
+            and seq >= 0
+            and side in _SIDES
+            and 1 <= len(order_id) <= ENERGY_NAME_MAX_CHARS
         ):
-            return Refused(ENERGY_ORDER_INVALID, f"order {order.order_id[:ENERGY_NAME_MAX_CHARS]}")
+            return Refused(ENERGY_ORDER_INVALID, f"order {order_id[:ENERGY_NAME_MAX_CHARS]}")
     if len({order[0] for order in orders}) < len(orders):
         return Refused(ENERGY_ORDER_INVALID, "two orders of one id")
     return _check_self_trade(orders)
@@ -104,23 +106,21 @@ def check_gate(*, put_s: int, start_s: int, gate_s: int) -> Refused | None:
     return None
 
 
-def _check_self_trade(orders: Iterable[Order]) -> Refused | None:
+def _check_self_trade(orders: Sequence[Order]) -> Refused | None:
     """Own orders that cannot meet can never both be accepted: an accepted bid is at or above an accepted offer."""
     dearest: dict[str, int] = {}
-    offers = []
-    for order in orders:
-        if order[1] == "offer":
-            offers.append(order)
-        elif order[3] > dearest.get(order[2], -ENERGY_PRICE_MAX_MICRO_EUR - 1):
-            dearest[order[2]] = order[3]
-    for offer in offers:
-        if offer[2] in dearest and dearest[offer[2]] >= offer[3]:
-            return Refused(ENERGY_ORDER_SELF, f"order {offer.order_id}")
+    for _, side, who, price, _, _, _ in orders:
+        if side == "bid" and price > dearest.get(who, price - 1):
+            dearest[who] = price
+    for order_id, side, who, price, _, _, _ in orders:
+        if side == "offer" and dearest.get(who, price - 1) >= price:
+            return Refused(ENERGY_ORDER_SELF, f"order {order_id}")
     return None
 
 
-_BY_ARRIVAL: Final = attrgetter("seq", "order_id")
-_BY_PRICE: Final = attrgetter("price_micro_eur")
+_BY_ARRIVAL: Final = itemgetter(5, 0)
+_BY_PRICE: Final = itemgetter(3)
+"""Fields by place (seq and order_id, price): twice as fast as by name, and a book is sorted whole."""
 
 
 def _by_merit(orders: Iterable[Order], side: Side) -> list[Order]:
@@ -132,37 +132,51 @@ def _by_merit(orders: Iterable[Order], side: Side) -> list[Order]:
 
 
 def _match(bids: list[Order], offers: list[Order], k_halves: int, pricing: Pricing) -> Clearing:
-    pairs, i, j, bid_left, offer_left = _meet(bids, offers)
-    if not pairs:
+    met = _meet(bids, offers)
+    if not met.energies_wh:
         return Clearing(0, None, None, None, (), tuple(bids), tuple(offers))
-    last_bid, last_offer, _ = pairs[-1]
+    last_bid, last_offer = met.bids[-1], met.offers[-1]
     price = _between(last_bid, last_offer, k_halves)
-    if pricing == "uniform":
-        trades = [Trade(bid, offer, energy_wh, price) for bid, offer, energy_wh in pairs]
-    else:
-        trades = [Trade(b, o, energy_wh, _between(b, o, k_halves)) for b, o, energy_wh in pairs]
+    prices: Iterable[int] = repeat(price)
+    if pricing == "pay_as_bid":
+        prices = map(_between, met.bids, met.offers, repeat(k_halves))
     return Clearing(
-        volume_wh=sum(trade.energy_wh for trade in trades),
+        volume_wh=sum(met.energies_wh),
         price_micro_eur=price if pricing == "uniform" else None,
         last_bid_micro_eur=last_bid.price_micro_eur,
         last_offer_micro_eur=last_offer.price_micro_eur,
-        trades=tuple(trades),
-        open_bids=_still_open(bids, i, bid_left),
-        open_offers=_still_open(offers, j, offer_left),
+        trades=tuple(map(Trade, met.bids, met.offers, met.energies_wh, prices)),
+        open_bids=_still_open(bids, met.next_bid, met.bid_left_wh),
+        open_offers=_still_open(offers, met.next_offer, met.offer_left_wh),
     )
 
 
-def _meet(
-    bids: list[Order], offers: list[Order]
-) -> tuple[list[tuple[Order, Order, int]], int, int, int, int]:
-    """Pairs with their Wh, then where both lists stopped and what is left of the orders there."""
-    pairs = []
+class _Met(NamedTuple):
+    """Pairs as three columns, then where both lists stopped and what is left of the orders there."""
+
+    bids: list[Order]
+    offers: list[Order]
+    energies_wh: list[int]
+    next_bid: int
+    bid_left_wh: int
+    next_offer: int
+    offer_left_wh: int
+
+
+def _meet(bids: list[Order], offers: list[Order]) -> _Met:
+    """Walk down both lists as long as the next bid pays the next offer."""
+    met_bids, met_offers, energies = [], [], []
     i = j = 0
     bid_left = bids[0].energy_wh if bids else 0
     offer_left = offers[0].energy_wh if offers else 0
-    while i < len(bids) and j < len(offers) and bids[i][3] >= offers[j][3]:
+    while bid_left and offer_left:
+        bid, offer = bids[i], offers[j]
+        if bid[3] < offer[3]:
+            break
         energy_wh = bid_left if bid_left < offer_left else offer_left
-        pairs.append((bids[i], offers[j], energy_wh))
+        met_bids.append(bid)
+        met_offers.append(offer)
+        energies.append(energy_wh)
         bid_left -= energy_wh
         offer_left -= energy_wh
         if not bid_left:
@@ -171,7 +185,7 @@ def _meet(
         if not offer_left:
             j += 1
             offer_left = offers[j][4] if j < len(offers) else 0
-    return pairs, i, j, bid_left, offer_left
+    return _Met(met_bids, met_offers, energies, i, bid_left, j, offer_left)
 
 
 def _between(bid: Order, offer: Order, k_halves: int) -> int:

@@ -22,8 +22,7 @@ from chain.types.block import Proof
 from chain.types.codes import ENERGY_OPENING_INVALID
 
 SALT_BYTES: Final = 32
-_SALT_DOMAIN: Final = b"beffroi-energy-salt"
-_INT_BYTES: Final = 8
+_SALT_DOMAIN: Final = "beffroi-energy-salt"
 
 EnergyWh: TypeAlias = Annotated[int, Meta(ge=0, le=ENERGY_READING_MAX_WH)]
 RowKind: TypeAlias = Literal["reading", "allocation"]
@@ -78,14 +77,12 @@ class Opening:
 
 
 def compute_salt(member_key: bytes, row: Row) -> bytes:
-    """HMAC(member's key, domain ‖ kind ‖ operation ‖ point ‖ side ‖ step ‖ version); the key has at least 32 bytes."""
+    """HMAC(member's key, NUL-joined domain, kind, operation, point, side, step, version); keys of 32 bytes on."""
     assert len(member_key) >= SALT_BYTES, "a short key could be searched"
-    kind = b"reading" if isinstance(row, ReadingRow) else b"allocation"
-    step = row.start_s.to_bytes(_INT_BYTES, "big", signed=True)
-    version = row.version.to_bytes(_INT_BYTES, "big")
-    names = (row.operation.encode(), row.point.encode(), row.side.encode())
-    message = b"\x00".join((_SALT_DOMAIN, kind, *names))
-    return hmac.digest(member_key, message + b"\x00" + step + version, "sha256")
+    kind = "reading" if isinstance(row, ReadingRow) else "allocation"
+    names = f"{_SALT_DOMAIN}\0{kind}\0{row.operation}\0{row.point}\0{row.side}"
+    message = f"{names}\0{row.start_s}\0{row.version}"
+    return hmac.digest(member_key, message.encode(), "sha256")
 
 
 def encode_row(row: Row) -> bytes:

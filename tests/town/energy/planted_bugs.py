@@ -252,8 +252,8 @@ _ROWS: tuple[tuple[str, ModuleType, str, str, str], ...] = (
     (
         "touching_prices_do_not_meet",
         market,
-        "bids[i][3] >= offers[j][3]:",
-        "bids[i][3] > offers[j][3]:",
+        "if bid[3] < offer[3]:",
+        "if bid[3] <= offer[3]:",
         VOLUME,
     ),
     (
@@ -282,8 +282,8 @@ _ROWS: tuple[tuple[str, ModuleType, str, str, str], ...] = (
     (
         "self_trade_at_one_price",
         market,
-        "dearest[offer[2]] >= offer[3]:",
-        "dearest[offer[2]] > offer[3]:",
+        "dearest.get(who, price - 1) >= price:",
+        "dearest.get(who, price - 1) > price:",
         VOLUME,
     ),
     (
@@ -296,8 +296,8 @@ _ROWS: tuple[tuple[str, ModuleType, str, str, str], ...] = (
     (
         "pay_as_bid_at_one_price",
         market,
-        'if pricing == "uniform":\n        trades',
-        "if True:\n        trades",
+        'if pricing == "pay_as_bid":',
+        "if False:",
         "pay_as_bid_prices_each_pair_and_trades_as_much",
     ),
     # money
@@ -469,12 +469,12 @@ _ROWS: tuple[tuple[str, ModuleType, str, str, str], ...] = (
         "tuple(before - after for",
         "deltas_replayed_over_the_first_version_give_the_last",
     ),
-    ("salt_without_the_step", roots, "step = row.start_s.to_bytes", "step = (0).to_bytes", LEAVES),
+    ("salt_without_the_step", roots, "\\0{row.start_s}", "", LEAVES),
     (
         "salt_without_the_version",
         roots,
-        "version = row.version.to_bytes",
-        "version = (0).to_bytes",
+        "\\0{row.version}",
+        "",
         LEAVES,
     ),
     (

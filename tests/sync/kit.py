@@ -1,6 +1,6 @@
 """Chains made by hand, and block sync over an in-memory transport on virtual time, with liars among the peers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -31,15 +31,17 @@ from tests.node.virtual import Disk, VirtualNode, VirtualTime, genesis_doc, seed
 SEEDS = {address(derive_public(seed_of(i))): seed_of(i) for i in range(16)}
 
 
-def sign_commit(state: ChainState, built: BuiltBlock, *, seconds: int = 1) -> Commit:
-    """Precommits of every validator of the set for a block, `seconds` after it."""
-    height, time = built.block.header.height, built.block.header.time.plus_ns(seconds * 10**9)
+def sign_commit(
+    state: ChainState, built: BuiltBlock, seeds: Mapping[bytes, bytes] = SEEDS, step_ns: int = 10**9
+) -> Commit:
+    """Precommits of every validator of the set for a block, `step_ns` after it; `seeds` by address."""
+    height, time = built.block.header.height, built.block.header.time.plus_ns(step_ns)
     votes = []
     for index, validator in enumerate(state.validators.validators):
         vote = Vote(
             SignedMsgType.PRECOMMIT, height, 0, built.block_id, time, validator.address, index
         )
-        signature = sign(SEEDS[validator.address], vote_sign_bytes(state.chain_id, vote))
+        signature = sign(seeds[validator.address], vote_sign_bytes(state.chain_id, vote))
         votes.append(replace(vote, signature=signature))
     return make_commit(height, 0, built.block_id, votes, state.validators)
 

@@ -211,6 +211,16 @@ def test_a_validator_signs_nothing_before_it_is_at_the_tip():
     assert node.node.signer.last.height == 61
 
 
+def test_a_transaction_that_comes_while_syncing_makes_nobody_sign():
+    chain = chain_of(60)
+    net, node, _ = start_behind(chain, ("a", {}), delay_s=0.05)
+    while not node.is_following:
+        node.node.pool.add(b"t%d=v" % node.height)
+        net.time.run(0.02)
+        assert node.is_following or node.node.signer.last.height == 0
+    assert_same_chain(node, chain)
+
+
 def test_a_validator_without_its_signer_state_stays_mute_for_two_heights_above_what_it_synced():
     chain = chain_of(60)
     net = SyncNet(VirtualTime())

@@ -276,7 +276,10 @@ P2P_QUEUE_MAX_BYTES: Final = 32 * MIB
 P2P_WRITE_BUFFER_BYTES: Final = 256 * KIB
 """What the connection itself may hold before messages wait in the queue, where they can be dropped whole."""
 
-P2P_INBOX_MAX_BYTES: Final = 32 * MIB
+P2P_MESSAGE_OVERHEAD_BYTES: Final = 128
+"""What a waiting message costs beside its bytes: empty ones are not free."""
+
+P2P_INBOX_MAX_BYTES: Final = 8 * MIB
 """Received from one peer and not handled yet; beyond it we stop reading from it until half is handled."""
 
 P2P_STALLED_MS: Final = 20_000
@@ -385,6 +388,18 @@ GOSSIP_PART_WAIT_MS: Final = 50
 
 GOSSIP_SERVE_MIN_MS: Final = 100
 """The same block or commit is not served to the same peer more often."""
+
+GOSSIP_SERVES_BURST: Final = 64
+"""Commits and blocks served to one peer at once; refilled by so many a second:"""
+
+GOSSIP_SERVES_PER_S: Final = 32
+"""Far above what a peer at the tip needs; a longer gap is block sync's."""
+
+GOSSIP_SERVE_BURST_BYTES: Final = 32 * MIB
+"""Parts served to one peer at once: one block of the largest size; refilled by so many a second:"""
+
+GOSSIP_SERVE_BYTES_PER_S: Final = 8 * MIB
+"""A peer that asks for large blocks over and over takes no more of us than this."""
 
 GOSSIP_TX_BATCH_MS: Final = 5
 """Transactions that come within this travel together; the first after a pause leaves at once."""

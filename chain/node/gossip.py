@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from chain import limits
 from chain.codec.hashing import PartSet, make_part_set
 from chain.consensus import CoreState, held_majorities, held_votes
+from chain.node.budget import Budget
 from chain.node.clock import Clock
 from chain.node.host import ConsensusHost, CutBlock, Timers
 from chain.p2p.channels import ChannelId, channel_of
@@ -67,6 +68,10 @@ class ConsensusGossip:
         self._old_votes_from = 0
         self._asked = 0
         self._is_request_due = False
+        self._serves = Budget(burst=limits.GOSSIP_SERVES_BURST, per_s=limits.GOSSIP_SERVES_PER_S)
+        self._served_bytes = Budget(
+            burst=limits.GOSSIP_SERVE_BURST_BYTES, per_s=limits.GOSSIP_SERVE_BYTES_PER_S
+        )
         self._cut: tuple[Height, PartSet] | None = None
         """Parts of the stored block served last."""
         self.is_quiet: Callable[[], bool] = _never
@@ -261,7 +266,7 @@ class ConsensusGossip:
 
     def _serve_commit(self, peer: str, view: _PeerView) -> None:
         """The commit of the height a peer stands at, as a claim and its precommits, when we are past it."""
-        if view.height > self._blocks.height() or not self._may_serve(view, view.height, b""):
+        if view.height > self._blocks.height() or not self._may_serve(peer, view.height, b""):
             return
         commit = self._blocks.load_seen_commit(view.height)
         if commit is None:
@@ -276,9 +281,8 @@ class ConsensusGossip:
     def _serve_parts(self, peer: str, asked: NewValidBlock) -> None:
         """The parts of a block that a peer looks for and does not have."""
         assert self._host is not None
-        view = self._views.setdefault(peer, _PeerView(asked.height))
         header = asked.block_part_set_header
-        if not self._may_serve(view, asked.height, header.hash):
+        if not self._may_serve(peer, asked.height, header.hash):
             return
         if asked.height == self._host.working_height():
             parts = self._host.find_parts(header)
@@ -287,7 +291,9 @@ class ConsensusGossip:
         if parts is None:
             return
         for part in parts.parts:
-            if asked.block_parts is None or not asked.block_parts.get(part.index):
+            if asked.block_parts is not None and asked.block_parts.get(part.index):
+                continue
+            if self._served_bytes.spend(peer, self._clock.monotonic_s(), len(part.bytes)):
                 self._send(peer, BlockPart(asked.height, asked.round, part))
 
     def _stored_parts(self, height: Height, header: PartSetHeader) -> PartSet | None:
@@ -299,13 +305,16 @@ class ConsensusGossip:
         parts = self._cut[1]
         return parts if parts.header == header else None
 
-    def _may_serve(self, view: _PeerView, height: Height, what: bytes) -> bool:
-        """Not the same thing to the same peer again within a moment, however often it asks."""
+    def _may_serve(self, peer: str, height: Height, what: bytes) -> bool:
+        """Not the same thing to the same peer again within a moment, however often it asks, nor too much in all."""
         now_s = self._clock.monotonic_s()
+        view = self._views.setdefault(peer, _PeerView(height))
         key = height, what
         at_s = view.served_at_s.pop(key, None)
         if at_s is not None and now_s - at_s < _SERVE_MIN_S:
             view.served_at_s[key] = at_s
+            return False
+        if not self._serves.spend(peer, now_s):
             return False
         while len(view.served_at_s) >= _SERVED_MAX:
             del view.served_at_s[next(iter(view.served_at_s))]

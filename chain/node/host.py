@@ -57,6 +57,7 @@ from chain.limits import (
 )
 from chain.mempool.pool import Mempool
 from chain.node.blockparts import BlockParts
+from chain.node.budget import Budget
 from chain.node.clock import Clock
 from chain.node.config import Timeouts
 from chain.node.errors import ConsensusFailure
@@ -141,22 +142,6 @@ class CutBlock:
     held: tuple[bool, ...]
 
 
-class SlowChecks:
-    """How many slow signature checks a peer may still cause: a bucket of tokens per peer, refilled by time."""
-
-    def __init__(self) -> None:
-        self._buckets: dict[str, tuple[float, float]] = {}
-
-    def spend(self, peer: str, now_s: float) -> bool:
-        """Take a token; False when the peer has none left for now."""
-        left, at_s = self._buckets.get(peer, (float(SLOW_VERIFICATIONS_BURST), now_s))
-        left = min(
-            float(SLOW_VERIFICATIONS_BURST), left + (now_s - at_s) * SLOW_VERIFICATIONS_PER_S
-        )
-        self._buckets[peer] = (max(0.0, left - 1), now_s)
-        return left >= 1
-
-
 @dataclass(slots=True)
 class _HeightWork:
     """What belongs to the height in progress and is dropped with it."""
@@ -200,7 +185,7 @@ class ConsensusHost:
         self.stage_ns: dict[str, int] = {}
         self.on_bad_signature: Callable[[str], None] = _ignore_peer
         """Called with the peer that sent a vote whose signature is wrong: correct nodes check before they relay."""
-        self._slow_checks = SlowChecks()
+        self._slow_checks = Budget(burst=SLOW_VERIFICATIONS_BURST, per_s=SLOW_VERIFICATIONS_PER_S)
 
     # ── start and stop ───────────────────────────────────────────────────────────────────────────────
 

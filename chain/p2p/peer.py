@@ -14,7 +14,7 @@ from chain import limits
 from chain.codec.errors import DecodeError
 from chain.codec.proto import decode, encode
 from chain.p2p.certificates import key_of_der, node_id_of
-from chain.p2p.channels import ChannelId
+from chain.p2p.channels import CHANNELS, ChannelId
 from chain.p2p.errors import PeerFault
 from chain.p2p.frames import FrameReader, encode_frame
 from chain.types.messages import DefaultNodeInfo, Packet, PacketPing, PacketPong
@@ -51,7 +51,9 @@ class PeerOwner(Protocol):
         """The peer said who it is; raises PeerFault when it may not stay."""
         ...
 
-    def on_frame(self, peer: "PeerConnection", channel: ChannelId, message: bytes) -> None: ...
+    def on_messages(self, peer: "PeerConnection") -> None:
+        """Something waits in the peer's `urgent` or `bulk`."""
+        ...
 
     def on_lost(self, peer: "PeerConnection") -> None: ...
 
@@ -72,6 +74,9 @@ class PeerConnection(asyncio.Protocol):
         self.is_closed = False
         self.heard_at_s = asyncio.get_running_loop().time()
         """Loop time of the last whole frame, before the first one of the beginning."""
+        self.urgent: deque[tuple[ChannelId, bytes]] = deque()
+        """Received and not handled yet; the switch takes from all peers in turn."""
+        self.bulk: deque[tuple[ChannelId, bytes]] = deque()
         self.inbox_bytes = 0
         self.remote = "?"
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -125,6 +130,8 @@ class PeerConnection(asyncio.Protocol):
         if self._info_timer is not None:
             self._info_timer.cancel()
         self._queue.clear()
+        self.urgent.clear()
+        self.bulk.clear()
         self._queue_bytes = 0
         if not self.lost.done():
             self.lost.set_result(None)
@@ -190,16 +197,17 @@ class PeerConnection(asyncio.Protocol):
             raise PeerFault("p2p_protocol", "a packet message outside CometBFT's multiplexing")
 
     def _keep(self, channel: ChannelId, message: bytes) -> None:
-        self.inbox_bytes += len(message)
+        (self.urgent if CHANNELS[channel].is_urgent else self.bulk).append((channel, message))
+        self.inbox_bytes += len(message) + limits.P2P_MESSAGE_OVERHEAD_BYTES
         if self.inbox_bytes > self._owner.rules.inbox_max_bytes and not self._is_read_paused:
             assert self._transport is not None
             self._is_read_paused = True
             self._transport.pause_reading()
-        self._owner.on_frame(self, channel, message)
+        self._owner.on_messages(self)
 
     def note_handled(self, size_bytes: int) -> None:
         """A message of ours was handled: perhaps there is room to read on."""
-        self.inbox_bytes -= size_bytes
+        self.inbox_bytes -= size_bytes + limits.P2P_MESSAGE_OVERHEAD_BYTES
         if not self._is_read_paused or self.is_closed:
             return
         if self.inbox_bytes <= self._owner.rules.inbox_max_bytes // 2:

@@ -82,8 +82,9 @@ class Switch:
         self._peers: dict[str, PeerConnection] = {}
         self._strangers: set[PeerConnection] = set()
         self._handlers: dict[ChannelId, Handler] = {}
-        self._urgent: deque[tuple[PeerConnection, ChannelId, bytes]] = deque()
-        self._bulk: deque[tuple[PeerConnection, ChannelId, bytes]] = deque()
+        self._urgent_turns: deque[PeerConnection] = deque()
+        """Peers with urgent messages, each once; one message per turn, so that a flood delays nobody else."""
+        self._bulk_turns: deque[PeerConnection] = deque()
         self._is_pump_scheduled = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._handshakes = 0
@@ -174,8 +175,8 @@ class Switch:
             self._listener.close()
         for peer in (*self._peers.values(), *self._strangers):
             peer.close()
-        self._urgent.clear()
-        self._bulk.clear()
+        self._urgent_turns.clear()
+        self._bulk_turns.clear()
 
     def _spawn(self, work: Any) -> None:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
@@ -346,10 +347,12 @@ class Switch:
 
     # ── messages ─────────────────────────────────────────────────────────────────────────────────────
 
-    def on_frame(self, peer: PeerConnection, channel: ChannelId, message: bytes) -> None:
-        """Queue a message for its handler."""
-        queue = self._urgent if CHANNELS[channel].is_urgent else self._bulk
-        queue.append((peer, channel, message))
+    def on_messages(self, peer: PeerConnection) -> None:
+        """Give a peer its turn."""
+        if peer.urgent and peer not in self._urgent_turns:
+            self._urgent_turns.append(peer)
+        if peer.bulk and peer not in self._bulk_turns:
+            self._bulk_turns.append(peer)
         self._schedule_pump()
 
     def _schedule_pump(self) -> None:
@@ -361,15 +364,20 @@ class Switch:
         """Handle a slice: urgent messages first, else one of the others; then let the loop breathe."""
         self._is_pump_scheduled = False
         for _ in range(limits.P2P_URGENT_SLICE):
-            if not self._urgent:
+            if not self._urgent_turns:
                 break
-            self._dispatch(*self._urgent.popleft())
-        else:
-            self._schedule_pump()
-            return
-        if self._bulk:
-            self._dispatch(*self._bulk.popleft())
-        if self._bulk or self._urgent:
+            peer = self._urgent_turns.popleft()
+            if peer.urgent:
+                self._dispatch(peer, *peer.urgent.popleft())
+            if peer.urgent:
+                self._urgent_turns.append(peer)
+        if not self._urgent_turns and self._bulk_turns:
+            peer = self._bulk_turns.popleft()
+            if peer.bulk:
+                self._dispatch(peer, *peer.bulk.popleft())
+            if peer.bulk:
+                self._bulk_turns.append(peer)
+        if self._bulk_turns or self._urgent_turns:
             self._schedule_pump()
 
     def _dispatch(self, peer: PeerConnection, channel: ChannelId, message: bytes) -> None:

@@ -381,6 +381,63 @@ def test_votes_are_handled_before_transactions_that_came_earlier(tmp_path):
     run(tmp_path, test)
 
 
+def test_a_flood_of_one_peer_does_not_delay_anothers_vote(tmp_path):
+    """Ten thousand tiny messages wait when the vote comes; it is handled after about as many as there are peers."""
+
+    async def test(net: Net) -> None:
+        a = await net.start("a", trust("b", "c"))
+        _, flood = await net.raw_admitted("b", a, "a")
+        _, honest = await net.raw_admitted("c", a, "a")
+        vote = ConsensusMessage(HasVote(1, 0, SignedMsgType.PREVOTE, 0))
+        handled_first: list[int] = []
+
+        def count(peer: str, message: object) -> None:
+            net.heard["a"].append((peer, message))
+            if message == vote:
+                handled_first.append(len(net.heard["a"]))
+
+        a.handle(ChannelId.STATE, count)
+        pump = a._pump
+        a._pump = lambda: None  # type: ignore[method-assign]  # let everything arrive first
+        flood.write(encode_frame(ChannelId.STATE, encode(STEP)) * 10_000)
+        honest.write(encode_frame(ChannelId.STATE, encode(vote)))
+        await until(
+            lambda: len(a._peers[id_of("b")].urgent) > 5_000 and a._peers[id_of("c")].urgent
+        )
+        a._pump = pump  # type: ignore[method-assign]
+        a._is_pump_scheduled = False
+        a._schedule_pump()
+        await until(lambda: handled_first)
+        assert handled_first[0] <= 3
+
+    run(tmp_path, test)
+
+
+def test_messages_that_wait_are_bounded_even_empty_ones(tmp_path):
+    bound = 64 * limits.KIB
+
+    async def test(net: Net) -> None:
+        a = await net.start("a", trust("b"), rules=changed(QUICK, inbox_max_bytes=bound))
+        _, writer = await net.raw_admitted("b", a, "a")
+        pump = a._pump
+        a._pump = lambda: None  # type: ignore[method-assign]
+        frames = encode_frame(ChannelId.MEMPOOL, encode(txs())) * 400_000
+        writer.write(frames)
+        peer = a._peers[id_of("b")]
+        await until(lambda: peer._is_read_paused)
+        await asyncio.sleep(0.2)
+        waiting = len(peer.bulk)
+        assert waiting < 150_000, "what one read of the socket brought, not all"
+        await asyncio.sleep(0.2)
+        assert len(peer.bulk) == waiting
+        a._pump = pump  # type: ignore[method-assign]
+        a._is_pump_scheduled = False
+        a._schedule_pump()
+        await until(lambda: len(net.heard["a"]) > waiting + 1_000, 20)
+
+    run(tmp_path, test)
+
+
 def test_a_peer_taken_off_the_list_is_dropped(tmp_path):
     async def test(net: Net) -> None:
         a = await net.start("a", trust("b", "c"))

@@ -82,6 +82,7 @@ async def _run(node: Node) -> int:
     loop.set_exception_handler(on_exception)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end, None)
+    loop.add_signal_handler(signal.SIGHUP, node.reload_peers)
     try:
         await node.start(loop)
     except (NodeError, StoreError, InvalidSignerFile, OSError) as error:

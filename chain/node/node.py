@@ -257,6 +257,22 @@ class Node:
             on_committed=self._on_committed,
         )
 
+    def reload_peers(self) -> None:
+        """Read addresses and certificates again (SIGHUP): new peers are dialled, those gone are dropped.
+
+        A file that cannot be used leaves everything as it was, with a line in the log.
+        """
+        if self.switch is None:
+            return
+        try:
+            config = load_config(self.home.config / "config.toml")
+            self.switch.set_trusted(load_peer_certificates(self.home))
+        except (ConfigError, PeerFault, OSError) as error:
+            log.error("peers not reloaded", detail=str(error))
+            return
+        self.switch.set_persistent(config.p2p.persistent_peers)
+        log.info("peers reloaded", addresses=len(config.p2p.persistent_peers))
+
     def _on_tx_available(self, loop: asyncio.AbstractEventLoop) -> None:
         if self.host is not None:
             loop.call_soon(self.host.on_tx_available)

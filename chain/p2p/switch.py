@@ -10,7 +10,7 @@ import random
 import socket
 import ssl
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,7 @@ class Switch:
         self._bulk_turns: deque[PeerConnection] = deque()
         self._is_pump_scheduled = False
         self._tasks: set[asyncio.Task[None]] = set()
+        self._dials: dict[PeerAddress, asyncio.Task[None]] = {}
         self._handshakes = 0
         self._listener: socket.socket | None = None
         self._is_stopped = False
@@ -149,6 +150,15 @@ class Switch:
             if node_id not in keys:
                 self.punish(node_id, "p2p_unknown_certificate", "left the list")
 
+    def set_persistent(self, addresses: tuple[PeerAddress, ...]) -> None:
+        """Replace the list of peers that are dialled; connections that stand are left alone."""
+        for address in tuple(self._dials):
+            if address not in addresses:
+                self._dials.pop(address).cancel()
+        for address in addresses:
+            if address not in self._dials:
+                self._dials[address] = self._spawn(self._dial_for_ever(address))
+
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def start(self) -> None:
@@ -156,8 +166,7 @@ class Switch:
         if self._settings.listen_host:
             self._listener = _open_listener(self._settings.listen_host, self._settings.listen_port)
             self._spawn(self._accept_for_ever(self._listener))
-        for address in self._settings.persistent:
-            self._spawn(self._dial_for_ever(address))
+        self.set_persistent(self._settings.persistent)
         self._spawn(self._keep_house())
 
     @property
@@ -178,10 +187,11 @@ class Switch:
         self._urgent_turns.clear()
         self._bulk_turns.clear()
 
-    def _spawn(self, work: Any) -> None:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(work)
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._on_task_done)
+        return task
 
     def _on_task_done(self, task: asyncio.Task[None]) -> None:
         """A task that ends with an exception of ours must not die in silence."""

@@ -256,6 +256,27 @@ def test_two_conflicting_votes_seen_by_one_node_become_evidence_on_all(tmp_path)
     run(make_homes(tmp_path), test)
 
 
+def test_peers_are_read_again_on_request_and_a_bad_file_changes_nothing(tmp_path):
+    homes = make_homes(tmp_path)
+    ids = node_ids(homes)
+
+    async def test(nodes: list[Node]) -> None:
+        await until(lambda: all(node.peer_count() == 3 for node in nodes))
+        gone = homes[0].config / PEERS_FOLDER / f"{ids[3]}.pem"
+        pem = gone.read_bytes()
+        gone.write_bytes(b"not a certificate")
+        nodes[0].reload_peers()
+        assert nodes[0].peer_count() == 3
+        gone.unlink()
+        nodes[0].reload_peers()
+        assert nodes[0].peer_count() == 2
+        gone.write_bytes(pem)
+        nodes[0].reload_peers()
+        await until(lambda: nodes[0].peer_count() == 3)
+
+    run(homes, test)
+
+
 def test_a_budget_is_per_peer_and_time_refills_it():
     budget = Budget(burst=3, per_s=2)
     assert [budget.spend("a", 0.0) for _ in range(5)] == [True, True, True, False, False]

@@ -452,6 +452,22 @@ def test_a_peer_taken_off_the_list_is_dropped(tmp_path):
     run(tmp_path, test)
 
 
+def test_a_peer_added_while_running_is_dialled_and_trusted(tmp_path):
+    async def test(net: Net) -> None:
+        b = await net.start("b", trust("a"))
+        a = await net.start("a", trust("c"))
+        a.set_trusted(trust("b", "c"))
+        a.set_persistent((address("b", b.listen_port),))
+        await until(lambda: a.peers() == (id_of("b"),))
+        a.set_persistent(())
+        b.punish(id_of("a"), "p2p_protocol", "ended by the test")
+        await until(lambda: not a.peers())
+        await asyncio.sleep(0.3)
+        assert a.peers() == (), "no longer dialled"
+
+    run(tmp_path, test)
+
+
 def test_a_certificate_under_another_nodes_name_is_refused_at_start(tmp_path):
     async def test(net: Net) -> None:
         with pytest.raises(PeerFault, match="p2p_certificate"):

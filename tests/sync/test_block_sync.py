@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 
 from chain.codec.hashing import hash_commit, hash_data, make_block_id
+from chain.crypto.ed25519 import derive_public
+from chain.node.gossip import precommits_of
 from chain.sync import SyncFailure
 from chain.types.block import BlockIDFlag, CommitSig, Data
-from chain.types.messages import BlockResponse, BlocksyncMessage, NoBlockResponse
-from tests.node.virtual import Disk, VirtualTime
+from chain.types.messages import BlockResponse, BlocksyncMessage, NoBlockResponse, VoteMessage
+from tests.node.virtual import Disk, VirtualTime, seed_of
 from tests.sync.kit import SyncNet, chain_of, new_chain, peer_at, start_node
 
 
@@ -111,8 +113,6 @@ def test_a_node_that_stops_in_the_middle_goes_on_from_there():
 def test_a_changed_validator_set_is_followed_block_by_block():
     """At height 11 two validators leave and two come: later commits bear other names than the genesis knows."""
     chain = new_chain(4)
-    from chain.crypto.ed25519 import derive_public
-    from tests.node.virtual import seed_of
 
     def txs(height):
         if height == 9:
@@ -218,6 +218,20 @@ def test_a_transaction_that_comes_while_syncing_makes_nobody_sign():
         node.node.pool.add(b"t%d=v" % node.height)
         net.time.run(0.02)
         assert node.is_following or node.node.signer.last.height == 0
+    assert_same_chain(node, chain)
+
+
+def test_consensus_messages_are_not_even_logged_while_syncing():
+    chain = chain_of(60)
+    net, node, _ = start_behind(chain, ("a", {}), delay_s=0.05)
+    run_until(net, lambda: node.height >= 8)
+    commit = chain.node.stores.blocks.load_seen_commit(node.height + 1)
+    logged = node.node.wal.tail(1_000)
+    for vote in precommits_of(commit):
+        node.node.host.deliver(VoteMessage(vote), "b")
+    assert node.node.wal.tail(1_000) == logged
+    assert node.node.host.core is None
+    run_until(net, lambda: node.is_following)
     assert_same_chain(node, chain)
 
 

@@ -92,6 +92,10 @@ class ConsensusGossip:
         self._switch.on_peer_down.append(self._on_peer_down)
         self._timers.call_later(_TICK_S, self._on_tick)
 
+    def stop(self) -> None:
+        """Say and hear nothing any more: the store is about to close."""
+        self._host = None
+
     # ── Network ──────────────────────────────────────────────────────────────────────────────────────
 
     def broadcast(self, message: ConsensusBody) -> None:
@@ -151,11 +155,11 @@ class ConsensusGossip:
         self._views.pop(peer, None)
 
     def _on_tick(self) -> None:
-        self._timers.call_later(_TICK_S, self._on_tick)
-        self._ticks += 1
         host = self._host
         if host is None:
             return
+        self._timers.call_later(_TICK_S, self._on_tick)
+        self._ticks += 1
         core = host.running_core()
         if core is None:
             self._position = None

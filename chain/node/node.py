@@ -289,6 +289,9 @@ class Node:
             await self.rpc.stop()
         if self.sync is not None:
             self.sync.stop()
+        for part in (self._gossip, self.tx_relay, self._evidence_relay):
+            if part is not None:
+                part.stop()
         if self.switch is not None:
             await self.switch.stop()
         if self.host is not None:

@@ -49,6 +49,7 @@ class TxRelay:
         self._is_intake_due = False
         self._heard: OrderedDict[bytes, tuple[PendingTx, float, set[str]]] = OrderedDict()
         """Transactions of peers by hash: itself, when it came, and who sent it."""
+        self._is_stopped = False
         self.received = 0
         """Transactions that peers sent, and `known` how many of them we had."""
         self.known = 0
@@ -59,6 +60,11 @@ class TxRelay:
         self._switch.handle(ChannelId.MEMPOOL, self._receive)
         self._switch.on_peer_up.append(self._on_peer_up)
         self._timers.call_later(_TICK_S, self._on_tick)
+
+    def stop(self) -> None:
+        """Take and give nothing any more."""
+        self._is_stopped = True
+        self._inbox.clear()
 
     # ── out ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -95,6 +101,8 @@ class TxRelay:
 
     def _on_tick(self) -> None:
         """Pass on what still waits although it had time to be committed."""
+        if self._is_stopped:
+            return
         self._timers.call_later(_TICK_S, self._on_tick)
         before_s = self._clock.monotonic_s() - _TICK_S
         late: list[tuple[bytes, set[str]]] = []
@@ -162,6 +170,7 @@ class EvidenceRelay:
         self._evidence = evidence
         self._timers = timers
         self._submit = submit
+        self._is_stopped = False
         self._ticks = 0
         self._said: EvidenceList = EvidenceList()
 
@@ -170,6 +179,10 @@ class EvidenceRelay:
         self._switch.handle(ChannelId.EVIDENCE, self._receive)
         self._switch.on_peer_up.append(self._on_peer_up)
         self._timers.call_later(_TICK_S, self._on_tick)
+
+    def stop(self) -> None:
+        """Say nothing any more."""
+        self._is_stopped = True
 
     def on_committed(self) -> None:
         """A block may have turned conflicts into evidence: tell everybody at once."""
@@ -185,6 +198,8 @@ class EvidenceRelay:
         self._said = pending
 
     def _on_tick(self) -> None:
+        if self._is_stopped:
+            return
         self._timers.call_later(_TICK_S, self._on_tick)
         self._ticks += 1
         if self._ticks % _RESEND_EVIDENCE_TICKS == 0:

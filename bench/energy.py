@@ -41,7 +41,8 @@ from assume.markets.clearing_algorithms.simple import PayAsClearRole
 orders = json.load(sys.stdin)
 start, hour = datetime(2026, 1, 1), relativedelta.relativedelta(hours=1)
 config = MarketConfig(
-    market_id="m", opening_hours=rrule.rrule(rrule.HOURLY, dtstart=start, until=start + 9 * hour), opening_duration=hour,
+    market_id="m", opening_duration=hour,
+    opening_hours=rrule.rrule(rrule.HOURLY, dtstart=start, until=start + 9 * hour),
     market_mechanism="pay_as_clear", market_products=[MarketProduct(hour, 1, hour)],
 )
 product = (start, start + hour, None)
@@ -118,12 +119,12 @@ def _allocate_ms(key: ProRata | Cascade | StaticRedistributed, count: int) -> fl
 
 def _commit(roster: Roster, step: Step, result: Allocation, keys: list[bytes]) -> roots.Root:
     """Rows, salts and root of one allocated step."""
-    rows = [
+    rows = (
         roots.AllocationRow("bench", step.start_s, 1, name, "consumer", cons, auto, cons - auto)
         for name, cons, auto in zip(roster.consumers, step.cons_wh, result.autocons_wh, strict=True)
-    ]
+    )
     return roots.compute_root(
-        rows, [roots.compute_salt(k, r) for k, r in zip(keys, rows, strict=True)]
+        (r, roots.compute_salt(k, r)) for k, r in zip(keys, rows, strict=True)
     )
 
 

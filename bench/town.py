@@ -29,8 +29,6 @@ from app.core.keyfiles import read_key_file
 from bench.report import Metric, write_results
 from bench.town_steps import measure_steps, measure_tree
 from chain.crypto.jws import SigningKey
-from chain.crypto.keys import jwk_of
-from chain.town.schemas import Jwk, LoyaltyTill
 
 CLIENTS = 16
 ROUNDS = 5
@@ -91,11 +89,7 @@ def _furnish(town: RealTown) -> tuple[Till, list[Phone]]:
     expect("shop", association.admit_shop("shop", "Shop", owner_key))
     owner = Owner(api, facts, town.now_s, owner_key, shop="shop")
     owner.login()
-    register = LoyaltyTill(
-        Jwk(**jwk_of(till_key.public_key)), town.now_s() + TILL_LIFE_S, PLENTY, 100 * PLENTY
-    )
-    path = "/v1/loyalty/shops/shop/terminals"
-    expect("till", owner.send(path, owner.sign(register, sender="shop:shop")))
+    expect("till", owner.register_till(till_key, PLENTY, 100 * PLENTY))
     till = Till(api, facts, town.now_s, till_key, shop="shop", programme="bench")
     till.login()
     return till, [_open_phone(api, facts, town, till) for _ in range(CLIENTS)]

@@ -81,9 +81,10 @@ def shop_town(phones: int) -> tuple[Town, SigningKey, list[SigningKey]]:
     operator, owner, till = town.role("loyalty_operator"), key("owner"), key("till")
     programme = LoyaltyProgramme(PROGRAMME, 1, "active", EarnRule(1, 100, 0), 365)
     _must(town, town.tx(programme, "body:commerces", operator))
-    _must(town, town.tx(LoyaltyShop(SHOP, "Boulangerie", jwk(owner)), "body:commerces", operator))
+    shop = LoyaltyShop(SHOP, "Boulangerie", jwk(owner))
+    _must(town, town.tx(shop, "body:commerces", operator, owner))
     register = LoyaltyTill(jwk(till), town.now_s + 29 * DAY_S, PLENTY, 100 * PLENTY)
-    _must(town, town.tx(register, f"shop:{SHOP}", owner))
+    _must(town, town.tx(register, f"shop:{SHOP}", owner, till))
     holders = [key(f"phone {n}") for n in range(phones)]
     _must(town, *[town.open_tx(phone) for phone in holders])
     _must(town, *make_batch(town, "earn", till, holders))

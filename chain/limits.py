@@ -86,6 +86,9 @@ PROOF_BLOCK_DELAY_MS: Final = 25
 """After a block that changed the state: how long a transaction may still come before the proof block."""
 PROOF_BLOCK_DELAY_MAX_MS: Final = 1_000
 """PROTOCOL §1: state and results are proved within one second."""
+TX_BLOCK_SPACING_MS: Final = 40
+"""Least time between the starts of transaction blocks: sales of the same moment share a block and its proof,
+and the next block proves this one, so no empty one is needed between them. Idle, nobody waits for it."""
 LOADED_BLOCK_TXS: Final = 64
 """A transaction block at least this full means load: the next ones wait to be fuller."""
 LOADED_BLOCK_SPACING_MS: Final = 250

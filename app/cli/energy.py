@@ -5,28 +5,31 @@ Never: the network, a town's state. A refused file writes nothing.
 Exit 0: done. 1: refused, with the code. 2: a file cannot be read or written.
 """
 
-import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from app.cli.energy_terminal import (
+    EXIT_REFUSED,
+    accept,
+    make_folder,
+    parse_zone,
+    progress,
+    read_file,
+    read_table,
+    say,
+    write_file,
+)
 from chain.town.energy import calendar, coefficients, enedis, market, tables
 from chain.town.energy.conventions import Key, ProRata, decode_key, hash_key
 from chain.town.energy.keys import ENGINE, Plan, allocate, prepare
-from chain.town.energy.refusals import Refused
 from chain.town.energy.rounding import rank_by_hash
 from chain.town.energy.steps import Allocation, Step, check_law
 
-T = TypeVar("T")
-EXIT_REFUSED: Final = 1
-EXIT_UNREADABLE: Final = 2
 K_HALVES: Final = {"0": 0, "1/2": 1, "1": 2}
 PARSERS: Final = {
     "curve": enedis.parse_load_curve,
@@ -79,12 +82,12 @@ def allocate_command(
     is_json: bool,
 ) -> None:
     """Share the production of READINGS (a table of Wh per step) by a key, and check the law on every step."""
-    table = _table(readings, step_s, zone, is_json)
+    table = read_table(readings, step_s, zone, is_json)
     key, plan, steps = _prepared(table, key_path, operation, is_json)
     results = _allocate_all(plan, steps, is_json)
     if out is not None:
-        _write(out, tables.format_readings(_result_table(table, plan, results)), is_json)
-    _say(_summary(operation, key, plan, steps, results), is_json)
+        write_file(out, tables.format_readings(_result_table(table, plan, results)), is_json)
+    say(_summary(operation, key, plan, steps, results), is_json)
 
 
 def _prepared(
@@ -92,18 +95,18 @@ def _prepared(
 ) -> tuple[Key, Plan, list[Step]]:
     key: Key = ProRata()
     if key_path is not None:
-        key = _accept(decode_key(_read(key_path, is_json)), is_json)
-    roster = _accept(tables.roster_of(table), is_json)
-    plan = _accept(prepare(key, roster), is_json)
+        key = accept(decode_key(read_file(key_path, is_json)), is_json)
+    roster = accept(tables.roster_of(table), is_json)
+    plan = accept(prepare(key, roster), is_json)
     return key, plan, list(tables.steps_of(table, operation, {}))
 
 
 def _allocate_all(plan: Plan, steps: Sequence[Step], is_json: bool) -> list[Allocation]:
     results = []
-    with _progress(is_json) as track:
+    with progress(is_json) as track:
         for step in track(steps, "allocating"):
-            result = _accept(allocate(plan, step), is_json)
-            _accept(check_law(plan.roster, step, result), is_json)
+            result = accept(allocate(plan, step), is_json)
+            accept(check_law(plan.roster, step, result), is_json)
             results.append(result)
     return results
 
@@ -181,17 +184,17 @@ def _members(
 @_json_option
 def clear_command(orders: Path, k: str, pay_as_bid: bool, out: Path | None, is_json: bool) -> None:
     """Clear one order book (CSV): the largest volume that can trade, at one price or pair by pair."""
-    book = _accept(tables.parse_orders(_read(orders, is_json)), is_json)
+    book = accept(tables.parse_orders(read_file(orders, is_json)), is_json)
     pricing: market.Pricing = "pay_as_bid" if pay_as_bid else "uniform"
-    outcome = _accept(market.clear(book, k_halves=K_HALVES[k], pricing=pricing), is_json)
+    outcome = accept(market.clear(book, k_halves=K_HALVES[k], pricing=pricing), is_json)
     if out is not None:
         lines = ["bid_id,offer_id,energy_wh,price_micro_eur"]
         lines += [
             f"{t.bid.order_id},{t.offer.order_id},{t.energy_wh},{t.price_micro_eur}"
             for t in outcome.trades
         ]
-        _write(out, "\n".join((*lines, "")), is_json)
-    _say(
+        write_file(out, "\n".join((*lines, "")), is_json)
+    say(
         {
             "verdict": "ok",
             "engine": ENGINE,
@@ -260,11 +263,11 @@ def import_command(
         raise click.UsageError("--expected-wh is for one file")
     curves: list[enedis.Curve] = []
     seen: set[bytes] = set()
-    with _progress(is_json) as track:
+    with progress(is_json) as track:
         for source in track(sources, "reading"):
             side, point, path = _source(source)
-            raw = _read(path, is_json)
-            _accept(enedis.check_fresh(raw, seen), is_json, path.name)
+            raw = read_file(path, is_json)
+            accept(enedis.check_fresh(raw, seen), is_json, path.name)
             seen.add(sha256(raw).digest())
             spec = enedis.CurveSpec(
                 point=point,
@@ -273,16 +276,16 @@ def import_command(
                 label="end" if label == "end" else "start",
                 unit=unit,  # type: ignore[arg-type] # one of the choices above
                 source_step_s=int(source_step_s or 0),
-                zone=_zone(zone),
+                zone=parse_zone(zone),
                 year=year,
                 is_missing_zero=missing_zero,
                 expected_wh=expected_wh,
             )
-            curves.append(_accept(PARSERS[form](raw, spec), is_json, path.name))
-    table = _accept(enedis.join_curves(curves), is_json)
+            curves.append(accept(PARSERS[form](raw, spec), is_json, path.name))
+    table = accept(enedis.join_curves(curves), is_json)
     if out is not None:
-        _write(out, tables.format_readings(table), is_json)
-    _say(
+        write_file(out, tables.format_readings(table), is_json)
+    say(
         {
             "verdict": "ok",
             "points": len(curves),
@@ -342,37 +345,29 @@ def export_command(
     is_json: bool,
 ) -> None:
     """Write the coefficients of READINGS for the grid operator, and predict what he will make of them."""
-    table = _table(readings, step_s, zone, is_json)
+    table = read_table(readings, step_s, zone, is_json)
     _, plan, steps = _prepared(table, key_path, operation, is_json)
     prms = _prms(points_path, is_json)
     consumers = [prms.get(name, name.partition("_")[2]) for name in plan.roster.consumers]
     producers = [prms.get(name, name.partition("_")[2]) for name in plan.roster.producers]
-    _accept(coefficients.check_export(consumers, producers, decimals), is_json)
+    accept(coefficients.check_export(consumers, producers, decimals), is_json)
     results = _allocate_all(plan, steps, is_json)
-    rows: list[list[coefficients.CoefficientRow]] = [[] for _ in producers]
-    lost = worst = 0
-    with _progress(is_json) as track:
-        for step, result in track(list(zip(steps, results, strict=True)), "coefficients"):
-            rank = rank_by_hash(operation, step.start_s, plan.roster.consumers)
-            units = coefficients.compute_step_units(step, result, decimals, rank)
-            predicted = coefficients.predict_dso(units, step.cons_wh, step.prod_wh, decimals)
-            differences = [p - own for p, own in zip(predicted, result.autocons_wh, strict=True)]
-            lost -= sum(differences)
-            worst = max(worst, *map(abs, differences))
-            for producer, row in zip(rows, units, strict=True):
-                producer.append(coefficients.CoefficientRow(step.start_s, row))
+    rows, differences = _coefficients(plan, steps, results, decimals, is_json)
     files = {}
     for producer, producer_rows in zip(producers, rows, strict=True):
         file = coefficients.CoefficientFile(tuple(consumers), decimals, tuple(producer_rows))
         text = coefficients.format_coefficients(
-            file, zone=_zone(zone), step_s=table.step_s, label="end" if label == "end" else "start"
+            file,
+            zone=parse_zone(zone),
+            step_s=table.step_s,
+            label="end" if label == "end" else "start",
         )
         files[producer] = text
-    _make_folder(folder, is_json)
+    make_folder(folder, is_json)
     for name, text in files.items():
-        _write(folder / f"{name}.csv", text, is_json)
+        write_file(folder / f"{name}.csv", text, is_json)
     allocated = sum(sum(result.autocons_wh) for result in results)
-    _say(
+    say(
         {
             "verdict": "ok",
             "engine": ENGINE,
@@ -382,19 +377,41 @@ def export_command(
             },
             "steps": len(steps),
             "allocated_wh": allocated,
-            "predicted_wh": allocated - lost,
-            "predicted_loss_wh": lost,
-            "worst_difference_wh": worst,
+            "predicted_wh": allocated + sum(differences),
+            "predicted_loss_wh": -sum(differences),
+            "worst_difference_wh": max(map(abs, differences), default=0),
         },
         is_json,
     )
+
+
+def _coefficients(
+    plan: Plan,
+    steps: Sequence[Step],
+    results: Sequence[Allocation],
+    decimals: int,
+    is_json: bool,
+) -> tuple[list[list[coefficients.CoefficientRow]], list[int]]:
+    """Rows per producer, and the operator's predicted result less ours per consumer and step."""
+    rows: list[list[coefficients.CoefficientRow]] = [[] for _ in plan.roster.producers]
+    differences: list[int] = []
+    with progress(is_json) as track:
+        for step, result in track(list(zip(steps, results, strict=True)), "coefficients"):
+            rank = rank_by_hash(step.operation, step.start_s, plan.roster.consumers)
+            units = coefficients.compute_step_units(step, result, decimals, rank)
+            predicted = coefficients.predict_dso(units, step.cons_wh, step.prod_wh, decimals)
+            pairs = zip(predicted, result.autocons_wh, strict=True)
+            differences.extend(theirs - ours for theirs, ours in pairs)
+            for producer, row in zip(rows, units, strict=True):
+                producer.append(coefficients.CoefficientRow(step.start_s, row))
+    return rows, differences
 
 
 def _prms(path: Path | None, is_json: bool) -> dict[str, str]:
     """Column name (without unit) to PRM."""
     if path is None:
         return {}
-    text = _accept(tables.decode_text(_read(path, is_json)), is_json)
+    text = accept(tables.decode_text(read_file(path, is_json)), is_json)
     pairs = [line.strip().split(",") for line in text.splitlines() if line.strip()]
     if any(len(pair) != 2 for pair in pairs) or pairs[:1] != [["column", "prm"]]:
         raise click.UsageError(f"{path}: the header is column,prm")
@@ -416,10 +433,10 @@ def reconcile_command(
     own: Path, operator: Path, step_s: str, per_step_wh: int, is_json: bool
 ) -> None:
     """Compare AUTOCONS of OWN (allocate --out) with the OPERATOR's table of that form; 1 when a correction is due."""
-    ours, theirs = (_table(path, step_s, "UTC", is_json) for path in (own, operator))
+    ours, theirs = (read_table(path, step_s, "UTC", is_json) for path in (own, operator))
     if ours.starts != theirs.starts:
         raise click.UsageError("the two tables cover different steps")
-    outcome = _accept(
+    outcome = accept(
         coefficients.compare_with_dso(
             _autocons(ours), _autocons(theirs), steps_count=len(ours.rows), per_step_wh=per_step_wh
         ),
@@ -432,9 +449,7 @@ def reconcile_command(
         "differences_wh": dict(outcome.differences_wh),
         "beyond": list(outcome.beyond),
     }
-    _say(
-        shown if flaw is None else shown | {"code": flaw.code.name, "detail": flaw.detail}, is_json
-    )
+    say(shown if flaw is None else shown | {"code": flaw.code.name, "detail": flaw.detail}, is_json)
     sys.exit(0 if flaw is None else EXIT_REFUSED)
 
 
@@ -442,100 +457,3 @@ def _autocons(table: tables.Readings) -> dict[str, int]:
     totals = map(sum, zip(*table.rows, strict=True))
     pairs = zip(table.columns, totals, strict=True)
     return {column.name: total for column, total in pairs if column.side == "autocons"}
-
-
-# --- files, refusals, the terminal ---------------------------------------------------------------
-
-
-def _table(path: Path, step_s: str, zone: str, is_json: bool) -> tables.Readings:
-    raw = _read(path, is_json)
-    return _accept(
-        tables.parse_readings(raw, step_s=int(step_s), zone=_zone(zone)), is_json, path.name
-    )
-
-
-def _zone(text: str) -> calendar.Zone:
-    if text in ("Europe/Paris", "UTC"):
-        return calendar.EUROPE_PARIS if text == "Europe/Paris" else calendar.UTC
-    digits = text[1:].replace(":", "")
-    if text[:1] not in ("+", "-") or len(digits) != 4 or not digits.isdecimal():
-        raise click.BadParameter("Europe/Paris, UTC or ±HH:MM", param_hint="--zone")
-    offset_s = int(digits[:2]) * 3_600 + int(digits[2:]) * 60
-    return calendar.fixed_zone(-offset_s if text[0] == "-" else offset_s)
-
-
-def _accept(value: T | Refused, is_json: bool, name: str = "") -> T:
-    """The value, or the end of the command with the refusal."""
-    if isinstance(value, Refused):
-        detail = f"{name}: {value.detail}" if name else value.detail
-        refusal = {"verdict": "refused", "code": value.code.name, "detail": detail}
-        _say(refusal if is_json else refusal | {"message": value.code.en}, is_json)
-        sys.exit(EXIT_REFUSED)
-    return value
-
-
-def _read(path: Path, is_json: bool) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        _unreadable(error, is_json)
-
-
-def _write(path: Path, text: str, is_json: bool) -> None:
-    try:
-        path.write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        _unreadable(error, is_json)
-
-
-def _make_folder(path: Path, is_json: bool) -> None:
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        _unreadable(error, is_json)
-
-
-def _unreadable(error: OSError, is_json: bool) -> NoReturn:
-    reason = f"{error.strerror}: {error.filename}"
-    _say({"verdict": "unreadable", "reason": reason}, is_json)
-    sys.exit(EXIT_UNREADABLE)
-
-
-@contextmanager
-def _progress(is_json: bool) -> Any:
-    """A bar on the terminal's error side; silent for programs."""
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=is_json or not console.is_terminal,
-        transient=True,
-    )
-    with bar:
-
-        def track(items: Sequence[T], description: str) -> Iterable[T]:
-            return bar.track(items, description=description)
-
-        handed: Callable[[Sequence[T], str], Iterable[T]] = track
-        yield handed
-
-
-def _say(shown: dict[str, Any], is_json: bool) -> None:
-    if is_json:
-        click.echo(json.dumps(shown, ensure_ascii=False, sort_keys=True))
-        return
-    for name, value in shown.items():
-        if isinstance(value, dict):
-            for inner, figure in value.items():
-                click.echo(
-                    f"{name} {inner}: {figure if not isinstance(figure, dict) else _flat(figure)}"
-                )
-        else:
-            click.echo(f"{name}: {value}")
-
-
-def _flat(figures: dict[str, int]) -> str:
-    return "  ".join(f"{name} {value}" for name, value in figures.items())

@@ -5,6 +5,7 @@ from typing import Final
 
 import click
 
+import app.wiring  # noqa: F401  # the domains register codes of their own when they are mounted
 from app.core.codes import all_app_codes, status_of
 from chain.types.codes import all_codes
 

@@ -1,51 +1,48 @@
-"""The `beffroi` command: one entry for operators, scripts and the curious."""
+"""The `beffroi` command: one entry for operators, scripts and the curious.
 
-import os
+A subcommand's module is imported when it is called: checking an archive must not wait for Flask.
+"""
+
 import sys
+from importlib import import_module
+from typing import Final
 
 import click
 
-from app.cli.demo.command import demo
-from app.cli.energy import energy
-from app.cli.errors import errors
-from app.cli.node import node
-from app.cli.openapi import openapi
-from app.cli.projector import projector
-from app.cli.proof import proof
-from app.cli.qr import qr
-from app.cli.up import up
-from app.cli.votes import votes
-from app.core.config import VARIABLES, ConfigError, load_config
-from app.core.database import migrate as apply_migrations
-from app.core.database import open_database
+COMMANDS: Final = {
+    "up": "app.cli.up:up",
+    "demo": "app.cli.demo.command:demo",
+    "node": "app.cli.node:node",
+    "projector": "app.cli.projector:projector",
+    "proof": "app.cli.proof:proof",
+    "qr": "app.cli.qr:qr",
+    "votes": "app.cli.votes:votes",
+    "energy": "app.cli.energy:energy",
+    "openapi": "app.cli.openapi:openapi",
+    "errors": "app.cli.errors:errors",
+    "migrate": "app.cli.database:migrate",
+    "config": "app.cli.database:config",
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class LazyGroup(click.Group):
+    """A group that imports the module of a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        place = COMMANDS.get(cmd_name)
+        if place is None:
+            return None
+        module, _, name = place.partition(":")
+        command: click.Command = getattr(import_module(module), name)
+        return command
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option("0.1.0", prog_name="beffroi")
 def main() -> None:
     """The back end of a town's citizen app, on a chain that no single body can alter alone."""
     if sys.flags.optimize:
         raise click.ClickException("python -O drops the assertions the town relies on; run without")
-
-
-@main.command()
-def migrate() -> None:
-    """Bring the database of DATABASE_URL up to date."""
-    try:
-        open_database(load_config(os.environ, need_token_keys=False).database_url)
-    except ConfigError as error:
-        raise click.ClickException(str(error)) from error
-    for name in apply_migrations():
-        click.echo(f"applied {name}")
-
-
-@main.command()
-def config() -> None:
-    """List the environment variables that the API, the projector and this command read."""
-    for variable in VARIABLES:
-        default = "" if variable.default is None else f" [{variable.default}]"
-        click.echo(f"{variable.name}{default}\n    {variable.meaning}")
-
-
-for command in (up, demo, node, projector, proof, qr, votes, energy, openapi, errors):
-    main.add_command(command)

@@ -82,6 +82,15 @@ def open_database(url: str) -> Database:
     return real
 
 
+def run_sql(sql: str, *params: Any) -> Any:
+    """Run plain SQL with `?` placeholders on either database; for the few statements of every request.
+
+    Building such a query anew costs more than running it.
+    """
+    is_postgres = isinstance(database.obj, TownPostgres)
+    return database.execute_sql(sql.replace("?", "%s") if is_postgres else sql, params)
+
+
 @contextmanager
 def connected() -> Iterator[None]:
     """A connection for a command or a background thread; nested use shares the outer one."""

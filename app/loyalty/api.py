@@ -71,7 +71,7 @@ def get_shops() -> dict[str, Any]:
 @blp.response(201, SubmissionSchema)
 @blp.alt_response(202, schema=SubmissionSchema, success=True)
 def create_shop(args: dict[str, Any]) -> Any:
-    """Admit a shop with its owner's key."""
+    """Admit a shop; the operator and the owner's new key both sign."""
     return submit(args["transaction"], types=("loyalty.shop",))
 
 
@@ -90,7 +90,7 @@ def get_terminals(shop: str) -> dict[str, Any]:
 @blp.response(201, SubmissionSchema)
 @blp.alt_response(202, schema=SubmissionSchema, success=True)
 def create_terminal(args: dict[str, Any], shop: str) -> Any:
-    """Register a till of the own shop."""
+    """Register a till of the own shop; the owner and the till's new key both sign."""
     return _submit_for_shop(shop, args["transaction"], "loyalty.till")
 
 

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
-from peewee import SqliteDatabase, fn
+from peewee import SqliteDatabase
 
 from app.accounts.models import AccountRow
 from app.city.service import put_role, revoke_role
 from app.core.codes import CURSOR_INVALID, NOT_FOUND
-from app.core.database import database
+from app.core.database import database, run_sql
 from app.core.problems import Problem
 from app.core.projection import ProjectedJournal, ProjectedTx, ProjectorState, get_projector_state
 from app.loyalty.models import (
@@ -506,14 +506,17 @@ def _set_debt(data: Mapping[str, Any], *, issuer: str) -> None:
         ).execute()
 
 
+_DROP_COUNTERS: Final = (
+    "DELETE FROM loyalty_used_counter WHERE kid = ? AND counter <="
+    " (SELECT MAX(counter) FROM loyalty_used_counter WHERE kid = ?) - ?"
+)
+
+
 def _use_counter(account: str, counter: int) -> None:
     """Note a used counter under the account's present key; drop those out of the window."""
     kid = AccountRow.get_by_id(account).kid
     UsedCounter.insert(kid=kid, counter=counter).execute()
-    highest = UsedCounter.select(fn.MAX(UsedCounter.counter)).where(UsedCounter.kid == kid).scalar()
-    UsedCounter.delete().where(
-        (UsedCounter.kid == kid) & (UsedCounter.counter <= highest - COUNTER_WINDOW)
-    ).execute()
+    run_sql(_DROP_COUNTERS, kid, kid, COUNTER_WINDOW)
 
 
 def _record(

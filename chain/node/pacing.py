@@ -1,7 +1,8 @@
 """When the next height starts: pure arithmetic on monotonic seconds (PROTOCOL §1).
 
-An idle town makes one block a minute. A transaction starts a block at once, or under load when the last
-transaction block is `loaded_spacing_s` old, so that blocks are full rather than many. A block that changed
+An idle town makes one block a minute. A transaction starts a block at once when the last transaction block is
+`spacing_s` old, so that tills which sell in the same moment share a block; under load, when it is
+`loaded_spacing_s` old, so that blocks are full rather than many. A block that changed
 the state is followed by a proof block, unless a transaction block comes first.
 """
 
@@ -13,6 +14,7 @@ from chain.limits import (
     LOADED_BLOCK_SPACING_MS,
     LOADED_BLOCK_TXS,
     PROOF_BLOCK_DELAY_MS,
+    TX_BLOCK_SPACING_MS,
 )
 
 
@@ -22,6 +24,7 @@ class Pacing:
 
     empty_interval_s: float = EMPTY_BLOCK_INTERVAL_MS / 1_000
     proof_delay_s: float = PROOF_BLOCK_DELAY_MS / 1_000
+    spacing_s: float = TX_BLOCK_SPACING_MS / 1_000
     loaded_txs: int = LOADED_BLOCK_TXS
     loaded_spacing_s: float = LOADED_BLOCK_SPACING_MS / 1_000
     retry_s: float = FRUITLESS_RETRY_MS / 1_000
@@ -69,6 +72,6 @@ def compute_start_at_s(facts: PacingFacts, pacing: Pacing) -> float:
 def _tx_block_at_s(facts: PacingFacts, pacing: Pacing) -> float:
     if facts.barren_blocks >= 2:
         return facts.decided_at_s + pacing.retry_s
-    if facts.tx_block_txs >= pacing.loaded_txs:
-        return facts.tx_block_started_at_s + pacing.loaded_spacing_s
-    return facts.now_s
+    is_loaded = facts.tx_block_txs >= pacing.loaded_txs
+    spacing_s = pacing.loaded_spacing_s if is_loaded else pacing.spacing_s
+    return facts.tx_block_started_at_s + spacing_s

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+import google_crc32c as crc32c
+
 from chain.limits import WAL_FILE_MAX_BYTES, WAL_RECORD_MAX_BYTES, WAL_SEGMENTS_KEPT
-from chain.store.crc32c import crc32c, crc32c_prefixes
 from chain.store.errors import WalDamaged
 from chain.store.files import AppendFile, Folder
 
@@ -35,7 +36,8 @@ def frame(payload: bytes) -> bytes:
     """One record; raises ValueError on an empty or oversized payload."""
     if not 0 < len(payload) <= WAL_RECORD_MAX_BYTES:
         raise ValueError(f"a log record of {len(payload)} bytes")
-    return crc32c(payload).to_bytes(4, "big") + len(payload).to_bytes(4, "big") + payload
+    checksum: int = crc32c.value(payload)
+    return checksum.to_bytes(4, "big") + len(payload).to_bytes(4, "big") + payload
 
 
 def scan(data: bytes) -> Scan:
@@ -59,7 +61,11 @@ def _read_record(data: bytes, offset: int) -> bytes | None:
     if not 0 < length <= WAL_RECORD_MAX_BYTES or start + length > len(data):
         return None
     payload = data[start : start + length]
-    return payload if crc32c(payload) == int.from_bytes(data[offset : offset + 4], "big") else None
+    return (
+        payload
+        if crc32c.value(payload) == int.from_bytes(data[offset : offset + 4], "big")
+        else None
+    )
 
 
 def _length_at(data: bytes, offset: int) -> int:
@@ -92,9 +98,10 @@ def _check_torn(data: bytes, offset: int) -> None:
 
 def _fits_shorter(rest: bytes) -> bool:
     """Whether the stored checksum fits a payload that ends where a whole record begins."""
-    wanted = int.from_bytes(rest[:4], "big")
-    for size, checksum in enumerate(crc32c_prefixes(rest[HEADER_BYTES:]), start=1):
-        if checksum == wanted and _read_record(rest, HEADER_BYTES + size) is not None:
+    wanted, checksum = int.from_bytes(rest[:4], "big"), 0
+    for end in range(HEADER_BYTES + 1, len(rest) + 1):
+        checksum = crc32c.extend(checksum, rest[end - 1 : end])
+        if checksum == wanted and _read_record(rest, end) is not None:
             return True
     return False
 

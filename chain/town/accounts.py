@@ -1,6 +1,8 @@
 """Who may act: accounts, role keys, seat keys, and the one use each public key has in a town.
 
 A key is registered once, for one use, for ever: a rotated or revoked key never comes back under another.
+Hence nobody may register a key that is not theirs: it signs too, or somebody who answers for it vouches
+(ADR 0005). A key named by an act that waits is reserved for that act until it takes effect or fails.
 Reads and writes: namespace account (tables account, kid) and namespace city (tables role, body_role, seat).
 Never: verifies a signature; the envelope does.
 """
@@ -17,7 +19,7 @@ from chain.town.schemas import Bytes16, Domain, Jwk, Role, Slug, Thumbprint, Uni
 from chain.types import codes
 
 AccountStatus = Literal["open", "frozen", "closed"]
-KeyUse = Literal["account", "role", "seat", "validator", "retired"]
+KeyUse = Literal["account", "role", "seat", "validator", "reserved", "retired"]
 KEY_REF_BYTES: Final = 16
 """How much of an account id a QR code carries (PROTOCOL §7)."""
 _REF_WHOLE_CHARS: Final = 21
@@ -42,7 +44,7 @@ class AccountRecord(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class KidRecord(Struct, frozen=True, forbid_unknown_fields=True):
-    """The one use of a key; `ref` is the account id, the role's holder, or the body."""
+    """The one use of a key; `ref` is the account id, the role's holder, the body, or the waiting act."""
 
     use: KeyUse
     ref: str
@@ -105,9 +107,9 @@ def get_key_use(state: Reader, kid: str) -> KidRecord | None:
 
 
 def find_key(state: Reader, kid: str) -> Jwk | None:
-    """The public key of a thumbprint that may sign; None for unknown, retired and validator keys."""
+    """The public key of a thumbprint that may sign; None for unknown, reserved, retired and validator keys."""
     use = get_key_use(state, kid)
-    if use is None or use.use in ("retired", "validator"):
+    if use is None or use.use in ("reserved", "retired", "validator"):
         return None
     if use.use == "account":
         account = get_account(state, use.ref)
@@ -129,6 +131,13 @@ def register_key(state: Overlay, jwk: Jwk, *, use: KeyUse, ref: str) -> str | Re
         return Refused(codes.CITY_KEY_IN_USE)
     KIDS.put(state, kid.encode(), KidRecord(use, ref))
     return kid
+
+
+def free_reserved_key(state: Overlay, jwk: Jwk, ref: str) -> None:
+    """Make a key fresh again if it is reserved for `ref`; any other use stays."""
+    kid = kid_of(jwk)
+    if get_key_use(state, kid) == KidRecord("reserved", ref):
+        KIDS.delete(state, kid.encode())
 
 
 def retire_key(state: Overlay, kid: str) -> None:

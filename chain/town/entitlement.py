@@ -29,10 +29,11 @@ def named_keys(rule: Rule, body: Struct) -> dict[str, Jwk] | Refused:
 
 
 def refusal_of_unknown_key(state: Reader, kid: str) -> Refused:
-    """A retired key says so; any other is simply not known here."""
-    if get_key_use(state, kid) is not None:
-        return Refused(codes.TX_KEY_EXPIRED)
-    return Refused(codes.TX_UNKNOWN_KEY)
+    """A retired key says so; any other, a reserved one too, is simply not known here."""
+    use = get_key_use(state, kid)
+    if use is None or use.use == "reserved":
+        return Refused(codes.TX_UNKNOWN_KEY)
+    return Refused(codes.TX_KEY_EXPIRED)
 
 
 def check_entitled(

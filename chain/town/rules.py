@@ -52,7 +52,7 @@ class Rule:
     expiry: Parameter = params.TX_EXPIRY_MAX_S
     """How far ahead `exp` may lie."""
     new_keys: Callable[[Any], tuple[Jwk, ...]] = no_new_keys
-    """Keys named in the body that may sign although they are not registered yet."""
+    """Keys named in the body that must sign, although they are not registered yet: proof of possession."""
     opens_account: bool = False
     """The sender may be an account not open yet, named by the one new key that signs."""
     admit: Callable[[TxContext, Any], "Refused | tuple[str, ...]"] | None = None

@@ -241,7 +241,11 @@ CouncilAct: TypeAlias = (
 
 
 class CouncilActs(Strict, frozen=True):
-    """Acts of the council, signed by more than two thirds of its seats."""
+    """Acts of the council, signed by more than two thirds of its seats.
+
+    Keys named in the acts do not sign: those who sign vouch that they belong to the bodies named. Each is
+    reserved when the transaction is accepted, and free again if its act fails on its day.
+    """
 
     TYPE: ClassVar[str] = "council.act"
     acts: Annotated[tuple[CouncilAct, ...], Meta(min_length=1, max_length=32)]
@@ -270,7 +274,7 @@ class LoyaltyProgramme(Strict, frozen=True):
 
 
 class LoyaltyShop(Strict, frozen=True):
-    """Register a shop and its owner's key; signed by a loyalty operator."""
+    """Register a shop and its owner's key; signed by a loyalty operator and by `owner_key`."""
 
     TYPE: ClassVar[str] = "loyalty.shop"
     shop: Slug
@@ -279,7 +283,7 @@ class LoyaltyShop(Strict, frozen=True):
 
 
 class LoyaltyTill(Strict, frozen=True):
-    """Register a till key of a shop with its caps; signed by the shop owner, at most 30 days."""
+    """Register a till key of a shop with its caps, at most 30 days; signed by the shop owner and by `key`."""
 
     TYPE: ClassVar[str] = "loyalty.till"
     key: Jwk

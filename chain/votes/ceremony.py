@@ -232,7 +232,10 @@ def conclude(
     if len(voutputs) != len(rows):
         raise CeremonyError(0, "another number of verification keys than trustees")
     for rank, voutput in enumerate(voutputs, 1):
-        key = check_trustee_key(group, voutput.public_key)
+        try:
+            key = check_trustee_key(group, voutput.public_key)
+        except DecodeError as error:
+            raise CeremonyError(rank, str(error)) from error
         if isinstance(key, Flaw):
             raise CeremonyError(rank, key.detail)
         if key != compute_share_image(group, rows, rank):

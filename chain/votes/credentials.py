@@ -6,7 +6,7 @@ Source: Belenios specification 2.0, §4.2; glondu/belenios tag 2.0, src/lib/core
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import pbkdf2_hmac
 from typing import Final
@@ -104,8 +104,3 @@ def _read_voter(group: Group, entry: str, voters: dict[str, int]) -> Flaw | None
         return Flaw(Check.DUPLICATE_CREDENTIAL, f"{text[:40]} is listed twice")
     voters[text] = int(weight or 1)
     return None
-
-
-def total_weight(voters: Mapping[str, int], credentials: Sequence[str]) -> int:
-    """Sum of the weights of `credentials`."""
-    return sum(voters[credential] for credential in credentials)

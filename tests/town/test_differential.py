@@ -114,8 +114,8 @@ class Mischief:
         """A town with two shops, a programme and accounts, in one block."""
         operator, rule = self.town.role("loyalty_operator"), EarnRule(1, 100, 0)
         programme = LoyaltyProgramme("town", 1, "active", rule, 30)
-        shops = [LoyaltyShop(shop, shop.title(), jwk(key(f"owner {shop}"))) for shop in SHOPS]
-        made = [self.tx(body, "body:commerces", operator) for body in (programme, *shops)]
+        made = [self.tx(programme, "body:commerces", operator)]
+        made += [self.admit(shop) for shop in SHOPS]
         opened = [self.town.open_tx(key(name)) for name in PHONES[1:]]
         made += [*(self.till() for _ in range(6)), *opened]
         self.is_wild = True
@@ -130,6 +130,12 @@ class Mischief:
         fresh = key(self.name(name), alg)
         self.by_kid[fresh.kid] = fresh
         return fresh
+
+    def wanted_key(self) -> SigningKey:
+        """One of few keys that the council, shops and phones all want to register."""
+        wanted = key(self.rng.choice(("wanted 1", "wanted 2", "wanted 3", PHONES[0])))
+        self.by_kid[wanted.kid] = wanted
+        return wanted
 
     def tx(self, body: msgspec.Struct, sender: str, *signers: SigningKey) -> bytes:
         """Signed, now and then by a stranger or with an odd expiry."""
@@ -187,15 +193,20 @@ class Mischief:
         return self.tx(body, "body:commerces", self.town.role("loyalty_operator"))
 
     def shop(self) -> bytes:
-        shop = self.rng.choice(SHOPS)
-        body = LoyaltyShop(shop, shop.title(), jwk(key(f"owner {shop}")))
-        return self.tx(body, "body:commerces", self.town.role("loyalty_operator"))
+        return self.admit(self.rng.choice(SHOPS))
+
+    def admit(self, shop: str) -> bytes:
+        owner = key(f"owner {shop}")
+        body = LoyaltyShop(shop, shop.title(), jwk(owner))
+        return self.tx(body, "body:commerces", self.town.role("loyalty_operator"), owner)
 
     def till(self) -> bytes:
         shop = self.rng.choice(SHOPS)
         till = self.fresh_key("till", self.rng.choice(("EdDSA", "ES256")))
+        if self.is_wild and self.rng.random() < 0.2:
+            till = self.wanted_key()
         body = LoyaltyTill(jwk(till), self.town.now_s + 29 * DAY_S, 50, 400)
-        return self.tx(body, f"shop:{shop}", key(f"owner {shop}"))
+        return self.tx(body, f"shop:{shop}", key(f"owner {shop}"), till)
 
     def of_a_shop(self) -> tuple[str, SigningKey]:
         shop = self.rng.choice(SHOPS)
@@ -280,6 +291,7 @@ class Mischief:
             ActBodyAdd("lycee", "Lycée \u2028", jwk(key(self.name("seat")))),
             ActBodyRemove("lycee"),
             ActRoleGrant("gateway", "coop", jwk(key(self.name("gw"))), self.town.now_s + DAY_S),
+            ActRoleGrant("clerk", "coop", jwk(self.wanted_key()), self.town.now_s + DAY_S),
             ActRoleRevoke(self.of_a_shop()[1].kid),
             set_validator(rng.choice(BODIES), rng.randrange(7), rng.choice((0, 9, 10, 11))),
         )

@@ -92,6 +92,16 @@ def test_a_signature_by_another_credential_is_refused(booth: Booth) -> None:
     assert flaw.check is Check.BALLOT_SIGNATURE
 
 
+def test_other_answers_under_an_old_signature_are_refused(booth: Booth) -> None:
+    """Answers can be proved for anybody's credential, it is public: only the signature is the voter's."""
+    cast = formats.decode(Ballot, booth.ballots[0])
+    other = formats.decode(Ballot, booth.ballot(0, [[1, 0, 0, 0], [0, 0, 1], [0, 1]]))
+    forged = formats.encode(formats.replace(other, signature=cast.signature))
+    flaw = judge_ballot(booth.election, forged)
+    assert flaw is not None
+    assert flaw.check is Check.BALLOT_SIGNATURE
+
+
 def test_an_unsigned_ballot_is_refused(booth: Booth) -> None:
     ballot = formats.decode(Ballot, booth.ballots[0])
     unsigned = formats.encode(formats.replace(ballot, signature=formats.UNSET))

@@ -148,6 +148,13 @@ def test_a_verification_key_of_another_secret_is_refused(table: Table) -> None:
     assert caught.value.trustee == 1
     with pytest.raises(CeremonyError):
         conclude(table.group, table.certificates, table.polynomials, voutputs[:2])
+    garbled = formats.replace(voutputs[2].public_key, public_key="garbled")
+    garbled_output = formats.replace(voutputs[2], public_key=garbled)
+    with pytest.raises(CeremonyError) as caught:
+        conclude(
+            table.group, table.certificates, table.polynomials, [*voutputs[:2], garbled_output]
+        )
+    assert caught.value.trustee == 3
 
 
 def test_a_forged_or_repeated_certificate_is_refused(table: Table) -> None:

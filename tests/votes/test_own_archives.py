@@ -20,6 +20,9 @@ from chain.votes.ballot import sign_ballot
 from chain.votes.checks import Check, Flaw
 from chain.votes.credentials import Voter, encode_public_list
 from chain.votes.election import Unsupported, make_election
+from chain.votes.finite_field import P_2048
+from chain.votes.formats import PartialDecryption
+from chain.votes.proofs import prove_equality
 from chain.votes.tally import encode_result, encode_tally, size_tally
 from chain.votes.trustees import encode_trustees, make_trustee_key
 from chain.votes.verifier import Stage
@@ -277,6 +280,28 @@ def test_a_decryption_of_another_shape_is_refused(booth: Booth) -> None:
     cut = formats.replace(whole, decryption_factors=(row, *whole.decryption_factors[1:]))
     bad = replace_step(steps, "PartialDecryption", decryption_step(1, cut))
     assert check_of(build(bad)) is Check.DECRYPTION_FORM
+
+
+def test_a_factor_of_small_order_or_outside_the_group_is_refused(booth: Booth) -> None:
+    """-f passes the equations whenever the challenge is even, so a cheat tries until it is."""
+    group, tally = booth.group, booth.tally()
+    cipher, secret = tally.rows[0][0], booth.trustee_secrets[0]
+    prefix = f"decrypt|{booth.election.fingerprint}|{group.encode(booth.trustees.keys[0])}|"
+    factor = group.power(cipher.alpha, secret)
+    text = (
+        "02".rjust(64, "0") if group.name == "Ed25519" else str(P_2048 - int(group.encode(factor)))
+    )
+    proof = prove_equality(group, prefix, cipher.alpha, secret, booth.draw)
+    while int(proof.challenge) % 2:
+        proof = prove_equality(group, prefix, cipher.alpha, secret, booth.draw)
+    honest = booth.decrypt(tally, 1)
+    first_factors, first_proofs = honest.decryption_factors[0], honest.decryption_proofs[0]
+    cheat = PartialDecryption(
+        decryption_factors=((text, *first_factors[1:]), *honest.decryption_factors[1:]),
+        decryption_proofs=((proof, *first_proofs[1:]), *honest.decryption_proofs[1:]),
+    )
+    bad = replace_step(booth.steps((1, 3)), "PartialDecryption", decryption_step(1, cheat))
+    assert check_of(build(bad)) is Check.DECRYPTION_PROOF
 
 
 def test_a_result_of_too_few_trustees_is_refused(booth: Booth) -> None:

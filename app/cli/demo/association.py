@@ -28,6 +28,9 @@ class Association(Client):
         return self.send("/v1/loyalty/programmes", self.sign(body, sender=f"body:{self.body}"))
 
     def admit_shop(self, shop: str, name: str, owner_key: SigningKey) -> Answer:
-        """Register a shop with its owner's key."""
+        """Register a shop with its owner's key; the owner is there and signs too."""
         body = LoyaltyShop(shop, name, Jwk(**jwk_of(owner_key.public_key)))
-        return self.send("/v1/loyalty/shops", self.sign(body, sender=f"body:{self.body}"))
+        signers = (self.key, owner_key)
+        return self.send(
+            "/v1/loyalty/shops", self.sign(body, sender=f"body:{self.body}", signers=signers)
+        )

@@ -97,16 +97,22 @@ class Owner(Client):
 
     shop: str = ""
 
-    def register_till(self, till_key: SigningKey) -> Answer:
-        """Let a till act for the shop for 29 days, within caps."""
+    def register_till(
+        self,
+        till_key: SigningKey,
+        per_tx_points: int = CAP_PER_TX_POINTS,
+        per_day_points: int = CAP_PER_DAY_POINTS,
+    ) -> Answer:
+        """Let a till act for the shop for 29 days, within caps; it stands on the counter and signs too."""
         body = LoyaltyTill(
             Jwk(**jwk_of(till_key.public_key)),
             self.clock() + TILL_LIFE_S,
-            CAP_PER_TX_POINTS,
-            CAP_PER_DAY_POINTS,
+            per_tx_points,
+            per_day_points,
         )
         path = f"/v1/loyalty/shops/{self.shop}/terminals"
-        return self.send(path, self.sign(body, sender=f"shop:{self.shop}"))
+        signers = (self.key, till_key)
+        return self.send(path, self.sign(body, sender=f"shop:{self.shop}", signers=signers))
 
     def revoke_till(self, kid: str, since_s: int) -> Answer:
         """Revoke a till; unspent points it gave since then are taken back."""

@@ -2,19 +2,19 @@
 
 Leaf = 32-byte salt ‖ canonical row, hashed as RFC 6962 does (0x00 before leaves, 0x01 before nodes). The salt is
 HMAC-SHA-256 under a key of the member: he alone can open a year with one key, equal readings give different leaves
-at every step, and erasing the key leaves a root that says nothing. Leaves are sorted by hash, so that a place in
-the tree is no pseudonym. The number of leaves is published beside the root, because a root alone does not bind it.
+at every step, and erasing the key leaves a root that says nothing. Leaves are sorted by their salts, so that a place
+in the tree is no pseudonym. The number of leaves is published beside the root, because a root alone does not bind it.
 """
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta, Struct
 
-from chain.codec.merkle import hash_leaf, merkle_proofs, merkle_root, verify_merkle_proof
+from chain.codec.merkle import merkle_proofs, merkle_root, verify_merkle_proof
 from chain.limits import ENERGY_READING_MAX_WH
 from chain.town.energy.conventions import Name
 from chain.town.energy.refusals import Refused
@@ -28,7 +28,9 @@ EnergyWh: TypeAlias = Annotated[int, Meta(ge=0, le=ENERGY_READING_MAX_WH)]
 RowKind: TypeAlias = Literal["reading", "allocation"]
 
 
-class ReadingRow(Struct, frozen=True, forbid_unknown_fields=True, tag_field="row", tag="reading"):
+class ReadingRow(
+    Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag_field="row", tag="reading"
+):
     """One metered value; never on the chain. `quality` is measured, or estimated by the convention."""
 
     operation: Name
@@ -41,7 +43,7 @@ class ReadingRow(Struct, frozen=True, forbid_unknown_fields=True, tag_field="row
 
 
 class AllocationRow(
-    Struct, frozen=True, forbid_unknown_fields=True, tag_field="row", tag="allocation"
+    Struct, frozen=True, forbid_unknown_fields=True, gc=False, tag_field="row", tag="allocation"
 ):
     """One member's result: metered = shared + rest (AUTOCONS and COMPLEMENT, or AUTOPROD and SURPLUS)."""
 
@@ -90,23 +92,19 @@ def encode_row(row: Row) -> bytes:
     return _ENCODER.encode(row)
 
 
-def compute_root(rows: Sequence[Row], salts: Sequence[bytes]) -> Root:
-    """Root over salted rows, whatever their order."""
-    return Root(merkle_root(_leaves(rows, salts)), len(rows))
+def compute_root(salted: Iterable[tuple[Row, bytes]]) -> Root:
+    """Root over rows with their salts, whatever their order; they are taken one by one."""
+    leaves = _leaves(salted)
+    return Root(merkle_root(leaves), len(leaves))
 
 
-def compute_openings(
-    rows: Sequence[Row], salts: Sequence[bytes]
-) -> tuple[Root, tuple[Opening, ...]]:
-    """The root, and each member's opening in the order of `rows`."""
-    leaves = _leaves(rows, salts)
+def compute_openings(salted: Sequence[tuple[Row, bytes]]) -> tuple[Root, tuple[Opening, ...]]:
+    """The root, and each member's opening in the order given."""
+    leaves = _leaves(salted)
     root, proofs = merkle_proofs(leaves)
     place = {leaf: index for index, leaf in enumerate(leaves)}
-    openings = (
-        Opening(row, salt, proofs[place[salt + encode_row(row)]])
-        for row, salt in zip(rows, salts, strict=True)
-    )
-    return Root(root, len(rows)), tuple(openings)
+    openings = (Opening(row, salt, proofs[place[salt + encode_row(row)]]) for row, salt in salted)
+    return Root(root, len(leaves)), tuple(openings)
 
 
 def check_opening(opening: Opening, published: Root) -> Refused | None:
@@ -123,8 +121,10 @@ def check_opening(opening: Opening, published: Root) -> Refused | None:
     return None
 
 
-def _leaves(rows: Sequence[Row], salts: Sequence[bytes]) -> list[bytes]:
-    assert all(len(salt) == SALT_BYTES for salt in salts), "a salt has 32 bytes"
-    leaves = [salt + _ENCODER.encode(row) for row, salt in zip(rows, salts, strict=True)]
-    leaves.sort(key=hash_leaf)
+def _leaves(salted: Iterable[tuple[Row, bytes]]) -> list[bytes]:
+    leaves = []
+    for row, salt in salted:
+        assert len(salt) == SALT_BYTES, "a salt has 32 bytes"
+        leaves.append(salt + _ENCODER.encode(row))
+    leaves.sort()
     return leaves

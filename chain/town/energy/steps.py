@@ -7,6 +7,7 @@ producer while it releases. Energies are integers in Wh of one step.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 from chain.limits import ENERGY_MEMBERS_MAX, ENERGY_NAME_MAX_CHARS, ENERGY_READING_MAX_WH
@@ -76,7 +77,8 @@ def make_roster(
     takers, givers = (*consumers, *charging), (*producers, *discharging)
     for names in (takers, givers):
         if len(set(names)) < len(names):
-            twice = sorted(name for name in set(names) if names.count(name) > 1)[0]
+            ordered = sorted(names)
+            twice = next(a for a, b in pairwise(ordered) if a == b)
             return Refused(ENERGY_POINT_REPEATED, twice)
         if len(names) > ENERGY_MEMBERS_MAX:
             return Refused(ENERGY_KEY_INVALID, f"more than {ENERGY_MEMBERS_MAX} members")

@@ -8,6 +8,7 @@ Orders: `order_id,side,participant,price_micro_eur,energy_wh,seq` and optionally
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from chain.limits import ENERGY_FILE_MAX_BYTES, ENERGY_NAME_MAX_CHARS, ENERGY_READING_MAX_WH
@@ -188,7 +189,7 @@ def _parse_header(line: str, step_s: int) -> tuple[Column, ...] | Refused:
             return refuse_line(ENERGY_UNIT_MISMATCH, 1, f"{name}: readings are in Wh per step")
         columns.append(Column(found["side"], found["name"]))
     if len(set(columns)) < len(columns):
-        twice = next(column.name for column in columns if columns.count(column) > 1)
+        twice = next(a.name for a, b in pairwise(sorted(columns)) if a == b)
         return refuse_line(ENERGY_POINT_REPEATED, 1, twice)
     return tuple(columns)
 

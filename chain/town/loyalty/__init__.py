@@ -25,6 +25,7 @@ from chain.town.loyalty.tills import (
 )
 from chain.town.rules import BODY, SHOP, Rule, Rules
 from chain.town.schemas import (
+    Jwk,
     LoyaltyEarn,
     LoyaltyProgramme,
     LoyaltyRedeem,
@@ -40,6 +41,15 @@ _TILL: Final = frozenset({"till"})
 
 NAMESPACES: Final = (NAMESPACE,)
 
+
+def _owner_key(body: LoyaltyShop) -> tuple[Jwk, ...]:
+    return (body.owner_key,)
+
+
+def _till_key(body: LoyaltyTill) -> tuple[Jwk, ...]:
+    return (body.key,)
+
+
 # Gas: worst cases measured on one slow core from bytes to tree update, a wallet of 512 lots or a sweep of 32
 # earns out of such wallets included.
 RULES: Final[Rules] = {
@@ -52,17 +62,21 @@ RULES: Final[Rules] = {
     ),
     LoyaltyShop: Rule(
         apply_shop,
-        gas_us=700,
+        gas_us=900,
         senders=BODY,
         roles=_OPERATOR,
         quota=params.QUOTA_AGENT_PER_MINUTE,
+        signatures_max=2,
+        new_keys=_owner_key,
     ),
     LoyaltyTill: Rule(
         apply_till,
-        gas_us=700,
+        gas_us=900,
         senders=SHOP,
         roles=_OWNER,
         quota=params.QUOTA_AGENT_PER_MINUTE,
+        signatures_max=2,
+        new_keys=_till_key,
     ),
     LoyaltyTillRevoke: Rule(
         apply_till_revoke,

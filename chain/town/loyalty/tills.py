@@ -78,7 +78,7 @@ def _check_version(
 
 
 def apply_shop(ctx: TxContext, body: LoyaltyShop) -> Outcome:
-    """Take a shop into the coalition and give its owner's key the owner's role."""
+    """Take a shop into the coalition and give its owner's key, which signed too, the owner's role."""
     if SHOPS.get(ctx.state, body.shop.encode()) is not None:
         return Refused(codes.LOYALTY_SHOP_EXISTS)
     expires = ctx.time_s + params.get_param(ctx.state, params.AGENT_ROLE_MAX_S)
@@ -99,7 +99,7 @@ def apply_shop(ctx: TxContext, body: LoyaltyShop) -> Outcome:
 
 
 def apply_till(ctx: TxContext, body: LoyaltyTill) -> Outcome:
-    """Register a till key of the acting shop with its caps."""
+    """Register a till key of the acting shop, which signed too, with its caps."""
     shop = shop_of(ctx)
     if SHOPS.get(ctx.state, shop.encode()) is None:
         return Refused(codes.LOYALTY_UNKNOWN_SHOP)

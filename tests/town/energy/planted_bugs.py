@@ -484,7 +484,7 @@ _ROWS: tuple[tuple[str, ModuleType, str, str, str], ...] = (
         "if False:",
         OPENINGS,
     ),
-    ("leaves_in_the_order_of_members", roots, "    leaves.sort(key=hash_leaf)\n", "", OPENINGS),
+    ("leaves_in_the_order_of_members", roots, "    leaves.sort()\n", "", OPENINGS),
     (
         "path_not_checked",
         roots,

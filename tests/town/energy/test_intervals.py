@@ -104,7 +104,7 @@ def test_sums_of_a_few_homes_are_not_published() -> None:
 
 def test_an_opening_that_does_not_add_up_is_refused_even_under_its_own_root() -> None:
     row = AllocationRow("op", 900, 1, "c", "consumer", 10, 4, 5)
-    root, (opening,) = compute_openings([row], [b"s" * 32])
+    root, (opening,) = compute_openings([(row, b"s" * 32)])
     assert isinstance(check_opening(opening, root), Refused)
     assert isinstance(check_opening(Opening(row, b"short", opening.proof), root), Refused)
 

@@ -175,15 +175,16 @@ class LedgerTown:
         return self.run(operator, body, make_key("operator"))
 
     def add_shop(self, shop: str) -> Outcome:
-        owner = jwk_struct(owner_key(shop))
-        return self.run(OPERATOR, LoyaltyShop(shop, shop.title(), owner), make_key("operator"))
+        owner = owner_key(shop)
+        body = LoyaltyShop(shop, shop.title(), jwk_struct(owner))
+        return self.run(OPERATOR, body, make_key("operator"), owner)
 
     def add_till(
         self, shop: str, name: str, *, per_tx: int = PLENTY, per_day: int = 100 * PLENTY
     ) -> SigningKey:
         key = make_key(f"till {shop} {name}")
         body = LoyaltyTill(jwk_struct(key), self.time_s + 30 * DAY_S, per_tx, per_day)
-        outcome = self.run(f"shop:{shop}", body, owner_key(shop))
+        outcome = self.run(f"shop:{shop}", body, owner_key(shop), key)
         assert isinstance(outcome, Accepted), outcome
         return key
 

@@ -44,9 +44,9 @@ def town() -> Town:
     operator = town.role("loyalty_operator")
     assert town.do(rule, "body:commerces", operator).info == "ok"
     shop = LoyaltyShop("baker", "Au bon pain", jwk(key("owner")))
-    assert town.do(shop, "body:commerces", operator).info == "ok"
+    assert town.do(shop, "body:commerces", operator, key("owner")).info == "ok"
     till = LoyaltyTill(jwk(key("till", "ES256")), town.now_s + 20 * DAY_S, 1_000, 10_000)
-    assert town.do(till, SHOP, key("owner")).info == "ok"
+    assert town.do(till, SHOP, key("owner"), key("till", "ES256")).info == "ok"
     town.open_account(key("ada"), "loyalty")
     return town
 
@@ -128,9 +128,9 @@ def test_the_order_of_two_accounts_earns_in_a_block_does_not_matter() -> None:
         txs = []
         for shop, person in (("baker", "ada"), ("grocer", "bob")):
             body = LoyaltyShop(shop, shop, jwk(key(f"owner {shop}")))
-            town.do(body, "body:commerces", operator)
+            town.do(body, "body:commerces", operator, key(f"owner {shop}"))
             till = LoyaltyTill(jwk(key(f"till {shop}")), town.now_s + DAY_S, 1_000, 10_000)
-            town.do(till, f"shop:{shop}", key(f"owner {shop}"))
+            town.do(till, f"shop:{shop}", key(f"owner {shop}"), key(f"till {shop}"))
             town.open_account(key(person), "loyalty")
         for shop, person in (("baker", "ada"), ("grocer", "bob")):
             earn = LoyaltyEarn("town", key(person).kid, 900, receipt(person))
@@ -175,23 +175,23 @@ def test_a_wallet_is_proved_up_to_the_app_hash(town: Town) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "sender", "signer", "refusal"),
+    ("body", "sender", "signers", "refusal"),
     [
-        (LoyaltyEarn("town", key("ada").kid, 500, receipt("x")), SHOP, "owner", "tx_wrong_role"),
-        (LoyaltyEarn("town", key("ada").kid, 500, receipt("x")), SHOP, "thief", "tx_unknown_key"),
-        (LoyaltyEarn("town", key("ada").kid, 500, receipt("x")), SHOP, "ada", "tx_not_entitled"),
-        (LoyaltyReverse(receipt("x") + "A" * 21, 1), SHOP, "ada", "tx_not_entitled"),
+        (LoyaltyEarn("town", key("ada").kid, 500, receipt("x")), SHOP, ["owner"], "tx_wrong_role"),
+        (LoyaltyEarn("town", key("ada").kid, 500, receipt("x")), SHOP, ["thief"], "tx_unknown_key"),
+        (LoyaltyEarn("town", key("ada").kid, 500, receipt("x")), SHOP, ["ada"], "tx_not_entitled"),
+        (LoyaltyReverse(receipt("x") + "A" * 21, 1), SHOP, ["ada"], "tx_not_entitled"),
         (
             LoyaltyShop("spy", "Spy", jwk(key("spy"))),
             "body:mairie",
-            "clerk@mairie",
+            ["clerk@mairie", "spy"],
             "tx_wrong_role",
         ),
     ],
     ids=["owner earns", "unknown till", "citizen earns", "citizen reverses", "clerk opens a shop"],
 )
-def test_each_act_belongs_to_its_role(town: Town, body, sender, signer, refusal) -> None:
-    assert town.do(body, sender, key(signer)).info == refusal
+def test_each_act_belongs_to_its_role(town: Town, body, sender, signers, refusal) -> None:
+    assert town.do(body, sender, *map(key, signers)).info == refusal
 
 
 def test_a_revoked_till_is_stopped_at_the_door(town: Town) -> None:

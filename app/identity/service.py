@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 from nacl.secret import SecretBox
 
+from app.accounts.models import AccountRow
 from app.accounts.service import put_account, rotate_account, set_account_status
 from app.core.codes import NOT_FOUND
 from app.core.config import Config
@@ -389,11 +390,16 @@ def _log_desk(clerk: Actor, action: str, cid: str, reason: str, now_s: int) -> N
 
 
 def read_batch(*, minimum: int, max_wait_s: int, hour_utc: int, now_s: int) -> BatchState:
-    """The attestations that wait, and whether the town's rules let them be written now."""
+    """The attestations that wait, and whether the town's rules let them be written now.
+
+    A key that was put to another use after its attestation is left out: the chain refuses a batch whole, so
+    its holder would keep everybody waiting. That person comes to the desk again with a fresh key.
+    """
     waiting = list(
         Person.select(Person.cid, Person.attestation, Person.attested_at)
         .where(Person.status == PENDING)
         .where(Person.cid.not_in(IdentityRow.select(IdentityRow.cid)))
+        .where(Person.kid.not_in(AccountRow.select(AccountRow.id)))  # else one blocks everybody
         .order_by(Person.attested_at, Person.cid)
         .limit(BATCH_ENTRIES_MAX)
     )

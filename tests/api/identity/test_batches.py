@@ -6,6 +6,7 @@ import time
 import pytest
 
 from app.cli.demo.client import expect
+from app.cli.demo.phone import Phone
 from app.core.database import connected
 from app.core.projector import Projector
 from app.identity import service
@@ -31,6 +32,14 @@ def move(street: Street, cid: str, status: str, *clerks):
     first = clerks[0]
     text = first.sign(IdStatus(cid, status), sender="body:mairie", signers=[c.key for c in clerks])
     return first.send("/v1/identity/statuses", text)
+
+
+class OneKeyPhone(Phone):
+    """A phone that opens its loyalty account with whatever key it was given."""
+
+    @property
+    def account(self) -> str:
+        return self.key.kid
 
 
 # --- the rule of the batch -------------------------------------------------------------------
@@ -79,6 +88,19 @@ def test_a_batch_is_sorted_by_cid_and_leaves_out_what_is_written(street):
     assert answer.status == 201, answer.body
     assert answer.body["data"]["count"] == 3
     assert clerk.read_batch()["reason"] == "empty"
+
+
+def test_a_citizen_who_spends_the_attested_key_elsewhere_blocks_nobody(street):
+    """The chain would refuse the whole batch for one key already in use; the desk leaves that entry out."""
+    clerk, spoiler, neighbour = street.clerk, street.new_phone(), street.new_phone()
+    street.enrol(spoiler, clerk)
+    identity_key = spoiler.wallet.derive_key("identity")
+    misused = OneKeyPhone(street.api, street.facts, street.clock, identity_key)
+    expect("account", misused.open_loyalty_account())
+    street.enrol(neighbour, clerk)
+    waiting = clerk.read_batch()["attestations"]
+    assert len(waiting) == 1
+    assert clerk.write_batch(waiting).status == 201
 
 
 def test_an_attestation_from_elsewhere_is_not_relayed(street):

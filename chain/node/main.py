@@ -58,7 +58,8 @@ def configure_logging(*, quiet: bool = False) -> None:
 
 
 def _not_started(error: Exception) -> int:
-    log.error("node not started", code=getattr(error, "code", "signer_file"), detail=str(error))
+    default = "os_error" if isinstance(error, OSError) else "signer_file"
+    log.error("node not started", code=getattr(error, "code", default), detail=str(error))
     return EXIT_NOT_STARTED
 
 

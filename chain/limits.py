@@ -119,6 +119,10 @@ PART_SETS_MAX: Final = 32
 """Block ids whose parts may be collected at once in one height."""
 EARLY_PARTS_MAX: Final = 512
 """Block parts kept for a height before a proposal names their block; 32 MiB at most."""
+SLOW_VERIFICATIONS_PER_S: Final = 4
+"""Slow signature checks (3.4 ms each) one peer may cause per second, beyond the burst: 1.4 % of a core."""
+SLOW_VERIFICATIONS_BURST: Final = 20
+"""Edge-case signatures of a whole round of one liar may come through each correct peer at once."""
 EVIDENCE_PENDING_MAX: Final = 256
 """Proofs of misbehaviour waiting for a block: one liar can sign any number of conflicting votes, and loses its
 power by the first."""
@@ -223,6 +227,200 @@ ENERGY_PRICE_MAX_MICRO_EUR: Final = 100_000_000
 
 ENERGY_COEFFICIENT_DECIMALS_MAX: Final = 9
 """Decimals of a percentage in a coefficient file: beyond, one unit is less than 1 Wh of any plant."""
+
+# --- p2p -----------------------------------------------------------------------------------------
+
+P2P_NODE_INFO_MAX_BYTES: Final = 10 * KIB
+"""CometBFT `MaxNodeInfoSize`."""
+
+P2P_KEEP_ALIVE_MAX_BYTES: Final = 64
+"""A ping or a pong is two bytes."""
+
+P2P_STATE_MAX_BYTES: Final = 4 * KIB
+"""Steps, claims and bit arrays: 1 601 parts are 200 bytes, 10 000 validators 1.3 kB."""
+
+P2P_DATA_MAX_BYTES: Final = 96 * KIB
+"""A block part of 64 KiB with its proof (11 hashes for the largest block), or a proposal."""
+
+P2P_VOTE_MAX_BYTES: Final = 2 * KIB
+"""A vote is about 200 bytes; extensions are not used."""
+
+P2P_MEMPOOL_MAX_BYTES: Final = MEMPOOL_TX_MAX_BYTES + 64
+"""One transaction of the largest size with its frame; smaller ones travel together."""
+
+P2P_EVIDENCE_MAX_BYTES: Final = 1 * MIB
+"""Default of `evidence.max_bytes`: more does not fit into a block either."""
+
+P2P_BLOCKSYNC_MAX_BYTES: Final = 24 * MIB
+"""A block of the default `block.max_bytes` (21 MiB) with its commit."""
+
+P2P_PEERS_MAX: Final = 64
+"""Peers at once: 20 validators and as many full nodes, twice."""
+
+P2P_HANDSHAKES_MAX: Final = 32
+"""Connections that have not said who they are; further ones are closed at once. With P2P_HANDSHAKE_MS this
+bounds what a stranger can hold open."""
+
+P2P_HANDSHAKE_MS: Final = 3_000
+"""TLS handshake, and again the node info after it: a peer on another continent needs under one second."""
+
+P2P_CONNECT_MS: Final = 3_000
+"""Waiting for a peer's address to answer at all."""
+
+P2P_RECONNECT_FIRST_MS: Final = 100
+"""First pause before dialling again; doubled up to the longest, each time half to all of it by chance."""
+
+P2P_RECONNECT_MAX_MS: Final = 3_000
+"""Longest pause: a peer that comes back is reached within this, for ever."""
+
+P2P_QUEUE_MAX_BYTES: Final = 32 * MIB
+"""Waiting for one peer to read; beyond it the oldest messages go (all are sent again by their senders)."""
+
+P2P_WRITE_BUFFER_BYTES: Final = 256 * KIB
+"""What the connection itself may hold before messages wait in the queue, where they can be dropped whole."""
+
+P2P_MESSAGE_OVERHEAD_BYTES: Final = 128
+"""What a waiting message costs beside its bytes: empty ones are not free."""
+
+P2P_INBOX_MAX_BYTES: Final = 8 * MIB
+"""Received from one peer and not handled yet; beyond it we stop reading from it until half is handled."""
+
+P2P_STALLED_MS: Final = 20_000
+"""A peer that read nothing of what waits for it for so long is dropped."""
+
+P2P_PING_MS: Final = 5_000
+"""Silence after which a peer is asked whether it is there."""
+
+P2P_SILENT_MS: Final = 20_000
+"""Without a whole message for so long (pings are answered), a connection is dead: half-open, or one byte at a time."""
+
+P2P_URGENT_SLICE: Final = 64
+"""Urgent messages handled before other callbacks of the node get their turn."""
+
+# --- sync ----------------------------------------------------------------------------------------
+
+SYNC_WINDOW_BLOCKS: Final = 64
+"""Blocks asked for or held beyond the last one applied: enough to keep several peers busy over 100 ms."""
+
+SYNC_PROBE_BLOCKS: Final = 2
+"""Window while consensus runs: the next block and the one that carries its commit."""
+
+SYNC_PEER_REQUESTS: Final = 16
+"""Blocks asked of one peer and not yet answered (CometBFT: 20)."""
+
+SYNC_BUFFER_BYTES: Final = 64 * MIB
+"""Blocks held for their turn; the next two are kept whatever their size, or nothing would move."""
+
+SYNC_PEER_TIMEOUT_MS: Final = 5_000
+"""A peer asked for blocks that brings none for so long is given up (CometBFT waits 15 s)."""
+
+SYNC_REQUEST_TIMEOUT_MS: Final = 15_000
+"""One block may take so long from a peer that brings others meanwhile."""
+
+SYNC_HEDGE_MS: Final = 1_500
+"""The two blocks everything waits for are asked of one more peer after this."""
+
+SYNC_STALL_MS: Final = 2_000
+"""Without a block for so long, with a peer that is no further than we are, consensus goes on: a claim alone
+must not keep a validator from voting."""
+
+SYNC_LAG_PATIENCE_MS: Final = 3_000
+"""Consensus gets this long to close a gap of one block by itself before the block is asked for."""
+
+SYNC_STATUS_MS: Final = 2_000
+"""Between two questions to all peers how far they are (CometBFT: 10 s): a node that lost touch notices soon."""
+
+SYNC_STATUS_WAIT_MS: Final = 1_000
+"""How long a new peer's first answer is awaited before the others' decide."""
+
+SYNC_GRACE_MS: Final = 3_000
+"""How long a start waits for any peer at all; then consensus begins with whoever comes."""
+
+SYNC_TICK_MS: Final = 250
+"""Between two looks at deadlines."""
+
+SYNC_LIE_BAN_MS: Final = 600_000
+"""A peer whose block or commit was proved wrong is not asked again for ten minutes."""
+
+SYNC_SILENT_BAN_MS: Final = 60_000
+"""A silent peer may only be slow or cut off: one minute."""
+
+SYNC_NO_BLOCK_STRIKES: Final = 3
+"""Refusals of blocks that a peer's own status promised; pruning explains one, hardly three in a row."""
+
+SYNC_UNASKED_STRIKES: Final = 8
+"""Blocks nobody asked for, before their sender counts as a liar."""
+
+SYNC_APPLIED_PER_TURN: Final = 4
+"""Blocks applied before the event loop turns: RPC clients wait some 20 ms at most while the node catches up."""
+
+SYNC_SERVE_QUEUE: Final = 32
+"""Questions of one peer waiting for their answer, twice what a correct peer has open; more are dropped."""
+
+SYNC_SERVE_REQUESTS_PER_S: Final = 500
+"""Answers to one peer: about 10 % of a core at 0.2 ms each, and faster than a node can apply."""
+
+SYNC_SERVE_BYTES_PER_S: Final = 16 * MIB
+"""Blocks to one peer: leaves the line to consensus."""
+
+SYNC_SERVED_PER_TURN: Final = 8
+"""Answers before the event loop turns, one per peer in rotation: consensus never waits for a reader."""
+
+SYNC_SEND_QUEUE_BYTES: Final = 256 * KIB
+"""With more waiting for a peer no further block is queued for it: its votes would come late or be dropped."""
+
+SYNC_SERVE_RETRY_MS: Final = 20
+"""Pause when a peer's line is full or its allowance is spent."""
+
+# --- gossip (chain.node) -------------------------------------------------------------------------
+
+GOSSIP_TICK_MS: Final = 200
+"""How often a node looks whether something must be sent again. A height in good health is over before."""
+
+GOSSIP_RESEND_TICKS: Final = 5
+"""A height that stands still is sent again at ticks 1, 2, 4 and then every so many: once a second."""
+
+GOSSIP_STATUS_TICKS: Final = 10
+"""An idle node says where it stands every 2 s, so that who missed a whole height learns of it."""
+
+GOSSIP_OLD_VOTES_PER_TICK: Final = 64
+"""Votes of rounds that are over, sent again a slice at a time: after a long halt there are thousands."""
+
+GOSSIP_PART_WAIT_MS: Final = 50
+"""Parts of a block just named are usually on their way; after this they are asked for."""
+
+GOSSIP_SERVE_MIN_MS: Final = 100
+"""The same block or commit is not served to the same peer more often."""
+
+GOSSIP_SERVES_BURST: Final = 64
+"""Commits and blocks served to one peer at once; refilled by so many a second:"""
+
+GOSSIP_SERVES_PER_S: Final = 32
+"""Far above what a peer at the tip needs; a longer gap is block sync's."""
+
+GOSSIP_SERVE_BURST_BYTES: Final = 32 * MIB
+"""Parts served to one peer at once: one block of the largest size; refilled by so many a second:"""
+
+GOSSIP_SERVE_BYTES_PER_S: Final = 8 * MIB
+"""A peer that asks for large blocks over and over takes no more of us than this."""
+
+GOSSIP_TX_BATCH_MS: Final = 5
+"""Transactions that come within this travel together; the first after a pause leaves at once."""
+
+GOSSIP_TX_RELAY_MS: Final = 1_000
+"""A transaction heard from a peer and still waiting after this is passed on: its origin may not reach everybody."""
+
+GOSSIP_TX_RELAYS_MAX: Final = 5_000
+"""Transactions noted for that; as many as the pool holds."""
+
+GOSSIP_TXS_PER_MESSAGE_MAX: Final = 5_000
+"""More transactions in one message than a pool holds are a fault."""
+
+GOSSIP_TX_INBOX_MAX: Final = 10_000
+"""Transactions from peers that wait for CheckTx; further ones are dropped (their origin keeps them)."""
+
+GOSSIP_TX_SLICE_MS: Final = 3
+"""Time given to CheckTx of peers' transactions before votes get their turn."""
 
 # --- votes -----------------------------------------------------------------------------------------
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from app.cli.town import write_testnet
+from app.core.keyfiles import KeyFileError
 from chain.node.config import NodeConfig
 from chain.node.errors import ConfigError
 from chain.node.home import init_home
@@ -46,6 +48,30 @@ def init(home: Path, chain_id: str, app_state: Path, seed_file: Path | None, rpc
     click.echo(f"node home: {made.root}")
     click.echo(f"genesis:   {made.genesis_file}")
     click.echo(f"next:      beffroi node start --home {made.root}")
+
+
+@node.command()
+@click.option("--v", "count", default=4, show_default=True, type=click.IntRange(1, 100))
+@click.option("--o", "folder", required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--hosts",
+    default="",
+    help="Where the nodes will run, comma-separated, one each; all on this machine when absent.",
+)
+@click.option("--rpc-port", default=26_657, show_default=True, type=click.IntRange(1, 65_000))
+@click.option("--p2p-port", default=26_700, show_default=True, type=click.IntRange(1, 65_000))
+def testnet(count: int, folder: Path, hosts: str, rpc_port: int, p2p_port: int) -> None:
+    """Make homes of several validators that know each other: node0, node1, … and the town's keys."""
+    names = [name.strip() for name in hosts.split(",") if name.strip()] or ["127.0.0.1"] * count
+    if len(names) != count:
+        raise click.ClickException(f"--hosts names {len(names)} hosts for {count} validators")
+    try:
+        chain_id, homes = write_testnet(folder, hosts=names, rpc_port=rpc_port, p2p_port=p2p_port)
+    except (ConfigError, KeyFileError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"chain {chain_id}, keys in {folder / 'keys'}")
+    for home in homes:
+        click.echo(f"beffroi node start --home {home}")
 
 
 @node.command()

@@ -37,6 +37,10 @@ class Child:
     fatal_exits: frozenset[int] = frozenset()
     quiet_exits: Mapping[int, str] = field(default_factory=dict)
     """Exits after which the process stays down while the others go on, with what to tell."""
+    starts_with_next: bool = False
+    """Not waited for before the next one starts."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables of its own, over those of all."""
     process: subprocess.Popen[bytes] | None = None
     is_given_up: bool = False
     restarts: list[float] = field(default_factory=list)
@@ -62,9 +66,15 @@ class Supervisor:
     def start(self) -> None:
         """Start each child and wait until it is ready; raises ChildFailed."""
         self._logs.mkdir(parents=True, exist_ok=True)
+        started: list[Child] = []
         for child in self._children:
             self._spawn(child)
-            self._wait_ready(child)
+            started.append(child)
+            if child.starts_with_next:
+                continue
+            for waited_for in started:
+                self._wait_ready(waited_for)
+            started.clear()
 
     def watch(self) -> None:
         """Return when `request_stop` was called; raises ChildFailed."""
@@ -112,7 +122,7 @@ class Supervisor:
         with self._open_log(child) as log:
             child.process = subprocess.Popen(  # noqa: S603  # our own commands, no shell
                 list(child.command),
-                env=self._environment,
+                env={**self._environment, **child.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

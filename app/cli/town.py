@@ -6,16 +6,19 @@ town makes each key where it will be used and brings only the public half to the
 
 import json
 import secrets
+import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from app.core.keyfiles import RoleKey, new_role_key, write_key_file, write_secret_file
 from chain.codec.canonical import b64url_encode
-from chain.node.config import NodeConfig
+from chain.node.config import NodeConfig, load_config
 from chain.node.home import init_home
+from chain.node.testnet import Member, init_testnet
 from chain.types.timestamp import Timestamp
 
 BODIES: Final = {
@@ -42,6 +45,7 @@ SAMPLE_PARAMS: Final = {
 """Below production floors, so that one person can try everything in an afternoon; the town says INSECURE."""
 ROLE_LIFE_S: Final = 300 * 86_400
 MASTER_KEY_BYTES: Final = 32
+VALIDATOR_POWER: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,16 @@ class TownHome:
 
     @property
     def node(self) -> Path:
-        """The validator's home."""
+        """Home of the first validator, the one the API asks."""
         return self.root / "node"
+
+    def node_homes(self) -> list[Path]:
+        """Homes of all validators on this machine, the first one first."""
+        return [self.node, *sorted(self.root.glob("node-*"))]
+
+    def rpc_ports(self) -> list[int]:
+        """Ports of their RPC, in the same order."""
+        return [load_config(home / "config" / "config.toml").rpc_port for home in self.node_homes()]
 
     @property
     def logs(self) -> Path:
@@ -78,7 +90,7 @@ class TownHome:
         """The variables of `app.core.config` for this town's processes."""
         return {
             "BEFFROI_HOME": str(self.root),
-            "BEFFROI_NODE_URLS": f"http://127.0.0.1:{node_port}",
+            "BEFFROI_NODE_URLS": node_urls([node_port]),
             "BEFFROI_GENESIS_FILE": str(self.node / "config" / "genesis.json"),
             "BEFFROI_PUBLIC_URL": f"http://127.0.0.1:{api_port}",
             "BEFFROI_TOKEN_KEY_FILES": str(self.keys / "token.json"),
@@ -88,59 +100,148 @@ class TownHome:
         }
 
 
-def found_town(home: TownHome, *, node_port: int, params: Mapping[str, int] | None = None) -> str:
-    """Make keys, genesis and the validator's home in an empty folder; returns the chain id."""
+def node_urls(ports: Sequence[int]) -> str:
+    """What `BEFFROI_NODE_URLS` says of nodes on this machine."""
+    return ",".join(f"http://127.0.0.1:{port}" for port in ports)
+
+
+def found_town(
+    home: TownHome,
+    *,
+    node_port: int,
+    validators: int = 1,
+    params: Mapping[str, int] | None = None,
+) -> str:
+    """Make keys, genesis and the validators' homes in an empty folder; returns the chain id.
+
+    The first validator's RPC listens on `node_port`, all other ports are the next free ones above it.
+    """
     home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    seats = {body: _make_key(home, f"seat-{body}", "seat", body) for body in BODIES}
-    roles = [_make_key(home, name, role, body) for name, role, body in ROLES]
-    _make_key(home, "token", "token", "mairie")
-    write_secret_file(home.keys / "master.key", size_bytes=MASTER_KEY_BYTES)
-    validator = new_role_key("validator", "mairie")
+    keys = _Keys.make(home.keys, validators)
     chain_id = f"exemple-{secrets.token_hex(3)}"
     now_ns = time.time_ns()
-    init_home(
-        home.node,
-        chain_id=chain_id,
-        app_state=_app_state(seats, roles, validator, params or SAMPLE_PARAMS, now_ns),
-        genesis_time=Timestamp.from_ns(now_ns),
-        config=NodeConfig(rpc_port=node_port, clock_offset_file="../clock-offset"),
-        validator_seed=validator.seed,
-    )
+    app_state = keys.app_state(params or SAMPLE_PARAMS, now_ns)
+    free = _free_ports_above(node_port, 2 * validators - 1)
+    configs = [
+        NodeConfig(
+            moniker=validator.body, rpc_port=port, clock_offset_file=f"../{home.clock_offset.name}"
+        )
+        for validator, port in zip(
+            keys.validators, [node_port, *free[: validators - 1]], strict=True
+        )
+    ]
+    roots = [home.node, *(home.root / f"node-{n}" for n in range(2, validators + 1))]
+    genesis_time = Timestamp.from_ns(now_ns)
+    if validators == 1:
+        init_home(
+            home.node,
+            chain_id=chain_id,
+            app_state=app_state,
+            genesis_time=genesis_time,
+            config=configs[0],
+            validator_seed=keys.validators[0].seed,
+        )
+        return chain_id
+    members = [
+        Member(root, validator.seed, p2p_port, config)
+        for root, validator, p2p_port, config in zip(
+            roots, keys.validators, free[validators - 1 :], configs, strict=True
+        )
+    ]
+    init_testnet(members, chain_id=chain_id, app_state=app_state, genesis_time=genesis_time)
     return chain_id
 
 
-def _make_key(home: TownHome, name: str, role: str, body: str) -> RoleKey:
+def write_testnet(
+    folder: Path, *, hosts: Sequence[str], rpc_port: int, p2p_port: int
+) -> tuple[str, list[Path]]:
+    """Homes `node0`, `node1`… for one validator per host, each of a body of its own; (chain id, homes).
+
+    On one and the same host, ports count up by one per node.
+    """
+    keys = _Keys.make(folder / "keys", len(hosts))
+    now_ns = time.time_ns()
+    members = []
+    for index, (host, validator) in enumerate(zip(hosts, keys.validators, strict=True)):
+        before = hosts[:index].count(host)
+        config = NodeConfig(moniker=validator.body, rpc_port=rpc_port + before)
+        root = folder / f"node{index}"
+        members.append(Member(root, validator.seed, p2p_port + before, config, p2p_host=host))
+    chain_id = f"exemple-{secrets.token_hex(3)}"
+    init_testnet(
+        members,
+        chain_id=chain_id,
+        app_state=keys.app_state(SAMPLE_PARAMS, now_ns),
+        genesis_time=Timestamp.from_ns(now_ns),
+    )
+    return chain_id, [member.root for member in members]
+
+
+def _free_ports_above(port: int, count: int) -> list[int]:
+    """The next ports that nobody listens on now; held together so that they differ."""
+    with ExitStack() as held:
+        return [found for found, _ in zip(_free_ports(port + 1, held), range(count), strict=False)]
+
+
+def _free_ports(first: int, held: ExitStack) -> Iterator[int]:
+    for port in range(first, 65_536):
+        probe = held.enter_context(socket.socket())
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        yield port
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """The keys a genesis names; those of people and services lie in files."""
+
+    bodies: Mapping[str, str]
+    seats: Mapping[str, RoleKey]
+    roles: Sequence[RoleKey]
+    validators: Sequence[RoleKey]
+
+    @classmethod
+    def make(cls, folder: Path, validators: int) -> "_Keys":
+        """Draw all keys; one body per validator, so that none holds more than f of them."""
+        more = {f"corps-{n}": f"Corps {n}" for n in range(len(BODIES) + 1, validators + 1)}
+        bodies = {**BODIES, **more}
+        seats = {body: _make_key(folder, f"seat-{body}", "seat", body) for body in bodies}
+        roles = [_make_key(folder, name, role, body) for name, role, body in ROLES]
+        _make_key(folder, "token", "token", "mairie")
+        write_secret_file(folder / "master.key", size_bytes=MASTER_KEY_BYTES)
+        drawn = [new_role_key("validator", body) for body in list(bodies)[:validators]]
+        return cls(bodies, seats, roles, drawn)
+
+    def app_state(self, params: Mapping[str, int], now_ns: int) -> dict[str, Any]:
+        """The genesis `app_state`."""
+        expires = now_ns // 1_000_000_000 + ROLE_LIFE_S
+        return {
+            "params": dict(params),
+            "bodies": [
+                {"body": body, "name": self.bodies[body], "seat_key": key.jwk()}
+                for body, key in self.seats.items()
+            ],
+            "roles": [
+                {"role": key.role, "body": key.body, "key": key.jwk(), "expires": expires}
+                for key in self.roles
+            ],
+            "validators": [
+                {
+                    "body": validator.body,
+                    "pub_key": b64url_encode(validator.signer.public_key.raw),
+                    "power": VALIDATOR_POWER,
+                }
+                for validator in self.validators
+            ],
+        }
+
+
+def _make_key(folder: Path, name: str, role: str, body: str) -> RoleKey:
     key = new_role_key(role, body)
-    write_key_file(home.keys / f"{name}.json", key)
+    write_key_file(folder / f"{name}.json", key)
     return key
-
-
-def _app_state(
-    seats: Mapping[str, RoleKey],
-    roles: list[RoleKey],
-    validator: RoleKey,
-    params: Mapping[str, int],
-    now_ns: int,
-) -> dict[str, Any]:
-    expires = now_ns // 1_000_000_000 + ROLE_LIFE_S
-    return {
-        "params": dict(params),
-        "bodies": [
-            {"body": body, "name": BODIES[body], "seat_key": key.jwk()}
-            for body, key in seats.items()
-        ],
-        "roles": [
-            {"role": key.role, "body": key.body, "key": key.jwk(), "expires": expires}
-            for key in roles
-        ],
-        "validators": [
-            {
-                "body": validator.body,
-                "pub_key": b64url_encode(validator.signer.public_key.raw),
-                "power": 10,
-            }
-        ],
-    }
 
 
 def read_chain_id(home: TownHome) -> str:

@@ -1,6 +1,6 @@
 """`beffroi up`: a whole town on this machine until Ctrl-C; its state stays, so the next `up` continues.
 
-Node, projector and API server are processes of their own, as in a real deployment; this command founds a
+Four validators, projector and API server are processes of their own, as in a real deployment; this command founds a
 sample town on the first run, starts them, and says where things are.
 """
 
@@ -18,7 +18,7 @@ import click
 
 from app.cli.sample import load_sample
 from app.cli.supervisor import Child, ChildFailed, Supervisor, is_answering, python
-from app.cli.town import TownHome, found_town, read_chain_id
+from app.cli.town import TownHome, found_town, node_urls, read_chain_id
 from app.core.config import DEFAULT_HOME, load_config
 from app.core.database import connected, migrate, open_database
 from app.core.projection import get_projector_state
@@ -27,28 +27,37 @@ from app.core.projector import HALTED_EXIT
 WORKERS: Final = 2
 THREADS: Final = 16
 NODE_FAILED_EXIT: Final = 1
+VALIDATORS: Final = 4
+"""The fewest that outlive a liar or a failure among them (n = 3f + 1)."""
 
 
 @click.command()
 @click.option("--home", default=DEFAULT_HOME, show_default=True, type=click.Path(path_type=Path))
 @click.option("--port", default=8_000, show_default=True, type=click.IntRange(1, 65_535))
 @click.option("--node-port", default=26_657, show_default=True, type=click.IntRange(1, 65_535))
+@click.option(
+    "--validators",
+    default=VALIDATORS,
+    show_default=True,
+    type=click.IntRange(1, 16),
+    help="How many validators a new town gets, each of a body of its own.",
+)
 @click.option("--no-sample", is_flag=True, help="Found the town without shops and citizens.")
-def up(home: Path, port: int, node_port: int, no_sample: bool) -> None:
+def up(home: Path, port: int, node_port: int, validators: int, no_sample: bool) -> None:
     """Run a whole town on this machine; Ctrl-C stops it, its state is kept."""
     town = TownHome(home.resolve())
     with _only_one(town):
         _check_ports(port, node_port)
         is_fresh = not town.is_founded()
         if is_fresh:
-            found_town(town, node_port=node_port)
+            found_town(town, node_port=node_port, validators=validators)
             click.echo(f"founded the town {read_chain_id(town)} in {town.root}")
         supervisor = start_town(town, port=port, node_port=node_port)
         try:
             supervisor.start()
             if not no_sample:
                 load_sample(f"http://127.0.0.1:{port}", town)
-            _tell(town, port, node_port)
+            _tell(town, port)
             supervisor.watch()
         except ChildFailed as error:
             raise click.ClickException(str(error)) from error
@@ -80,17 +89,16 @@ def start_town(town: TownHome, *, port: int, node_port: int) -> Supervisor:
 
 
 def _children(town: TownHome, *, port: int, node_port: int) -> list[Child]:
+    ports = [node_port, *town.rpc_ports()[1:]]
+    witnesses = (len(ports) - 1) // 3
     return [
-        Child(
-            "node",
-            python("-m", "chain.node", "--home", str(town.node)),
-            lambda: is_answering(node_port, "/health"),
-            fatal_exits=frozenset({NODE_FAILED_EXIT}),
-        ),
+        *_validators(town, ports),
         Child(
             "projector",
             python("-m", "app.cli", "projector"),
             _is_projected,
+            # f + 1 nodes: one of them is honest (PROTOCOL §4).
+            environment={"BEFFROI_NODE_URLS": node_urls(ports[: witnesses + 1])},
             quiet_exits={
                 HALTED_EXIT: "The projector caught the node in a lie and stopped: reading goes on, "
                 "writing is refused."
@@ -113,6 +121,25 @@ def _children(town: TownHome, *, port: int, node_port: int) -> list[Child]:
             lambda: is_answering(port, "/v1/health"),
         ),
     ]
+
+
+def _validators(town: TownHome, ports: list[int]) -> list[Child]:
+    """The first one is the API's: without it the town ends; each of the others may fail alone."""
+    children = []
+    for index, (home, port) in enumerate(zip(town.node_homes(), ports, strict=True)):
+        is_first, is_last = index == 0, index == len(ports) - 1
+        failed = f"Validator {home.name} found a consensus failure and stopped; the others go on."
+        children.append(
+            Child(
+                home.name,
+                python("-m", "chain.node", "--home", str(home)),
+                lambda port=port: is_answering(port, "/health"),
+                fatal_exits=frozenset({NODE_FAILED_EXIT} if is_first else ()),
+                quiet_exits={} if is_first else {NODE_FAILED_EXIT: failed},
+                starts_with_next=not is_last,
+            )
+        )
+    return children
 
 
 def _is_projected() -> bool:
@@ -144,13 +171,13 @@ def _check_ports(*ports: int) -> None:
                 ) from error
 
 
-def _tell(town: TownHome, port: int, node_port: int) -> None:
+def _tell(town: TownHome, port: int) -> None:
     url = f"http://127.0.0.1:{port}"
     click.echo(f"""
 The town is up.
   API        {url}/v1/status
   keys       {town.keys}  (clerk-1, clerk-2, supervisor, operator, gateway, seat-…; throw-away keys)
-  node RPC   http://127.0.0.1:{node_port}  (loopback only)
+  node RPC   {node_urls(town.rpc_ports())}  (loopback only)
   logs       {town.logs}
   database   {town.root / "town.db"} unless DATABASE_URL says otherwise
 Next: `beffroi demo` plays a day in a town of its own; `beffroi openapi` prints every route.

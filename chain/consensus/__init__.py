@@ -10,6 +10,7 @@ from chain.consensus.driver import (
     proposer_of,
     start_height,
     step,
+    would_change,
 )
 from chain.consensus.effects import (
     BuildBlock,
@@ -66,4 +67,5 @@ __all__ = [
     "proposer_of",
     "start_height",
     "step",
+    "would_change",
 ]

@@ -94,6 +94,24 @@ def step(state: CoreState, input: Input) -> StepResult:
     return _fire_rules(state, effects)
 
 
+def would_change(
+    state: CoreState, input: VoteReceived | ProposalReceived | MajorityClaimed
+) -> bool:
+    """False when the core would ignore a message: known already, useless, or beyond a bound.
+
+    So a caller can ask before it pays for a signature check and a log record.
+    """
+    match input:
+        case VoteReceived(vote):
+            return _take_vote(state, vote)[0] is not state
+        case ProposalReceived(proposal):
+            return _take_proposal(state, proposal)[0] is not state
+        case MajorityClaimed():
+            return _take_claim(state, input) is not state
+        case _:
+            assert_never(input)
+
+
 def proposer_of(state: CoreState, round_: Round) -> Address | None:
     """Who may propose in `round_`; None when a proposal for it would be ignored (past, or too far ahead)."""
     ahead = round_ - state.round
@@ -208,7 +226,7 @@ def _take_claim(state: CoreState, claim: MajorityClaimed) -> CoreState:
     if not is_near or not _is_round_kept(state, claim.round):
         return state
     votes = add_claim(state.votes, claim.round, claim.type, claim.block_id, claim.source)
-    return replace(state, votes=votes)
+    return state if votes is state.votes else replace(state, votes=votes)
 
 
 def _is_round_kept(state: CoreState, round_: Round) -> bool:

@@ -158,6 +158,10 @@ class Mempool:
         self._seen.clear()
         self._bytes = 0
 
+    def is_waiting(self, tx_hash: bytes) -> bool:
+        """Whether the transaction of this hash waits for a block."""
+        return tx_hash in self._pending
+
     def count(self) -> int:
         """Waiting transactions."""
         return len(self._pending)

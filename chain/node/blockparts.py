@@ -5,7 +5,7 @@ from chain.codec.hashing import PartSet, hash_header, part_belongs
 from chain.codec.proto import decode
 from chain.limits import EARLY_PARTS_MAX, PART_SETS_MAX
 from chain.node.executor import BuiltBlock
-from chain.types.block import Block, BlockID, Part
+from chain.types.block import Block, BlockID, Part, PartSetHeader
 
 
 class BlockParts:
@@ -37,6 +37,29 @@ class BlockParts:
             return False
         self._wanted.setdefault(block_id, {})
         return any(self._place(block_id, part) for part in self._early)
+
+    def is_new(self, part: Part) -> bool:
+        """Whether `add` would keep the part: callers ask before they log 64 KiB."""
+        if any(
+            part.index not in held and part_belongs(block_id.part_set_header, part)
+            for block_id, held in self._wanted.items()
+        ):
+            return True
+        return len(self._early) < EARLY_PARTS_MAX and part not in self._early
+
+    def missing(self) -> tuple[tuple[BlockID, tuple[bool, ...]], ...]:
+        """Blocks being gathered, each with which of its parts are here."""
+        return tuple(
+            (block_id, tuple(i in held for i in range(block_id.part_set_header.total)))
+            for block_id, held in self._wanted.items()
+        )
+
+    def find(self, header: PartSetHeader) -> PartSet | None:
+        """The parts of a whole block by the name of its cut, or None."""
+        for block_id, built in self.blocks.items():
+            if block_id.part_set_header == header:
+                return built.parts
+        return None
 
     def add(self, part: Part) -> tuple[BlockID, ...]:
         """Take in one part; ids of blocks that it completed or showed broken."""

@@ -14,6 +14,7 @@ from chain import limits
 from chain.consensus import TimeoutKind
 from chain.node.errors import ConfigError
 from chain.node.pacing import Pacing
+from chain.p2p.switch import PeerAddress
 from chain.types.primitives import Round
 
 VERSION: Final = "0.38.25-beffroi.0.1"
@@ -21,6 +22,7 @@ VERSION: Final = "0.38.25-beffroi.0.1"
 _DURATION: Final = re.compile(r"(\d+)(ms|s|m)")
 _UNIT_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000}
 _LADDR: Final = re.compile(r"tcp://([^:/]+):(\d{1,5})")
+_PEER: Final = re.compile(r"([0-9a-f]{40})@([^:@/,]+):(\d{1,5})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,21 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True)
+class P2PConfig:
+    """Where this node listens for others and whom it dials; by default it is alone."""
+
+    listen_host: str = ""
+    """Empty: no listener."""
+    listen_port: int = 26_656
+    persistent_peers: tuple[PeerAddress, ...] = ()
+    max_peers: int = limits.P2P_PEERS_MAX
+
+    def is_alone(self) -> bool:
+        """Nobody to listen for and nobody to dial."""
+        return not self.listen_host and not self.persistent_peers
+
+
+@dataclass(frozen=True, slots=True)
 class NodeConfig:
     """Settings of one node."""
 
@@ -56,13 +73,15 @@ class NodeConfig:
     pacing: Pacing = field(default_factory=Pacing)
     mempool_max_txs: int = limits.MEMPOOL_MAX_TXS
     mempool_max_bytes: int = limits.MEMPOOL_MAX_BYTES
+    p2p: P2PConfig = field(default_factory=P2PConfig)
     clock_offset_file: str = ""
     """Relative to the home; obeyed only in a town whose genesis says it is insecure."""
 
 
 _KEYS: Final[Mapping[str, frozenset[str]]] = {
-    "": frozenset({"moniker", "clock_offset_file", "rpc", "consensus", "mempool"}),
+    "": frozenset({"moniker", "clock_offset_file", "rpc", "p2p", "consensus", "mempool"}),
     "rpc": frozenset({"laddr"}),
+    "p2p": frozenset({"laddr", "persistent_peers", "max_peers"}),
     "consensus": frozenset(
         {
             "timeout_propose",
@@ -100,7 +119,7 @@ def parse_config(tree: Mapping[str, Any]) -> NodeConfig:
             if key not in known:
                 raise ConfigError("config_unknown_key", f"{section}.{key}".strip("."))
     consensus, mempool = tree.get("consensus", {}), tree.get("mempool", {})
-    host, port = _address(tree.get("rpc", {}).get("laddr", "tcp://127.0.0.1:26657"))
+    host, port = _address("rpc", tree.get("rpc", {}).get("laddr", "tcp://127.0.0.1:26657"))
     proof_delay_s = _seconds(consensus, "proof_block_delay", limits.PROOF_BLOCK_DELAY_MS)
     if proof_delay_s * 1_000 > limits.PROOF_BLOCK_DELAY_MAX_MS:
         raise ConfigError("config_range", "consensus.proof_block_delay is at most 1s")
@@ -115,10 +134,32 @@ def parse_config(tree: Mapping[str, Any]) -> NodeConfig:
             ),
             proof_delay_s=proof_delay_s,
         ),
-        mempool_max_txs=_count(mempool, "size", limits.MEMPOOL_MAX_TXS),
-        mempool_max_bytes=_count(mempool, "max_txs_bytes", limits.MEMPOOL_MAX_BYTES),
+        p2p=_p2p(tree.get("p2p", {})),
+        mempool_max_txs=_count("mempool", mempool, "size", limits.MEMPOOL_MAX_TXS),
+        mempool_max_bytes=_count("mempool", mempool, "max_txs_bytes", limits.MEMPOOL_MAX_BYTES),
         clock_offset_file=str(tree.get("clock_offset_file", "")),
     )
+
+
+def _p2p(table: Mapping[str, Any]) -> P2PConfig:
+    laddr = table.get("laddr", "")
+    host, port = _address("p2p", laddr) if laddr else ("", P2PConfig().listen_port)
+    peers = table.get("persistent_peers", "")
+    if not isinstance(peers, str):
+        raise ConfigError("config_peers", "p2p.persistent_peers is a text")
+    return P2PConfig(
+        listen_host=host,
+        listen_port=port,
+        persistent_peers=tuple(_peer(text.strip()) for text in peers.split(",") if text.strip()),
+        max_peers=_count("p2p", table, "max_peers", limits.P2P_PEERS_MAX),
+    )
+
+
+def _peer(text: str) -> PeerAddress:
+    match = _PEER.fullmatch(text)
+    if match is None or not 0 < int(match[3]) <= 65_535:
+        raise ConfigError("config_peers", f"{text!r} is not <node id>@host:port")
+    return PeerAddress(match[1], match[2], int(match[3]))
 
 
 def _timeouts(table: Mapping[str, Any]) -> Timeouts:
@@ -145,23 +186,25 @@ def _seconds(table: Mapping[str, Any], key: str, default_ms: int) -> float:
     return int(match[1]) * _UNIT_MS[match[2]] / 1_000
 
 
-def _count(table: Mapping[str, Any], key: str, default: int) -> int:
+def _count(section: str, table: Mapping[str, Any], key: str, default: int) -> int:
     value = table.get(key, default)
     if not isinstance(value, int) or value < 1:
-        raise ConfigError("config_range", f"mempool.{key} must be a positive integer")
+        raise ConfigError("config_range", f"{section}.{key} must be a positive integer")
     return value
 
 
-def _address(text: Any) -> tuple[str, int]:
+def _address(section: str, text: Any) -> tuple[str, int]:
     match = _LADDR.fullmatch(text) if isinstance(text, str) else None
     if match is None or int(match[2]) > 65_535:
-        raise ConfigError("config_laddr", "rpc.laddr must look like tcp://127.0.0.1:26657")
+        raise ConfigError("config_laddr", f"{section}.laddr must look like tcp://127.0.0.1:26657")
     return match[1], int(match[2])
 
 
 def render_config(config: NodeConfig) -> str:
     """A configuration file that reads back as `config`, with what each part is for."""
-    t = config.timeouts
+    t, p2p = config.timeouts, config.p2p
+    peers = ",".join(f"{p.node_id}@{p.host}:{p.port}" for p in p2p.persistent_peers)
+    p2p_laddr = f"tcp://{p2p.listen_host}:{p2p.listen_port}" if p2p.listen_host else ""
 
     def ms(seconds: float) -> str:
         return f'"{round(seconds * 1_000)}ms"'
@@ -174,6 +217,13 @@ clock_offset_file = "{config.clock_offset_file}"
 [rpc]
 # Loopback only: block bodies are not for the public; the API serves what is.
 laddr = "tcp://{config.rpc_host}:{config.rpc_port}"
+
+[p2p]
+# Empty: this node listens to nobody. Peers are known by their certificates in config/peers/<node id>.pem.
+laddr = "{p2p_laddr}"
+# <node id>@host:port, comma-separated; dialled for ever.
+persistent_peers = "{peers}"
+max_peers = {p2p.max_peers}
 
 [consensus]
 timeout_propose = {ms(t.propose_s)}

@@ -120,12 +120,16 @@ class BlockExecutor:
 
     def judge(self, state: ChainState, built: BuiltBlock) -> InvalidBlock | None:
         """Whether a whole block is valid after `state`, evidence and the application's word included."""
+        return self.check(state, built) or self.ask_application(state, built)
+
+    def check(self, state: ChainState, built: BuiltBlock) -> InvalidBlock | None:
+        """Whether a whole block is valid after `state`, evidence included, the application not asked."""
         started = perf_counter_ns()
         refused = validate_block(state, built.block) or self._evidence.check_block(
             state, built.block.evidence.evidence
         )
         self._count("validate", started)
-        return refused or self.ask_application(state, built)
+        return refused
 
     def ask_application(self, state: ChainState, built: BuiltBlock) -> InvalidBlock | None:
         """ProcessProposal; also asked for our own block, so that its candidate state carries its name."""

@@ -1,6 +1,6 @@
 """The home folder of a node, laid out as CometBFT's, and how it is made.
 
-config/config.toml  genesis.json  node_key.json  priv_validator_key.json
+config/config.toml  genesis.json  node_key.json  priv_validator_key.json  node_tls.pem  peers/<node id>.pem
 data/priv_validator_state.json  cs.wal/wal  chain.lmdb/  failures/
 """
 
@@ -29,9 +29,13 @@ from chain.node.signer import (
     encode_key,
     encode_state,
 )
+from chain.p2p.certificates import key_of_pem, make_certificate, make_key_pem, node_id_of
 from chain.store.files import DiskFolder
 from chain.types.params import ConsensusParams, GenesisDoc, GenesisValidator
 from chain.types.timestamp import Timestamp
+
+TLS_FILE = "node_tls.pem"
+PEERS_FOLDER = "peers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +101,45 @@ def load_signing_seed(home: Home) -> bytes:
         raise ConfigError("config_key_invalid", str(error)) from error
 
 
-def load_node_id(home: Home) -> str:
-    """Lower-case hex address of the node key (`p2p/key.go`); raises ConfigError."""
+def load_node_seed(home: Home) -> bytes:
+    """Seed of the node key, which proves to peers who we are; raises ConfigError."""
     try:
         tree = json.loads((home.config / "node_key.json").read_bytes())
         raw = b64decode(tree["priv_key"]["value"], validate=True)
-        return address(derive_public(raw[:32])).hex()
+        derive_public(raw[:32])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError("config_node_key", f"node_key.json: {error}") from error
+    return raw[:32]
+
+
+def load_node_id(home: Home) -> str:
+    """Lower-case hex address of the node key (`p2p/key.go`); raises ConfigError."""
+    return address(derive_public(load_node_seed(home))).hex()
+
+
+def write_tls_identity(home: Home) -> Path:
+    """Put the node key and its certificate into `config/node_tls.pem`, where OpenSSL reads them; once."""
+    seed = load_node_seed(home)
+    wanted = make_key_pem(seed) + make_certificate(seed)
+    folder = DiskFolder(home.config)
+    if folder.read(TLS_FILE) != wanted:
+        folder.replace(TLS_FILE, wanted)
+    return home.config / TLS_FILE
+
+
+def add_peer_certificate(home: Home, pem: bytes) -> str:
+    """Trust a peer's certificate from the next start on; returns its node id. Raises PeerFault."""
+    node_id = node_id_of(key_of_pem(pem))
+    DiskFolder(home.config / PEERS_FOLDER).replace(f"{node_id}.pem", pem)
+    return node_id
+
+
+def load_peer_certificates(home: Home) -> dict[str, bytes]:
+    """PEM certificates of the peers this node talks to, by node id."""
+    folder = home.config / PEERS_FOLDER
+    if not folder.is_dir():
+        return {}
+    return {path.stem: path.read_bytes() for path in sorted(folder.glob("*.pem"))}
 
 
 def init_home(

@@ -16,6 +16,7 @@ from typing import Protocol, assert_never
 
 import structlog
 
+from chain.codec.hashing import PartSet
 from chain.codec.proto import decode, encode
 from chain.codec.signbytes import proposal_sign_bytes, vote_sign_bytes
 from chain.consensus import (
@@ -29,6 +30,7 @@ from chain.consensus import (
     FoundConflict,
     HeightConfig,
     Input,
+    MajorityClaimed,
     ProposalReceived,
     ScheduleTimeout,
     SignProposal,
@@ -42,12 +44,20 @@ from chain.consensus import (
     proposer_of,
     start_height,
     step,
+    would_change,
 )
-from chain.crypto.ed25519 import verify_zip215
+from chain.crypto.ed25519 import is_accepted_quickly, verify_zip215
 from chain.execution.building import EMPTY_COMMIT, make_commit
-from chain.limits import FUTURE_MESSAGES_MAX, NANOS_PER_MS, VOTE_TIME_STEP_NS
+from chain.limits import (
+    FUTURE_MESSAGES_MAX,
+    NANOS_PER_MS,
+    SLOW_VERIFICATIONS_BURST,
+    SLOW_VERIFICATIONS_PER_S,
+    VOTE_TIME_STEP_NS,
+)
 from chain.mempool.pool import Mempool
 from chain.node.blockparts import BlockParts
+from chain.node.budget import Budget
 from chain.node.clock import Clock
 from chain.node.config import Timeouts
 from chain.node.errors import ConsensusFailure
@@ -61,7 +71,7 @@ from chain.rpc.ports import RoundView
 from chain.store.blocks import BlockStore
 from chain.store.wal import Wal, payloads_after
 from chain.types.abci import ResponseFinalizeBlock
-from chain.types.block import PART_SIZE_BYTES, BlockID, Commit, Proposal, Vote
+from chain.types.block import PART_SIZE_BYTES, BlockID, Commit, PartSetHeader, Proposal, Vote
 from chain.types.messages import (
     BlockPart,
     ConsensusBody,
@@ -72,6 +82,7 @@ from chain.types.messages import (
     TimedWALMessage,
     TimeoutInfo,
     VoteMessage,
+    VoteSetMaj23,
     WALMessage,
 )
 from chain.types.primitives import Height, SignedMsgType
@@ -123,6 +134,14 @@ class HostParts:
     on_committed: Callable[[CommittedBlock], None]
 
 
+@dataclass(frozen=True, slots=True)
+class CutBlock:
+    """A block being gathered: its name, and which of its parts are here."""
+
+    block_id: BlockID
+    held: tuple[bool, ...]
+
+
 @dataclass(slots=True)
 class _HeightWork:
     """What belongs to the height in progress and is dropped with it."""
@@ -150,6 +169,8 @@ class ConsensusHost:
         self._start_timer: TimerHandle | None = None
         self._is_replaying = False
         self._is_stopped = False
+        self._is_started = False
+        self._is_held = False
         self._started_at_s = parts.clock.monotonic_s()
         self._decided_at_s = self._started_at_s
         self._decided_at = state.last_block_time
@@ -162,11 +183,15 @@ class ConsensusHost:
         self._last_commit_for_next = EMPTY_COMMIT
         self._next_due_s: int | None = None
         self.stage_ns: dict[str, int] = {}
+        self.on_bad_signature: Callable[[str], None] = _ignore_peer
+        """Called with the peer that sent a vote whose signature is wrong: correct nodes check before they relay."""
+        self._slow_checks = Budget(burst=SLOW_VERIFICATIONS_BURST, per_s=SLOW_VERIFICATIONS_PER_S)
 
     # ── start and stop ───────────────────────────────────────────────────────────────────────────────
 
     def start(self) -> None:
         """Read the log back, then go on; raises ConsensusFailure when log and store contradict."""
+        self._is_started = True
         self._is_proof_due = self._proof_is_due_at_start()
         self._decided_at_s -= self._idle_seconds_at_start()
         self._next_due_s = self._do.next_due_s()
@@ -183,6 +208,40 @@ class ConsensusHost:
             self._start_timer.cancel()
         self._do.wal.sync()
         self._do.signer.flush()
+
+    # ── block sync ───────────────────────────────────────────────────────────────────────────────────
+
+    def hold(self) -> None:
+        """Block sync moves the chain: start no height, take no message, hence sign nothing."""
+        self._is_held = True
+        if self._start_timer is not None:
+            self._start_timer.cancel()
+            self._start_timer = None
+
+    def adopt(self, built: BuiltBlock, commit: Commit) -> None:
+        """Commit a block that others decided and `commit` proves; what this height had begun is dropped.
+
+        Dropping it is safe: the height is decided, no lock or vote of it matters any more.
+        """
+        assert self._is_held, "consensus is held while block sync moves the chain"
+        self._cancel_timers()
+        self.core = None
+        self._inputs.clear()
+        self._early.clear()
+        self._had_waiting = False
+        self._settle(built, commit)
+        if not self._do.signer.has_state:
+            # PROTOCOL §5: nothing is signed until a full height above the highest it saw was decided by others.
+            self._do.signer.muted_below = next_height(self.state) + 2
+
+    def release(self) -> None:
+        """Block sync is done: begin consensus, or go on, at the height after the state."""
+        self._is_held = False
+        if not self._is_started:
+            self.start()
+            return
+        self._decided_at_s = self._do.clock.monotonic_s() - self._idle_seconds_at_start()
+        self._consider_start()
 
     def _proof_is_due_at_start(self) -> bool:
         stored = self._do.blocks.load(self.state.last_block_height)
@@ -216,6 +275,24 @@ class ConsensusHost:
 
     def _last_seen(self) -> Commit | None:
         return self._do.blocks.load_seen_commit(self.state.last_block_height)
+
+    # ── what a network asks ──────────────────────────────────────────────────────────────────────────
+
+    def running_core(self) -> CoreState | None:
+        """The core of the height in progress; None between two heights."""
+        return self.core if self._is_height_running() else None
+
+    def working_height(self) -> Height:
+        """The height in progress, or the next one."""
+        return next_height(self.state)
+
+    def missing_blocks(self) -> tuple[CutBlock, ...]:
+        """Blocks of this height that votes or proposals name and whose parts are not all here."""
+        return tuple(CutBlock(block_id, held) for block_id, held in self._work.parts.missing())
+
+    def find_parts(self, header: PartSetHeader) -> PartSet | None:
+        """Parts of a whole block of this height, or None."""
+        return self._work.parts.find(header)
 
     # ── replay ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -292,7 +369,7 @@ class ConsensusHost:
         self._consider_start()
 
     def _consider_start(self) -> None:
-        if self._is_stopped or self._is_height_running():
+        if self._is_stopped or self._is_held or self._is_height_running():
             return
         now_s = self._do.clock.monotonic_s()
         start_at_s = max(
@@ -384,7 +461,7 @@ class ConsensusHost:
 
     def deliver(self, body: ConsensusBody, peer: str) -> None:
         """A message from a peer; what does not verify is dropped without a word to the core."""
-        if self._is_stopped:
+        if self._is_stopped or self._is_held:
             return
         self._take(body, peer)
         self._run()
@@ -393,19 +470,39 @@ class ConsensusHost:
     def _take(self, body: ConsensusBody, peer: str) -> None:
         """Check a message, log it, queue it for the core."""
         match body:
-            case ProposalMessage(proposal) if self._is_proposal_good(proposal):
-                self._log_message(body, peer)
-                self._inputs.append(ProposalReceived(proposal))
-            case VoteMessage(vote) if self._is_vote_good(vote):
-                self._log_message(body, peer)
-                self._inputs.append(VoteReceived(vote))
+            case ProposalMessage(proposal) if self._is_news(
+                ProposalReceived(proposal)
+            ) and self._is_proposal_good(proposal):
+                self._feed(body, peer, ProposalReceived(proposal))
+            case VoteMessage(vote) if self._is_news(VoteReceived(vote)) and self._is_vote_good(
+                vote, peer
+            ):
+                self._feed(body, peer, VoteReceived(vote))
+            case VoteSetMaj23(height, round_, type_, block_id):
+                claim = MajorityClaimed(type_, height, round_, block_id, peer.encode())
+                if self.core is not None and self._is_news(claim):
+                    self._feed(body, peer, claim)
             case BlockPart(height):
                 self._take_part(body, height, peer)
             case _:
                 pass
 
+    def _is_news(self, message: VoteReceived | ProposalReceived | MajorityClaimed) -> bool:
+        """Whether the core would take it: everything is sent again and again, checks and log records are not free."""
+        return self.core is None or would_change(self.core, message)
+
+    def _feed(self, body: ConsensusBody, peer: str, message: Input) -> None:
+        """Log a checked message and queue it; before the first height there is no core, so it waits."""
+        if self.core is not None:
+            self._log_message(body, peer)
+            self._inputs.append(message)
+        elif len(self._early) < FUTURE_MESSAGES_MAX:
+            self._early.append((body, peer))
+
     def _take_part(self, body: BlockPart, height: Height, peer: str) -> None:
         if height == next_height(self.state) and self._is_height_running():
+            if not self._work.parts.is_new(body.part):
+                return
             self._log_message(body, peer)
             for block_id in self._work.parts.add(body.part):
                 self._judge(block_id)
@@ -414,7 +511,7 @@ class ConsensusHost:
 
     def _is_proposal_good(self, proposal: Proposal) -> bool:
         validators = self._validators_of(proposal.height)
-        if validators is None or self.core is None or proposal.round < 0:
+        if validators is None or proposal.round < 0 or proposal.height < next_height(self.state):
             return False
         limit = self.state.consensus_params.block.max_bytes
         if not 0 < proposal.block_id.part_set_header.total <= -(-limit // PART_SIZE_BYTES):
@@ -426,9 +523,9 @@ class ConsensusHost:
         return verify_zip215(proposer.pub_key, message, proposal.signature)
 
     def _proposer_of(self, proposal: Proposal, validators: ValidatorSet) -> Validator | None:
-        assert self.core is not None
-        if proposal.height == self.core.height and self._is_height_running():
-            address = proposer_of(self.core, proposal.round)
+        core = self.running_core()
+        if core is not None and proposal.height == core.height:
+            address = proposer_of(core, proposal.round)
             index = None if address is None else validators.index_of(address)
             return None if index is None else validators.validators[index]
         if proposal.round > 0:  # of the next height: rounds are turned when it starts
@@ -437,15 +534,25 @@ class ConsensusHost:
             validators = increment_proposer_priority(validators, proposal.round)
         return validators.get_proposer()
 
-    def _is_vote_good(self, vote: Vote) -> bool:
+    def _is_vote_good(self, vote: Vote, peer: str) -> bool:
         validators = self._validators_of(vote.height)
         if validators is None or not 0 <= vote.validator_index < len(validators.validators):
             return False
         validator = validators.validators[vote.validator_index]
         if validator.address != vote.validator_address:
             return False
+        if vote.extension or vote.extension_signature:
+            return False  # not covered by the signature checked here, and not used by any town
         message = vote_sign_bytes(self.state.chain_id, vote)
-        return verify_zip215(validator.pub_key, message, vote.signature)
+        if is_accepted_quickly(validator.pub_key, message, vote.signature):
+            return True
+        now_s = self._do.clock.monotonic_s()
+        if not self._is_replaying and not self._slow_checks.spend(peer, now_s):
+            return False  # a correct peer sends it again; a liar cannot keep us busy
+        if verify_zip215(validator.pub_key, message, vote.signature):
+            return True
+        self.on_bad_signature(peer)
+        return False
 
     def _validators_of(self, height: Height) -> ValidatorSet | None:
         """Sets known without the store: of the last block, of the next and of the one after."""
@@ -659,25 +766,30 @@ class ConsensusHost:
             self.state.validators,
         )
         self._cancel_timers()
+        self._settle(built, commit)
+        # A fresh entry, not recursion: clients are served between two blocks.
+        self._start_timer = self._do.timers.call_later(0, self._consider_start)
+
+    def _settle(self, built: BuiltBlock, commit: Commit) -> None:
+        """Make a decided block durable and tell everybody; `commit` proves it."""
+        height = built.block.header.height
         after, responses = self._do.executor.apply(self.state, built, commit)
-        self._log_end_height(decision.height)
+        self._log_end_height(height)
         before_hash, self.state = self.state.app_hash, after
         self._work = _HeightWork()
         self._note_pacing(built, is_changed=before_hash != after.app_hash)
         started = perf_counter_ns()
-        self._do.mempool.update(decision.height, built.block.data.txs, responses.tx_results)
+        self._do.mempool.update(height, built.block.data.txs, responses.tx_results)
         self._count("mempool", started)
         log.info(
             "committed",
-            height=decision.height,
-            round=decision.round,
+            height=height,
+            round=commit.round,
             txs=len(built.block.data.txs),
             hash=built.block_id.hash.hex()[:16],
             app_hash=after.app_hash.hex()[:16],
         )
         self._do.on_committed(CommittedBlock(built, responses, after))
-        # A fresh entry, not recursion: clients are served between two blocks.
-        self._start_timer = self._do.timers.call_later(0, self._consider_start)
 
     def _note_pacing(self, built: BuiltBlock, *, is_changed: bool) -> None:
         txs = len(built.block.data.txs)
@@ -709,6 +821,10 @@ class ConsensusHost:
     def _count(self, stage: str, started_ns: int) -> None:
         spent = perf_counter_ns() - started_ns
         self.stage_ns[stage] = self.stage_ns.get(stage, 0) + spent
+
+
+def _ignore_peer(_peer: str) -> None:
+    pass
 
 
 def end_height_payload(time: Timestamp, height: Height) -> bytes:

@@ -58,7 +58,8 @@ def configure_logging(*, quiet: bool = False) -> None:
 
 
 def _not_started(error: Exception) -> int:
-    log.error("node not started", code=getattr(error, "code", "signer_file"), detail=str(error))
+    default = "os_error" if isinstance(error, OSError) else "signer_file"
+    log.error("node not started", code=getattr(error, "code", default), detail=str(error))
     return EXIT_NOT_STARTED
 
 
@@ -73,11 +74,16 @@ async def _run(node: Node) -> int:
     def on_exception(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """Whatever escapes a callback of consensus is a failure: stop, never a zombie."""
         failure = context.get("exception")
+        if "socket" in context and isinstance(failure, OSError):
+            # asyncio could not accept a client (out of descriptors): it tries again in a second by itself.
+            log.warning("connection not accepted", error=str(failure))
+            return
         end(failure if failure is not None else RuntimeError(str(context.get("message"))))
 
     loop.set_exception_handler(on_exception)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end, None)
+    loop.add_signal_handler(signal.SIGHUP, node.reload_peers)
     try:
         await node.start(loop)
     except (NodeError, StoreError, InvalidSignerFile, OSError) as error:

@@ -5,6 +5,7 @@ Reads: the home folder.  Writes: the home folder.  Never: a rule of its own.
 
 import asyncio
 import json
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,28 @@ from chain.limits import FAILURE_WAL_TAIL_RECORDS
 from chain.mempool.pool import Mempool, PoolRefusal
 from chain.node.clock import Clock, OffsetClock, SystemClock
 from chain.node.config import VERSION, NodeConfig, load_config
+from chain.node.errors import ConfigError
 from chain.node.evidence import EvidencePool
 from chain.node.executor import BlockExecutor, Stores, next_height, open_stores
+from chain.node.gossip import ConsensusGossip
 from chain.node.handshake import Handshake
-from chain.node.home import Genesis, Home, load_genesis, load_node_id, load_signing_seed
+from chain.node.home import (
+    Genesis,
+    Home,
+    load_genesis,
+    load_node_id,
+    load_peer_certificates,
+    load_signing_seed,
+    write_tls_identity,
+)
 from chain.node.host import CommittedBlock, ConsensusHost, HostParts, end_height_payload
 from chain.node.network import Network, NoPeers
 from chain.node.publishing import publish_block
+from chain.node.relay import EvidenceRelay, TxRelay
 from chain.node.signer import FileSigner
+from chain.node.syncing import make_block_sync
+from chain.p2p.errors import PeerFault
+from chain.p2p.switch import Switch, SwitchSettings
 from chain.rpc.events import EventBus
 from chain.rpc.ports import RoundView
 from chain.rpc.server import RpcServer
@@ -35,6 +50,7 @@ from chain.store.index import EventIndex
 from chain.store.kv import KeyValueStore, LmdbStore
 from chain.store.state import ChainStateStore
 from chain.store.wal import Wal
+from chain.sync import BlockSync, Mode
 from chain.town.application import TownApplication
 from chain.types.abci import Application, RequestQuery, ResponseCheckTx
 from chain.types.block import BLOCK_PROTOCOL, P2P_PROTOCOL
@@ -90,9 +106,16 @@ class Node:
         self.executor = BlockExecutor(
             self.app, self.stores, self.pool.reap, self.evidence, self._genesis.doc.genesis_time
         )
-        self._network = network or NoPeers()
+        self.switch: Switch | None = None
+        self._gossip: ConsensusGossip | None = None
+        self._evidence_relay: EvidenceRelay | None = None
+        self.tx_relay: TxRelay | None = None
+        self._network: Network = network or NoPeers()
+        self._has_network = network is not None or self.config.p2p.is_alone()
         self.events = EventBus()
         self.host: ConsensusHost | None = None
+        self.sync: BlockSync | None = None
+        """Block sync, which begins consensus when no peer is ahead; None in a node without peers."""
         self.rpc: RpcServer | None = None
         self._signer: FileSigner | None = None
         self._wal: Wal | None = None
@@ -131,6 +154,8 @@ class Node:
             log.warning("log repaired", torn_bytes=self._wal.repaired_bytes)
         self._signer = self._open_signer(state)
         self.pool.on_available = lambda: self._on_tx_available(loop)
+        if not self._has_network:
+            self._open_network(loop)
         self.host = ConsensusHost(state, self._host_parts(loop, self._wal, self._signer))
         self.rpc = RpcServer(self, self.events, self.config.rpc_host, self.config.rpc_port)
         await self.rpc.start()
@@ -141,7 +166,55 @@ class Node:
             rpc_port=self.rpc.port,
             validator=self._signer.address.hex(),
         )
-        loop.call_soon(self.host.start)
+        if self.switch is None:
+            loop.call_soon(self.host.start)
+        else:
+            await self._join_network(self.switch, self.host, loop)
+
+    def _open_network(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Make the switch and what hangs on it; raises NodeError when a certificate cannot be used."""
+        p2p = self.config.p2p
+        settings = SwitchSettings(
+            write_tls_identity(self.home),
+            load_peer_certificates(self.home),
+            persistent=p2p.persistent_peers,
+            listen_host=p2p.listen_host,
+            listen_port=p2p.listen_port,
+            max_peers=p2p.max_peers,
+        )
+        try:
+            switch = Switch(settings, self._own_node_info(app_version=0))
+        except (PeerFault, ssl.SSLError) as error:
+            raise ConfigError("config_peer_certificate", str(error)) from error
+        self.switch = switch
+        self._network = self._gossip = ConsensusGossip(switch, self.stores.blocks, loop, self.clock)
+        self.tx_relay = TxRelay(switch, self.pool, loop, self.clock)
+        self._evidence_relay = EvidenceRelay(switch, self.evidence, loop, self.submit_evidence)
+
+    async def _join_network(
+        self, switch: Switch, host: ConsensusHost, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        """Listen and dial; the host begins once no peer is ahead."""
+        assert self._gossip is not None
+        assert self.tx_relay is not None
+        assert self._evidence_relay is not None
+        self._gossip.attach(host)
+        self._gossip.is_quiet = self.is_catching_up
+        self.sync = make_block_sync(
+            host,
+            self.executor,
+            self.stores.blocks,
+            switch,
+            loop,
+            self.clock,
+            on_released=self._gossip.on_committed,
+        )
+        loop.call_soon(self.sync.start)
+        self._gossip.start()
+        self.tx_relay.start()
+        self._evidence_relay.start()
+        await switch.start()
+        log.info("listening to peers", port=switch.listen_port, node_id=load_node_id(self.home))
 
     def _handshake(self) -> ChainState:
         return Handshake(
@@ -184,17 +257,43 @@ class Node:
             on_committed=self._on_committed,
         )
 
+    def reload_peers(self) -> None:
+        """Read addresses and certificates again (SIGHUP): new peers are dialled, those gone are dropped.
+
+        A file that cannot be used leaves everything as it was, with a line in the log.
+        """
+        if self.switch is None:
+            return
+        try:
+            config = load_config(self.home.config / "config.toml")
+            self.switch.set_trusted(load_peer_certificates(self.home))
+        except (ConfigError, PeerFault, OSError) as error:
+            log.error("peers not reloaded", detail=str(error))
+            return
+        self.switch.set_persistent(config.p2p.persistent_peers)
+        log.info("peers reloaded", addresses=len(config.p2p.persistent_peers))
+
     def _on_tx_available(self, loop: asyncio.AbstractEventLoop) -> None:
         if self.host is not None:
             loop.call_soon(self.host.on_tx_available)
 
     def _on_committed(self, committed: CommittedBlock) -> None:
         publish_block(self.events, committed)
+        if self._gossip is not None and self._evidence_relay is not None:
+            self._gossip.on_committed()
+            self._evidence_relay.on_committed()
 
     async def stop(self) -> None:
         """Serve nobody any more, make the log durable, close the stores; nothing committed is lost."""
         if self.rpc is not None:
             await self.rpc.stop()
+        if self.sync is not None:
+            self.sync.stop()
+        for part in (self._gossip, self.tx_relay, self._evidence_relay):
+            if part is not None:
+                part.stop()
+        if self.switch is not None:
+            await self.switch.stop()
         if self.host is not None:
             self.host.stop()
         self.close()
@@ -266,10 +365,14 @@ class Node:
     @property
     def node_info(self) -> DefaultNodeInfo:
         """What `status` says of the node."""
+        return self._own_node_info(self.state().app_version)
+
+    def _own_node_info(self, app_version: int) -> DefaultNodeInfo:
+        p2p = self.config.p2p
         return DefaultNodeInfo(
-            ProtocolVersion(P2P_PROTOCOL, BLOCK_PROTOCOL, self.state().app_version),
+            ProtocolVersion(P2P_PROTOCOL, BLOCK_PROTOCOL, app_version),
             load_node_id(self.home),
-            "tcp://0.0.0.0:26656",
+            f"tcp://{p2p.listen_host or '0.0.0.0'}:{p2p.listen_port}",  # noqa: S104  # a text, CometBFT's default
             self._genesis.doc.chain_id,
             VERSION,
             CHANNELS,
@@ -281,6 +384,10 @@ class Node:
         """State after the newest block."""
         assert self.host is not None, "the RPC starts after the host"
         return self.host.state
+
+    def is_catching_up(self) -> bool:
+        """Whether block sync moves the chain rather than consensus."""
+        return self.sync is not None and self.sync.mode is Mode.SYNCING
 
     def peer_count(self) -> int:
         """Connected peers."""

@@ -67,7 +67,7 @@ class Methods:
             "node_info": to_json(node.node_info),
             "sync_info": _sync_side("latest", latest, state.app_hash)
             | _sync_side("earliest", earliest, b"")
-            | {"catching_up": False},
+            | {"catching_up": node.is_catching_up()},
             "validator_info": {
                 "address": address(node.validator_key).hex().upper(),
                 "pub_key": _key_json(node.validator_key),

@@ -34,7 +34,7 @@ class Running:
             return json.load(answer)
 
     def wait_ready(self):
-        for _ in range(200):
+        for _ in range(750):
             assert self.process.poll() is None, self.log.read_text()
             try:
                 if int(self.height()):
@@ -42,7 +42,7 @@ class Running:
             except OSError:
                 pass
             time.sleep(0.02)
-        raise AssertionError("not ready within four seconds")
+        raise AssertionError("not ready within fifteen seconds")
 
     def height(self):
         return int(self.call("status")["result"]["sync_info"]["latest_block_height"])

@@ -1,0 +1,236 @@
+"""Transactions and evidence between nodes: in batches, never back to where they came from.
+
+A client's transaction goes to every peer at once. One that came from a peer is not passed on, because its origin
+sent it to everybody, unless it still waits a second later: then to all who did not send it to us.
+Reads: peers' messages.  Writes: pool, evidence, the switch.  Never: holds up consensus (CheckTx in small slices).
+"""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from hashlib import sha256
+
+import structlog
+
+from chain import limits
+from chain.execution.validation import InvalidBlock
+from chain.mempool.pool import ALREADY_IN_CACHE, Mempool, PendingTx, PoolRefusal
+from chain.node.clock import Clock
+from chain.node.evidence import EvidencePool
+from chain.node.host import Timers
+from chain.p2p.channels import ChannelId
+from chain.p2p.errors import PeerFault
+from chain.p2p.switch import Switch
+from chain.types.block import EvidenceList
+from chain.types.evidence import Evidence
+from chain.types.messages import MempoolMessage, Txs
+
+log = structlog.get_logger("relay")
+
+_TX_FRAME_BYTES = 8
+"""Most that a message adds per transaction."""
+_TICK_S = limits.GOSSIP_TX_RELAY_MS / 1_000
+_RESEND_EVIDENCE_TICKS = 10
+_FAULTS = frozenset({"evidence_votes", "evidence_signature", "evidence_power"})
+"""Refusals that no honest peer causes; others may come from its being elsewhere in the chain."""
+
+
+class TxRelay:
+    """The mempool channel."""
+
+    def __init__(self, switch: Switch, pool: Mempool, timers: Timers, clock: Clock) -> None:
+        self._switch = switch
+        self._pool = pool
+        self._timers = timers
+        self._clock = clock
+        self._fresh: list[bytes] = []
+        self._sent_at_s = float("-inf")
+        self._is_flush_due = False
+        self._inbox: deque[tuple[bytes, str]] = deque()
+        self._is_intake_due = False
+        self._heard: OrderedDict[bytes, tuple[PendingTx, float, set[str]]] = OrderedDict()
+        """Transactions of peers by hash: itself, when it came, and who sent it."""
+        self._is_stopped = False
+        self.received = 0
+        """Transactions that peers sent, and `known` how many of them we had."""
+        self.known = 0
+
+    def start(self) -> None:
+        """Hang on the pool and the switch."""
+        self._pool.on_added = self._on_added
+        self._switch.handle(ChannelId.MEMPOOL, self._receive)
+        self._switch.on_peer_up.append(self._on_peer_up)
+        self._timers.call_later(_TICK_S, self._on_tick)
+
+    def stop(self) -> None:
+        """Take and give nothing any more."""
+        self._is_stopped = True
+        self._inbox.clear()
+
+    # ── out ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def _on_added(self, pending: PendingTx, from_peer: str) -> None:
+        if from_peer:
+            if len(self._heard) >= limits.GOSSIP_TX_RELAYS_MAX:
+                self._heard.popitem(last=False)
+            self._heard[pending.hash] = pending, self._clock.monotonic_s(), {from_peer}
+            return
+        self._fresh.append(pending.tx)
+        if self._is_flush_due:
+            return
+        self._is_flush_due = True
+        wait_s = self._sent_at_s + limits.GOSSIP_TX_BATCH_MS / 1_000 - self._clock.monotonic_s()
+        self._timers.call_later(max(0.0, wait_s), self._flush)
+
+    def _flush(self) -> None:
+        self._is_flush_due = False
+        self._sent_at_s = self._clock.monotonic_s()
+        fresh, self._fresh = self._fresh, []
+        for batch in batches(fresh):
+            message = MempoolMessage(Txs(batch))
+            self._switch.broadcast(ChannelId.MEMPOOL, message, besides=frozenset())
+
+    def _on_peer_up(self, peer: str) -> None:
+        """Everything that waits, except what this peer gave us."""
+        waiting = self._pool.first(limits.GOSSIP_TX_RELAYS_MAX)
+        for batch in batches([tx for tx in waiting if not self._came_from(tx, peer)]):
+            self._switch.send(peer, ChannelId.MEMPOOL, MempoolMessage(Txs(batch)))
+
+    def _came_from(self, tx: bytes, peer: str) -> bool:
+        heard = self._heard.get(sha256(tx).digest())
+        return heard is not None and peer in heard[2]
+
+    def _on_tick(self) -> None:
+        """Pass on what still waits although it had time to be committed."""
+        if self._is_stopped:
+            return
+        self._timers.call_later(_TICK_S, self._on_tick)
+        before_s = self._clock.monotonic_s() - _TICK_S
+        late: list[tuple[bytes, set[str]]] = []
+        while self._heard:
+            tx_hash, (pending, at_s, senders) = next(iter(self._heard.items()))
+            if at_s > before_s:
+                break
+            del self._heard[tx_hash]
+            if self._pool.is_waiting(tx_hash):
+                late.append((pending.tx, senders))
+        for peer in self._switch.peers() if late else ():
+            for batch in batches([tx for tx, senders in late if peer not in senders]):
+                self._switch.send(peer, ChannelId.MEMPOOL, MempoolMessage(Txs(batch)))
+
+    # ── in ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _receive(self, peer: str, message: MempoolMessage) -> None:
+        txs = message.value.txs
+        if len(txs) > limits.GOSSIP_TXS_PER_MESSAGE_MAX:
+            raise PeerFault("p2p_protocol", f"{len(txs)} transactions in one message")
+        room = limits.GOSSIP_TX_INBOX_MAX - len(self._inbox)
+        self._inbox.extend((tx, peer) for tx in txs[:room])
+        if len(txs) > room:
+            self._switch.counts["p2p_txs_dropped"] += len(txs) - room
+        self._schedule_intake()
+
+    def _schedule_intake(self) -> None:
+        if self._inbox and not self._is_intake_due:
+            self._is_intake_due = True
+            self._timers.call_later(0, self._intake)
+
+    def _intake(self) -> None:
+        """CheckTx for a moment, then let others work."""
+        self._is_intake_due = False
+        end_s = self._clock.monotonic_s() + limits.GOSSIP_TX_SLICE_MS / 1_000
+        while self._inbox and self._clock.monotonic_s() < end_s:
+            tx, peer = self._inbox.popleft()
+            self._take(tx, peer)
+        self._schedule_intake()
+
+    def _take(self, tx: bytes, peer: str) -> None:
+        self.received += 1
+        verdict = self._pool.add(tx, from_peer=peer)
+        if verdict is ALREADY_IN_CACHE:
+            self.known += 1
+            heard = self._heard.get(sha256(tx).digest())
+            if heard is not None:
+                heard[2].add(peer)
+        elif isinstance(verdict, PoolRefusal) or not verdict.is_ok():
+            log.debug("peer's tx not taken", peer=peer, code=verdict.code)
+
+
+class EvidenceRelay:
+    """The evidence channel."""
+
+    def __init__(
+        self,
+        switch: Switch,
+        evidence: EvidencePool,
+        timers: Timers,
+        submit: Callable[[Evidence], InvalidBlock | None],
+    ) -> None:
+        """`submit` judges one piece and, when it is true, lets it wait for a block."""
+        self._switch = switch
+        self._evidence = evidence
+        self._timers = timers
+        self._submit = submit
+        self._is_stopped = False
+        self._ticks = 0
+        self._said: EvidenceList = EvidenceList()
+
+    def start(self) -> None:
+        """Hang on the switch and the timer."""
+        self._switch.handle(ChannelId.EVIDENCE, self._receive)
+        self._switch.on_peer_up.append(self._on_peer_up)
+        self._timers.call_later(_TICK_S, self._on_tick)
+
+    def stop(self) -> None:
+        """Say nothing any more."""
+        self._is_stopped = True
+
+    def on_committed(self) -> None:
+        """A block may have turned conflicts into evidence: tell everybody at once."""
+        self._say_news()
+
+    def _pending(self) -> EvidenceList:
+        return EvidenceList(self._evidence.pending(limits.P2P_EVIDENCE_MAX_BYTES // 2))
+
+    def _say_news(self) -> None:
+        pending = self._pending()
+        if pending.evidence and pending != self._said:
+            self._switch.broadcast(ChannelId.EVIDENCE, pending, besides=frozenset())
+        self._said = pending
+
+    def _on_tick(self) -> None:
+        if self._is_stopped:
+            return
+        self._timers.call_later(_TICK_S, self._on_tick)
+        self._ticks += 1
+        if self._ticks % _RESEND_EVIDENCE_TICKS == 0:
+            self._said = EvidenceList()
+            self._say_news()
+
+    def _on_peer_up(self, peer: str) -> None:
+        pending = self._pending()
+        if pending.evidence:
+            self._switch.send(peer, ChannelId.EVIDENCE, pending)
+
+    def _receive(self, peer: str, message: EvidenceList) -> None:
+        for item in message.evidence:
+            refused = self._submit(item)
+            if refused is not None and refused.reason in _FAULTS:
+                raise PeerFault("p2p_bad_evidence", f"{refused.reason}: {refused.detail}")
+
+
+def batches(txs: list[bytes]) -> list[tuple[bytes, ...]]:
+    """Cut a list into messages that keep within the channel's limit and the count a receiver takes."""
+    found: list[tuple[bytes, ...]] = []
+    current: list[bytes] = []
+    size = 0
+    for tx in txs:
+        cost = len(tx) + _TX_FRAME_BYTES
+        is_full = size + cost > limits.P2P_MEMPOOL_MAX_BYTES - 32
+        if current and (is_full or len(current) >= limits.GOSSIP_TXS_PER_MESSAGE_MAX):
+            found.append(tuple(current))
+            current, size = [], 0
+        current.append(tx)
+        size += cost
+    if current:
+        found.append(tuple(current))
+    return found

@@ -96,13 +96,19 @@ def run_sql(sql: str, *params: Any) -> Any:
 
 
 def find_row(model: type[RowT], condition: str, *params: Any) -> RowT | None:
-    """The first row that meets a plain SQL condition (`?` placeholders), or None.
+    """The first row that meets a plain SQL condition (`?` placeholders), or None; see `find_rows`."""
+    found = find_rows(model, f"{condition} LIMIT 1", *params)
+    return found[0] if found else None
+
+
+def find_rows(model: type[RowT], condition: str, *params: Any) -> list[RowT]:
+    """The rows that meet a plain SQL condition (`?` placeholders).
 
     For the look-ups of every request only: peewee builds such a query in 0.2 ms, SQLite answers it in 0.01.
     """
     sql, names = _selection(model)
-    row = run_sql(f"{sql} WHERE {condition} LIMIT 1", *params).fetchone()
-    return None if row is None else model(**dict(zip(names, row, strict=True)))
+    rows = run_sql(f"{sql} WHERE {condition}", *params).fetchall()
+    return [model(**dict(zip(names, row, strict=True))) for row in rows]
 
 
 @cache

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 from peewee import PeeweeException
 
-from app.core.database import connected, run_sql
+from app.core.database import connected, find_rows, run_sql
 from app.core.projection import Transaction
 
 POLL_S: Final = 0.004
@@ -110,7 +110,10 @@ class FinalityWatcher:
     def _wake_final(self) -> None:
         with self._changed:
             awaited = list(self._waiters)
-        for row in Transaction.select().where(Transaction.payload_hash.in_(awaited)):
+        places = ", ".join("?" * len(awaited))
+        for row in (
+            find_rows(Transaction, f"payload_hash IN ({places})", *awaited) if awaited else ()
+        ):
             with self._changed:
                 for waiter in self._waiters.get(row.payload_hash, []):
                     waiter.wake(row)

@@ -41,6 +41,10 @@ _CLAIM: Final = (
     "INSERT INTO idempotency (client, route, key, fingerprint, started_at, status, headers, body)"
     " VALUES (?, ?, ?, ?, ?, 0, '', '') ON CONFLICT DO NOTHING"
 )
+_FINISH: Final = (
+    "UPDATE idempotency SET status = ?, headers = ?, body = ?"
+    " WHERE client = ? AND route = ? AND key = ?"
+)
 _purged_at_s = [0]
 """When this process last dropped old rows."""
 _KEY = re.compile(r"[\x21-\x7e]{8,255}")
@@ -189,12 +193,9 @@ def _finish(identity: tuple[str, str, str], response: Response) -> None:
     kept = [
         f"{name}: {response.headers[name]}" for name in _KEPT_HEADERS if name in response.headers
     ]
+    body = response.get_data(as_text=True)
     with write():
-        IdempotencyRecord.update(
-            status=response.status_code,
-            headers="\n".join(kept),
-            body=response.get_data(as_text=True),
-        ).where(_where(identity)).execute()
+        run_sql(_FINISH, response.status_code, "\n".join(kept), body, *identity)
 
 
 def _forget(identity: tuple[str, str, str]) -> None:

@@ -4,7 +4,7 @@
 because a deferred transaction that reads and then writes dies with "database is locked" under load.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -109,6 +109,25 @@ def find_rows(model: type[RowT], condition: str, *params: Any) -> list[RowT]:
     sql, names = _selection(model)
     rows = run_sql(f"{sql} WHERE {condition}", *params).fetchall()
     return [model(**dict(zip(names, row, strict=True))) for row in rows]
+
+
+def insert_row(model: type[Row], values: Mapping[str, Any], *, is_new: bool = True) -> None:
+    """Insert one row by plain SQL, with the model's defaults; `is_new` False leaves an existing one alone.
+
+    For what projections write of every transaction.
+    """
+    filled = {**model._meta.get_default_dict(), **values}
+    sql = _insertion(model, tuple(filled), is_new)
+    run_sql(sql, *(model._meta.fields[name].db_value(value) for name, value in filled.items()))
+
+
+@cache
+def _insertion(model: type[Row], names: tuple[str, ...], is_new: bool) -> str:
+    fields = [model._meta.fields[name] for name in names]
+    columns = ", ".join(f'"{field.column_name}"' for field in fields)
+    places = ", ".join("?" * len(fields))
+    clash = "" if is_new else " ON CONFLICT DO NOTHING"
+    return f'INSERT INTO "{model._meta.table_name}" ({columns}) VALUES ({places}){clash}'  # noqa: S608  # names of our own classes
 
 
 @cache

@@ -7,7 +7,7 @@ from typing import Final
 
 from peewee import BigIntegerField, BlobField, CharField, IntegerField
 
-from app.core.database import Row
+from app.core.database import Row, find_row, insert_row
 from app.core.projection import ProjectedBlock
 from chain.codec.proto import decode, encode
 from chain.light.bundle import Checkpoint, checkpoint_of
@@ -49,15 +49,16 @@ PROJECTED: Final = (HeaderRow, ValidatorsRow)
 def project_block(block: ProjectedBlock) -> None:
     """Keep one verified header, its commit and its validators."""
     validators_hash = block.header.validators_hash.hex()
-    HeaderRow.insert(
-        height=block.header.height,
-        header_hash=block.header_hash.hex(),
-        header=encode(block.header),
-        commit_bytes=encode(block.commit),
-        validators_hash=validators_hash,
-        tx_count=block.tx_count,
-    ).execute()
-    if not ValidatorsRow.select().where(ValidatorsRow.validators_hash == validators_hash).exists():
+    row = {
+        "height": block.header.height,
+        "header_hash": block.header_hash.hex(),
+        "header": encode(block.header),
+        "commit_bytes": encode(block.commit),
+        "validators_hash": validators_hash,
+        "tx_count": block.tx_count,
+    }
+    insert_row(HeaderRow, row)
+    if find_row(ValidatorsRow, "validators_hash = ?", validators_hash) is None:
         ValidatorsRow.insert(
             validators_hash=validators_hash, validators=encode(block.validators)
         ).execute()

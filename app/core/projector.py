@@ -16,7 +16,7 @@ from typing import Any, Final
 import structlog
 
 from app.core.chain_client import ChainClient, RpcError
-from app.core.database import connected, write
+from app.core.database import connected, insert_row, write
 from app.core.feed import BlockFeed
 from app.core.journal import JournalReader
 from app.core.outbox import drop_outbox
@@ -202,7 +202,7 @@ class Projector:
             "code": result.code,
             "data": result.data.decode("utf-8"),
         }
-        Transaction.insert(row).on_conflict_ignore().execute()
+        insert_row(Transaction, row, is_new=False)
         project = self._projections.transactions.get(read.payload.type)
         if result.is_ok() and project is not None:
             project(

@@ -14,7 +14,7 @@ from peewee import SqliteDatabase
 from app.accounts.models import AccountRow
 from app.city.service import put_role, revoke_role
 from app.core.codes import CURSOR_INVALID, NOT_FOUND
-from app.core.database import database, run_sql
+from app.core.database import database, insert_row, run_sql
 from app.core.problems import Problem
 from app.core.projection import ProjectedJournal, ProjectedTx, ProjectorState, get_projector_state
 from app.loyalty.models import (
@@ -488,7 +488,9 @@ def _create_lots(account: str, lots: Iterable[Mapping[str, Any]]) -> None:
 
 def _take_legs(legs: Iterable[Mapping[str, Any]]) -> None:
     for leg in legs:
-        LotRow.update(left=LotRow.left - leg["points"]).where(LotRow.lot == leg["lot"]).execute()
+        run_sql(
+            'UPDATE loyalty_lot SET "left" = "left" - ? WHERE lot = ?', leg["points"], leg["lot"]
+        )
 
 
 def _set_debt(data: Mapping[str, Any], *, issuer: str) -> None:
@@ -514,28 +516,29 @@ _DROP_COUNTERS: Final = (
 
 def _use_counter(account: str, counter: int) -> None:
     """Note a used counter under the account's present key; drop those out of the window."""
-    kid = AccountRow.get_by_id(account).kid
-    UsedCounter.insert(kid=kid, counter=counter).execute()
+    (kid,) = run_sql("SELECT kid FROM accounts WHERE id = ?", account).fetchone()
+    insert_row(UsedCounter, {"kid": kid, "counter": counter})
     run_sql(_DROP_COUNTERS, kid, kid, COUNTER_WINDOW)
 
 
 def _record(
     tx: ProjectedTx, kind: str, *, points: int, purchase_cents: int = 0, ref: str = ""
 ) -> None:
-    Operation.insert(
-        position=_tx_position(tx),
-        payload_hash=tx.payload_hash,
-        kind=kind,
-        account=tx.data["account"],
-        shop=tx.data["shop"],
-        till=tx.data.get("till", ""),
-        programme=tx.data["programme"],
-        points=points,
-        purchase_cents=purchase_cents,
-        ref=ref,
-        height=tx.height,
-        time=tx.time_s,
-    ).execute()
+    row = {
+        "position": _tx_position(tx),
+        "payload_hash": tx.payload_hash,
+        "kind": kind,
+        "account": tx.data["account"],
+        "shop": tx.data["shop"],
+        "till": tx.data.get("till", ""),
+        "programme": tx.data["programme"],
+        "points": points,
+        "purchase_cents": purchase_cents,
+        "ref": ref,
+        "height": tx.height,
+        "time": tx.time_s,
+    }
+    insert_row(Operation, row)
 
 
 def _tx_position(tx: ProjectedTx) -> int:

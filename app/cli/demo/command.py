@@ -16,7 +16,7 @@ from app.cli.demo.stage import RealTown
 from app.cli.demo.story import Story
 from app.cli.supervisor import ChildFailed
 
-DEFAULT_PICTURE: Final = "beffroi-demo-qr.png"
+DEFAULT_PICTURE: Final = ".beffroi/demo-qr.png"
 
 
 @click.command()
@@ -31,16 +31,23 @@ DEFAULT_PICTURE: Final = "beffroi-demo-qr.png"
     type=click.Path(path_type=Path, dir_okay=False),
     help="Where the picture on the phone's screen is written.",
 )
+@click.option(
+    "--svg",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the story as a picture.",
+)
 @click.option("--keep", is_flag=True, help="Keep the town's folder, to look around in it.")
-def demo(as_json: bool, picture: Path, keep: bool) -> None:
+def demo(as_json: bool, picture: Path, svg: Path | None, keep: bool) -> None:
     """Play a day in a town: enrol, earn, pay by a picture, refuse, restart, wait ten hours."""
     folder = Path(tempfile.mkdtemp(prefix="beffroi-demo-"))
-    report = Report(as_json=as_json)
+    report = Report(as_json=as_json, records=svg is not None)
     try:
         failed = _play(folder, report, picture.resolve())
         is_kept = keep or failed is not None
         more = {"home": str(folder)} if is_kept else {}
         report.finish(failed=failed, qr=str(picture.resolve()), **more)
+        if svg is not None:
+            report.save_picture(svg)
         if is_kept and not as_json:
             click.echo(f"the town's folder, with its logs: {folder}")
     finally:
@@ -51,6 +58,7 @@ def demo(as_json: bool, picture: Path, keep: bool) -> None:
 
 def _play(folder: Path, report: Report, picture: Path) -> StepFailed | None:
     try:
+        picture.parent.mkdir(parents=True, exist_ok=True)
         with RealTown(folder / "town") as town:
             Story(town, report, picture=picture).play()
     except StepFailed as failed:

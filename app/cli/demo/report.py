@@ -9,12 +9,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import click
 from rich.console import Console
 from rich.markup import escape
 from rich.rule import Rule
+
+PICTURE_COLUMNS: Final = 112
+"""Wide enough for the longest line of the story."""
 
 
 class StepFailed(Exception):
@@ -49,10 +53,13 @@ class StepRecord:
 class Report:
     """Prints as it goes; keeps everything for `--json`."""
 
-    def __init__(self, *, as_json: bool = False) -> None:
+    def __init__(self, *, as_json: bool = False, records: bool = False) -> None:
         self.steps: list[StepRecord] = []
         self.as_json = as_json
-        self._console = Console(quiet=as_json, highlight=False, soft_wrap=True)
+        width = PICTURE_COLUMNS if records else None
+        self._console = Console(
+            quiet=as_json, highlight=False, soft_wrap=not records, record=records, width=width
+        )
 
     @contextmanager
     def step(self, name: str, story: str) -> Iterator[None]:
@@ -113,6 +120,10 @@ class Report:
             self._console.print(
                 f"[bold red]FAILED at step “{failed.step}”:[/] {escape(failed.reason)}"
             )
+
+    def save_picture(self, path: Path) -> None:
+        """The story so far as an SVG picture of a terminal."""
+        self._console.save_svg(str(path), title="make demo")
 
     def _add(self, line: dict[str, Any]) -> None:
         if self.steps:

@@ -4,6 +4,7 @@ Three clients that share nothing: the phone holds the words, the till its key, t
 Reads: the public API, clocks.  Writes: the QR picture.  Never: looks into the node or the database.
 """
 
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -296,7 +297,8 @@ class Story:
             png = draw_code(phone.make_code(40, shop=BOOKSHOP))
             self._picture.parent.mkdir(parents=True, exist_ok=True)
             self._picture.write_bytes(png)
-            self._report.say(f"the phone's screen: {self._picture} ({len(png)} bytes)")
+            shown = os.path.relpath(self._picture)
+            self._report.say(f"the phone's screen: {shown} ({len(png)} bytes)")
             text = read_picture(self._picture.read_bytes())
             self._report.say(f"the till reads: {text[:44]}… ({len(text)} characters)")
             preview = expect("preview", till.preview(text, 35))

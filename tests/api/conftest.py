@@ -1,9 +1,12 @@
 """Fixtures of the API tests: a fresh database per test, a chain in memory, and clients that sign."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
+import psycopg
 import pytest
 from flask.testing import FlaskClient
 
@@ -148,7 +151,17 @@ def sql(tmp_path: Path) -> Iterator[str]:
 
 
 def close_database() -> None:
-    """Close what this thread holds and everything idle in the pool."""
+    """Close what this thread holds and everything in the pool, the finality watcher's connection too."""
     if not database.is_closed():
         database.close()
-    database.obj.close_idle()
+    database.obj.close_all()
+
+
+def fresh_postgres() -> str:
+    """URL of an empty database of this test process's own, on the server of TEST_POSTGRES_URL."""
+    server = os.environ["TEST_POSTGRES_URL"]
+    name = "beffroi_" + os.environ.get("PYTEST_XDIST_WORKER", "alone")
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        connection.execute(f"CREATE DATABASE {name}")
+    return urlunsplit(urlsplit(server)._replace(path=f"/{name}"))

@@ -19,7 +19,7 @@ from app.core.database import (
     write,
 )
 from app.wiring import all_tables
-from tests.api.conftest import close_database
+from tests.api.conftest import close_database, fresh_postgres
 
 POSTGRES_URL = os.environ.get("TEST_POSTGRES_URL", "")
 
@@ -38,12 +38,9 @@ POSTGRES_URL = os.environ.get("TEST_POSTGRES_URL", "")
 )
 def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty database of either kind, bound to the process."""
-    url = f"sqlite:///{tmp_path / 'x.db'}" if request.param == "sqlite" else POSTGRES_URL
+    is_sqlite = request.param == "sqlite"
+    url = f"sqlite:///{tmp_path / 'x.db'}" if is_sqlite else fresh_postgres()
     open_database(url)
-    if request.param == "postgres":
-        with connected():
-            database.execute_sql("DROP SCHEMA public CASCADE")
-            database.execute_sql("CREATE SCHEMA public")
     yield url
     close_database()
 

@@ -105,12 +105,13 @@ def test_unknown_query_parameters_are_refused(town: Town) -> None:
 
 def test_a_defect_is_500_without_a_stack_trace(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any) -> Any:
-        raise ZeroDivisionError("secret figure 42")
+        raise ZeroDivisionError("a secret figure")
 
     monkeypatch.setattr("app.core.api.read_town_status", broken)
     answer = town.http.get("/v1/status")
     assert (answer.status_code, answer.json["code"]) == (500, "internal")
-    assert "42" not in answer.text
+    for told in ("secret figure", "ZeroDivision", "Traceback", "line "):
+        assert told not in answer.text
 
 
 def test_every_code_of_the_chain_has_its_http_status() -> None:

@@ -30,7 +30,7 @@ from chain.town.loyalty.records import (
     version_id,
 )
 from chain.town.loyalty.tills import charge_till, get_acting_till
-from chain.town.loyalty.wallet import add_lots, compute_balance, get_debt, with_debt
+from chain.town.loyalty.wallet import add_lots, get_debt, with_debt
 from chain.town.loyalty_rules import compute_expiry, compute_points
 from chain.town.schemas import LoyaltyEarn
 from chain.types import codes
@@ -121,7 +121,6 @@ def _give(
             "debt_repaid": repaid,
             "debt": owed - repaid,
             "created": [describe_lot(lot)] if lot.points else [],
-            "balance": compute_balance(wallet, programme=programme, time_s=ctx.time_s),
             "entries": booked,
         }
     )

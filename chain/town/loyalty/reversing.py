@@ -33,7 +33,6 @@ from chain.town.loyalty.records import (
 from chain.town.loyalty.tills import shop_of
 from chain.town.loyalty.wallet import (
     add_lots,
-    compute_balance,
     cut_refund,
     get_debt,
     take,
@@ -115,7 +114,6 @@ def _reverse_earn(ctx: TxContext, body: LoyaltyReverse, earn: EarnRecord) -> Out
             "forgiven": forgiven,
             "debt_added": owed,
             "debt": debt,
-            "balance": compute_balance(wallet, programme=earn.programme, time_s=ctx.time_s),
             "entries": post_entries(ctx.state, earn.programme, entries),
         }
     )
@@ -170,7 +168,6 @@ def _refund_spend(ctx: TxContext, body: LoyaltyReverse, spend: SpendRecord) -> O
             "points": body.points,
             "returned": [describe_leg(part) for part in returned],
             "created": [describe_lot(lot) for lot in created],
-            "balance": compute_balance(wallet, programme=spend.programme, time_s=ctx.time_s),
             "entries": post_entries(ctx.state, spend.programme, entries),
         }
     )

@@ -20,7 +20,7 @@ from chain.town.loyalty.records import (
     describe_leg,
 )
 from chain.town.loyalty.tills import charge_till, get_acting_till
-from chain.town.loyalty.wallet import compute_balance, take
+from chain.town.loyalty.wallet import take
 from chain.town.schemas import LoyaltyRedeem
 from chain.types import codes
 
@@ -48,8 +48,7 @@ def apply_redeem(ctx: TxContext, body: LoyaltyRedeem) -> Outcome:
     save_wallet(ctx.state, order.account, wallet)
     TILLS.put(ctx.state, till.kid.encode(), charged)
     WINDOWS.put(ctx.state, order.kid.encode(), order.window)
-    balance = compute_balance(wallet, programme=body.programme, time_s=ctx.time_s)
-    return _book_spend(ctx, body, till=charged, order=order, legs=legs, balance=balance)
+    return _book_spend(ctx, body, till=charged, order=order, legs=legs)
 
 
 def _book_spend(
@@ -59,7 +58,6 @@ def _book_spend(
     till: TillRecord,
     order: PayOrder,
     legs: tuple[Leg, ...],
-    balance: int,
 ) -> Outcome:
     record = SpendRecord(
         account=order.account,
@@ -84,7 +82,6 @@ def _book_spend(
             "points": body.points,
             "counter": order.counter,
             "taken": [describe_leg(leg) for leg in legs],
-            "balance": balance,
             "entries": post_entries(ctx.state, body.programme, entries),
         }
     )

@@ -11,13 +11,6 @@ from msgspec.structs import replace
 from chain.town.loyalty.records import Debt, Leg, Lot, WalletRecord
 
 
-def compute_balance(wallet: WalletRecord, *, programme: str, time_s: int) -> int:
-    """Points that can be spent at `time_s`."""
-    return sum(
-        lot.left for lot in wallet.lots if lot.programme == programme and lot.expires_s > time_s
-    )
-
-
 def get_debt(wallet: WalletRecord, *, programme: str, issuer: str) -> int:
     """Points owed to one issuer."""
     return sum(

@@ -267,6 +267,9 @@ P2P_HANDSHAKE_MS: Final = 3_000
 P2P_CONNECT_MS: Final = 3_000
 """Waiting for a peer's address to answer at all."""
 
+P2P_ACCEPT_PAUSE_MS: Final = 100
+"""Pause of the listener after an accept failed, most likely for want of file descriptors."""
+
 P2P_RECONNECT_FIRST_MS: Final = 100
 """First pause before dialling again; doubled up to the longest, each time half to all of it by chance."""
 

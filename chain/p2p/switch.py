@@ -6,6 +6,7 @@ Reads / Writes: sockets.  Never: a second connection to one peer; more than a bo
 """
 
 import asyncio
+import contextlib
 import random
 import socket
 import ssl
@@ -88,7 +89,8 @@ class Switch:
         self._is_pump_scheduled = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._dials: dict[PeerAddress, asyncio.Task[None]] = {}
-        self._handshakes = 0
+        self._handshakes: dict[asyncio.Task[None], socket.socket] = {}
+        """Sockets whose TLS handshake runs; ended by closing the socket, never by cancelling (see `_hang_up`)."""
         self._listener: socket.socket | None = None
         self._is_stopped = False
         self._chance = random.SystemRandom()
@@ -165,7 +167,7 @@ class Switch:
         """Listen and begin to dial; raises OSError when the address is taken."""
         if self._settings.listen_host:
             self._listener = _open_listener(self._settings.listen_host, self._settings.listen_port)
-            self._spawn(self._accept_for_ever(self._listener))
+            asyncio.get_running_loop().add_reader(self._listener, self._accept)
         self.set_persistent(self._settings.persistent)
         self._spawn(self._keep_house())
 
@@ -175,13 +177,18 @@ class Switch:
         return 0 if self._listener is None else int(self._listener.getsockname()[1])
 
     async def stop(self) -> None:
-        """Close everything."""
+        """Close everything; again does nothing."""
         self._is_stopped = True
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            asyncio.get_running_loop().remove_reader(listener)
+            listener.close()
         for task in self._tasks:
-            task.cancel()
+            if task not in self._handshakes:
+                task.cancel()
+        for raw in self._handshakes.values():
+            _hang_up(raw)
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._listener is not None:
-            self._listener.close()
         for peer in (*self._peers.values(), *self._strangers):
             peer.close()
         self._urgent_turns.clear()
@@ -196,6 +203,7 @@ class Switch:
     def _on_task_done(self, task: asyncio.Task[None]) -> None:
         """A task that ends with an exception of ours must not die in silence."""
         self._tasks.discard(task)
+        self._handshakes.pop(task, None)
         if not task.cancelled() and (failure := task.exception()) is not None:
             context = {"message": "a task of the switch failed", "exception": failure}
             asyncio.get_running_loop().call_exception_handler(context)
@@ -208,21 +216,30 @@ class Switch:
 
     # ── connections ──────────────────────────────────────────────────────────────────────────────────
 
-    async def _accept_for_ever(self, listener: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                accepted, _ = await loop.sock_accept(listener)
-            except OSError as error:  # out of descriptors, or gone before we took it
-                self._count("p2p_accept_failed", detail=str(error))
-                await asyncio.sleep(0.1)
-                continue
-            if self._handshakes + len(self._strangers) >= self._settings.max_handshakes:
-                self._count("p2p_too_many_handshakes")
-                accepted.close()
-                continue
-            self._handshakes += 1
-            self._spawn(self._welcome(accepted))
+    def _accept(self) -> None:
+        """Take one connection that waits; from a callback, because a cancelled `sock_accept` can lose its socket."""
+        assert self._listener is not None
+        try:
+            accepted, _ = self._listener.accept()
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:  # out of descriptors, or gone before we took it
+            self._count("p2p_accept_failed", detail=str(error))
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._listener)
+            loop.call_later(limits.P2P_ACCEPT_PAUSE_MS / 1_000, self._accept_again)
+            return
+        if len(self._handshakes) + len(self._strangers) >= self._settings.max_handshakes:
+            self._count("p2p_too_many_handshakes")
+            accepted.close()
+            return
+        accepted.setblocking(False)
+        task = self._spawn(self._welcome(accepted))
+        self._handshakes[task] = accepted
+
+    def _accept_again(self) -> None:
+        if not self._is_stopped and self._listener is not None:
+            asyncio.get_running_loop().add_reader(self._listener, self._accept)
 
     async def _welcome(self, accepted: socket.socket) -> None:
         loop = asyncio.get_running_loop()
@@ -236,8 +253,6 @@ class Switch:
         except (TimeoutError, OSError) as error:
             accepted.close()
             self._count(_code_of(error), detail=str(error))
-        finally:
-            self._handshakes -= 1
 
     def _make_inbound(self) -> PeerConnection:
         peer = PeerConnection(self)
@@ -258,29 +273,46 @@ class Switch:
             pause_s = min(pause_s * 2, self._settings.reconnect_max_s)
 
     async def _dial(self, address: PeerAddress) -> PeerConnection | None:
-        loop = asyncio.get_running_loop()
+        """Connect and shake hands; None, counted, when the peer cannot be reached or is not who it should be."""
+        try:
+            async with asyncio.timeout(self._settings.connect_s):
+                raw = await _connect(address.host, address.port)
+        except (TimeoutError, OSError) as error:
+            self._count_unreached(address, error)
+            return None
+        met: list[PeerConnection] = []
+        task = self._spawn(self._greet(address, raw, met))
+        self._handshakes[task] = raw
+        await asyncio.wait((task,))
+        return met[0] if met else None
 
+    async def _greet(
+        self, address: PeerAddress, raw: socket.socket, met: list[PeerConnection]
+    ) -> None:
         def make() -> PeerConnection:
             peer = PeerConnection(self, expected_id=address.node_id)
             self._strangers.add(peer)
             return peer
 
         try:
-            async with asyncio.timeout(self._settings.connect_s + self.rules.handshake_s):
-                _, peer = await loop.create_connection(
-                    make,
-                    address.host,
-                    address.port,
-                    ssl=self._client_context,
-                    ssl_handshake_timeout=self.rules.handshake_s,
-                )
+            _, peer = await asyncio.get_running_loop().create_connection(
+                make,
+                sock=raw,
+                server_hostname=address.host,
+                ssl=self._client_context,
+                ssl_handshake_timeout=self.rules.handshake_s,
+            )
         except (TimeoutError, OSError) as error:
-            code = _code_of(error)
-            self.counts[code] += 1
-            if code != "p2p_unreachable":
-                log.warning("peer not reached", code=code, peer=address.node_id, detail=str(error))
-            return None
-        return peer
+            raw.close()
+            self._count_unreached(address, error)
+        else:
+            met.append(peer)
+
+    def _count_unreached(self, address: PeerAddress, error: OSError) -> None:
+        code = _code_of(error)
+        self.counts[code] += 1
+        if code != "p2p_unreachable":
+            log.warning("peer not reached", code=code, peer=address.node_id, detail=str(error))
 
     # ── PeerOwner ────────────────────────────────────────────────────────────────────────────────────
 
@@ -420,6 +452,37 @@ def _open_listener(host: str, port: int) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+async def _connect(host: str, port: int) -> socket.socket:
+    """A connected socket to the first address of the name that answers; raises OSError when none does."""
+    loop = asyncio.get_running_loop()
+    failure = OSError(f"{host} has no address")
+    for family, kind, protocol, _, where in await loop.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM
+    ):
+        raw = socket.socket(family, kind, protocol)
+        raw.setblocking(False)
+        try:
+            await loop.sock_connect(raw, where)
+        except OSError as error:
+            raw.close()
+            failure = error
+        except asyncio.CancelledError:
+            raw.close()
+            raise
+        else:
+            return raw
+    raise failure
+
+
+def _hang_up(raw: socket.socket) -> None:
+    """End a handshake: its task sees the end of the stream and cleans up.
+
+    Cancelling it instead can come between the transport and its TLS layer, and then nobody closes the socket.
+    """
+    with contextlib.suppress(OSError):  # the peer was quicker
+        raw.shutdown(socket.SHUT_RDWR)
 
 
 def _code_of(error: BaseException) -> str:

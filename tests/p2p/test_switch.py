@@ -1,6 +1,7 @@
 """Connections between nodes: who gets in, what ends a connection, what stays bounded."""
 
 import asyncio
+import gc
 import socket
 
 import pytest
@@ -450,6 +451,23 @@ def test_a_peer_taken_off_the_list_is_dropped(tmp_path):
         assert a.peers() == (id_of("c"),)
 
     run(tmp_path, test)
+
+
+def test_stopping_at_any_moment_of_a_handshake_leaves_no_socket_open(tmp_path):
+    """The socket's own destructor is the judge: it warns when nobody closed it, and warnings fail the suite."""
+
+    async def stop_after(turns: int) -> None:
+        net = Net(tmp_path)
+        a = await net.start("a", trust("b"))
+        b = await net.start("b", trust("a"), persistent=(address("a", a.listen_port),))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await (b if turns % 2 else a).stop()
+        await net.stop()
+
+    for turns in range(60):
+        asyncio.run(stop_after(turns))
+    gc.collect()
 
 
 def test_a_peer_added_while_running_is_dialled_and_trusted(tmp_path):

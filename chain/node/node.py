@@ -5,7 +5,6 @@ Reads: the home folder.  Writes: the home folder.  Never: a rule of its own.
 
 import asyncio
 import json
-import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,38 +15,30 @@ from chain.codec.hashing import hash_tx
 from chain.execution.validation import InvalidBlock
 from chain.limits import FAILURE_WAL_TAIL_RECORDS
 from chain.mempool.pool import Mempool, PoolRefusal
-from chain.node.clock import Clock, OffsetClock, SystemClock
+from chain.node.clock import Clock
 from chain.node.config import VERSION, NodeConfig, load_config
 from chain.node.errors import ConfigError
 from chain.node.evidence import EvidencePool
 from chain.node.executor import BlockExecutor, Stores, next_height, open_stores
 from chain.node.gossip import ConsensusGossip
 from chain.node.handshake import Handshake
-from chain.node.home import (
-    Genesis,
-    Home,
-    load_genesis,
-    load_node_id,
-    load_peer_certificates,
-    load_signing_seed,
-    write_tls_identity,
-)
+from chain.node.home import Genesis, Home, load_peer_certificates
 from chain.node.host import CommittedBlock, ConsensusHost, HostParts, end_height_payload
 from chain.node.network import Network, NoPeers
+from chain.node.platform import DiskPlatform, Platform
 from chain.node.publishing import publish_block
 from chain.node.relay import EvidenceRelay, TxRelay
 from chain.node.signer import FileSigner
 from chain.node.syncing import make_block_sync
 from chain.p2p.errors import PeerFault
-from chain.p2p.switch import Switch, SwitchSettings
+from chain.p2p.switch import Switch
 from chain.rpc.events import EventBus
 from chain.rpc.ports import RoundView
 from chain.rpc.server import RpcServer
 from chain.store.app import LmdbStateStore
 from chain.store.blocks import BlockStore
-from chain.store.files import DiskFolder
 from chain.store.index import EventIndex
-from chain.store.kv import KeyValueStore, LmdbStore
+from chain.store.kv import KeyValueStore
 from chain.store.state import ChainStateStore
 from chain.store.wal import Wal
 from chain.sync import BlockSync, Mode
@@ -82,17 +73,20 @@ class Node:
         config: NodeConfig | None = None,
         network: Network | None = None,
         has_own_store: bool = False,
+        platform: Platform | None = None,
     ) -> None:
         """Open everything; raises NodeError, StoreError, InvalidSignerFile when something does not fit.
 
-        `has_own_store` gives the application an environment of its own, as behind an ABCI socket.
+        `has_own_store` gives the application an environment of its own, as behind an ABCI socket;
+        `platform` is the machine underneath, by default this one.
         """
         self.home = home
+        self._platform = platform or DiskPlatform(home)
         self.config = config or load_config(home.config / "config.toml")
-        self._genesis: Genesis = load_genesis(home)
-        self._kv: KeyValueStore = LmdbStore(home.data / "chain.lmdb")
-        self._app_kv = LmdbStore(home.data / "app.lmdb") if has_own_store else self._kv
-        self.clock = self._make_clock()
+        self._genesis: Genesis = self._platform.load_genesis()
+        self._kv: KeyValueStore = self._platform.open_store("chain.lmdb")
+        self._app_kv = self._platform.open_store("app.lmdb") if has_own_store else self._kv
+        self.clock = self._platform.make_clock(self.config.clock_offset_file, self._is_insecure)
         app_store = LmdbStateStore(self._app_kv, shared=not has_own_store)
         self.stores: Stores = open_stores(self._kv, None if has_own_store else app_store)
         self.app = app_factory(app_store, self.clock)
@@ -120,11 +114,6 @@ class Node:
         self._signer: FileSigner | None = None
         self._wal: Wal | None = None
 
-    def _make_clock(self) -> Clock:
-        if not self.config.clock_offset_file:
-            return SystemClock()
-        return OffsetClock(self.home.root / self.config.clock_offset_file, self._is_insecure)
-
     def _is_insecure(self) -> bool:
         """Whether the application says that its genesis is below a production floor."""
         return bool(self._app_status().get("insecure"))
@@ -147,7 +136,7 @@ class Node:
         """Handshake, open the log, serve the RPC, begin consensus."""
         state = self._handshake()
         self._wal = Wal(
-            DiskFolder(self.home.data / "cs.wal"),
+            self._platform.open_folder("cs.wal"),
             first_payload=end_height_payload(self.clock.now(), 0),
         )
         if self._wal.repaired_bytes:
@@ -157,7 +146,7 @@ class Node:
         if not self._has_network:
             self._open_network(loop)
         self.host = ConsensusHost(state, self._host_parts(loop, self._wal, self._signer))
-        self.rpc = RpcServer(self, self.events, self.config.rpc_host, self.config.rpc_port)
+        self.rpc = self._platform.open_rpc(self, self.events, self.config)
         await self.rpc.start()
         log.info(
             "node started",
@@ -173,19 +162,7 @@ class Node:
 
     def _open_network(self, loop: asyncio.AbstractEventLoop) -> None:
         """Make the switch and what hangs on it; raises NodeError when a certificate cannot be used."""
-        p2p = self.config.p2p
-        settings = SwitchSettings(
-            write_tls_identity(self.home),
-            load_peer_certificates(self.home),
-            persistent=p2p.persistent_peers,
-            listen_host=p2p.listen_host,
-            listen_port=p2p.listen_port,
-            max_peers=p2p.max_peers,
-        )
-        try:
-            switch = Switch(settings, self._own_node_info(app_version=0))
-        except (PeerFault, ssl.SSLError) as error:
-            raise ConfigError("config_peer_certificate", str(error)) from error
+        switch = self._platform.open_switch(self.config.p2p, self._own_node_info(app_version=0))
         self.switch = switch
         self._network = self._gossip = ConsensusGossip(switch, self.stores.blocks, loop, self.clock)
         self.tx_relay = TxRelay(switch, self.pool, loop, self.clock)
@@ -214,7 +191,9 @@ class Node:
         self.tx_relay.start()
         self._evidence_relay.start()
         await switch.start()
-        log.info("listening to peers", port=switch.listen_port, node_id=load_node_id(self.home))
+        log.info(
+            "listening to peers", port=switch.listen_port, node_id=self._platform.load_node_id()
+        )
 
     def _handshake(self) -> ChainState:
         return Handshake(
@@ -230,8 +209,7 @@ class Node:
 
     def _open_signer(self, state: ChainState) -> FileSigner:
         """The key; without its state file it stays mute until two more heights were decided by others."""
-        seed, data = load_signing_seed(self.home), DiskFolder(self.home.data)
-        signer = FileSigner(seed, data)
+        signer = FileSigner(self._platform.load_signing_seed(), self._platform.open_folder(""))
         if not signer.has_state:
             muted_below = next_height(state) + 2
             log.error("signer state missing: signing nothing", muted_below=muted_below)
@@ -311,14 +289,14 @@ class Node:
     def write_failure_bundle(self, reason: str) -> Path:
         """What an inquiry needs, under data/failures: reason, state, end of the log (never transactions)."""
         name = self.clock.now().to_rfc3339().replace(":", "")
-        folder = DiskFolder(self.home.data / "failures" / name)
+        folder = self._platform.open_folder(f"failures/{name}")
         folder.replace("reason.txt", reason.encode())
         state = None if self.host is None else self.host.state
         summary = None if self.host is None or self.host.core is None else self.round_view()
         folder.replace("state.txt", f"{state}\n\n{summary}\n".encode())
         tail = () if self._wal is None else self._wal.tail(FAILURE_WAL_TAIL_RECORDS)
         folder.replace("wal_tail.hex", "\n".join(record.hex() for record in tail).encode())
-        return folder.path
+        return self.home.data / "failures" / name
 
     # ── NodeView ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -371,7 +349,7 @@ class Node:
         p2p = self.config.p2p
         return DefaultNodeInfo(
             ProtocolVersion(P2P_PROTOCOL, BLOCK_PROTOCOL, app_version),
-            load_node_id(self.home),
+            self._platform.load_node_id(),
             f"tcp://{p2p.listen_host or '0.0.0.0'}:{p2p.listen_port}",  # noqa: S104  # a text, CometBFT's default
             self._genesis.doc.chain_id,
             VERSION,

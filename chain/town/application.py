@@ -28,6 +28,7 @@ from chain.town.engine import (
 from chain.town.envelope import EnvelopeCache
 from chain.town.forest import Forest, RecordChange, compute_app_hash, prove, update_forest
 from chain.town.genesis import decode_genesis_state, write_genesis
+from chain.town.migration import decode_migration, import_state, is_migration
 from chain.town.ports import StateStore, StateVersion
 from chain.town.rolling import SIDE_PREFIX
 from chain.town.router import town_router
@@ -166,18 +167,17 @@ class TownApplication:
 
     def init_chain(self, request: RequestInitChain) -> ResponseInitChain:
         """Write the first state in memory; raises GenesisError when no town can start so."""
-        genesis = decode_genesis_state(request.app_state_bytes)
         overlay = Overlay(StoreReader(self._store))
-        write_genesis(
-            overlay,
-            genesis,
-            chain_id=request.chain_id,
-            time=request.time,
-            initial_height=request.initial_height,
-            router=self._router,
-            validators=request.validators,
-        )
-        forest = update_forest({}, overlay.changes())
+        if is_migration(request.app_state_bytes):
+            forest = import_state(
+                overlay,
+                decode_migration(request.app_state_bytes),
+                chain_id=request.chain_id,
+                initial_height=request.initial_height,
+                validators=request.validators,
+            ).forest
+        else:
+            forest = self._found_town(overlay, request)
         self._genesis = self._base = overlay
         self._height = request.initial_height - 1
         self._last_time = request.time
@@ -188,6 +188,18 @@ class TownApplication:
         self._begin(TownFacts(town.chain_id, town.town))
         self._reset_candidates()
         return ResponseInitChain(_bounded_gas(request.consensus_params), (), self._app_hash)
+
+    def _found_town(self, overlay: Overlay, request: RequestInitChain) -> Forest:
+        write_genesis(
+            overlay,
+            decode_genesis_state(request.app_state_bytes),
+            chain_id=request.chain_id,
+            time=request.time,
+            initial_height=request.initial_height,
+            router=self._router,
+            validators=request.validators,
+        )
+        return update_forest({}, overlay.changes())
 
     # --- mempool ---------------------------------------------------------------------------
 

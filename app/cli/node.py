@@ -3,6 +3,9 @@
 import json
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import click
@@ -10,9 +13,13 @@ import click
 from app.cli.town import write_testnet
 from app.core.keyfiles import KeyFileError
 from chain.node.config import NodeConfig
-from chain.node.errors import ConfigError
-from chain.node.home import init_home
+from chain.node.errors import ConfigError, NodeError
+from chain.node.exporting import export_genesis, render_genesis
+from chain.node.home import Home, init_home, load_genesis
 from chain.node.main import main as run_node
+from chain.node.reset import reset_home
+from chain.node.rollback import roll_back
+from chain.node.signer import InvalidSignerFile
 from chain.types.timestamp import Timestamp
 
 
@@ -72,6 +79,88 @@ def testnet(count: int, folder: Path, hosts: str, rpc_port: int, p2p_port: int) 
     click.echo(f"chain {chain_id}, keys in {folder / 'keys'}")
     for home in homes:
         click.echo(f"beffroi node start --home {home}")
+
+
+@node.command()
+@click.option("--home", required=True, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--height", default=0, type=click.IntRange(0), help="One of the last 128; the newest."
+)
+@click.option("--chain-id", default="", help="Name of the new chain; the old one counted up.")
+@click.option("--output", required=True, type=click.Path(path_type=Path), help="A new file.")
+def export(home: Path, height: int, chain_id: str, output: Path) -> None:
+    """Write a stopped node's town as the genesis of a new chain. Every node gives the same bytes."""
+    if output.exists():
+        raise click.ClickException(f"{output} exists; it is never overwritten")
+    with _refusals():
+        doc = export_genesis(Home(home), height=height, chain_id=chain_id)
+    raw = render_genesis(doc)
+    output.write_bytes(raw)
+    click.echo(f"genesis of {doc.chain_id}, from height {doc.initial_height}: {output}")
+    click.echo(f"sha256    {sha256(raw).hexdigest()}  compare it with the other nodes'")
+    click.echo(f"app hash  {doc.app_hash.hex()}")
+    click.echo("next:     the council signs this hash; then, on every node,")
+    click.echo(f"          beffroi node reset --home {home} --genesis {output}")
+
+
+@node.command()
+@click.option("--home", required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--hard", is_flag=True, help="Remove the last block as well.")
+def rollback(home: Path, hard: bool) -> None:
+    """Take a stopped node's state, and its application's, back by one height."""
+    with _refusals():
+        done = roll_back(Home(home), hard=hard)
+    what = "state and block" if done.is_block_removed else "state"
+    click.echo(f"rolled back {what} to height {done.height}, app hash {done.app_hash.hex()}")
+    again = "fetches the block again" if done.is_block_removed else "executes the last block again"
+    click.echo(f"next: beffroi node start --home {home}   ({again})")
+
+
+@node.command()
+@click.option("--home", required=True, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--genesis",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Join the chain of this exported genesis.",
+)
+@click.option("--unsafe-forget-signer", is_flag=True, help="Also forget what this key signed.")
+def reset(home: Path, genesis: Path | None, unsafe_forget_signer: bool) -> None:
+    """Remove a stopped node's blocks and state; keys, settings and the signer's position stay."""
+    with _refusals():
+        if unsafe_forget_signer:
+            _confirm_forgetting(Home(home))
+        last = reset_home(
+            Home(home),
+            forget_signer=unsafe_forget_signer,
+            genesis=b"" if genesis is None else genesis.read_bytes(),
+        )
+    click.echo(f"removed all blocks and state of {home}")
+    click.echo(
+        f"signer: signs nothing at or before height {last.height}, round {last.round}, step {last.step}"
+    )
+    click.echo(f"next: beffroi node start --home {home}   (fetches the chain from its peers)")
+
+
+def _confirm_forgetting(home: Home) -> None:
+    """Make the operator type the chain's name: a copied command line must not do this."""
+    chain_id = load_genesis(home).doc.chain_id
+    click.echo(
+        "This key may then sign a second time what it signed before: its power is lost when peers see\n"
+        f"both. Only for a chain that nobody runs any more. The chain is {chain_id}."
+    )
+    if click.prompt("Type its name to go on") != chain_id:
+        raise click.ClickException("nothing was changed")
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Coded refusals of the node's house as one line and exit status 1."""
+    try:
+        yield
+    except (NodeError, InvalidSignerFile) as error:
+        code = getattr(error, "code", "")
+        text = str(error)
+        raise click.ClickException(text if text.startswith(code) else f"{code}: {text}") from error
 
 
 @node.command()

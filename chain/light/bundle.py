@@ -9,7 +9,8 @@ light client). A header of a bundle is accepted
 - at another height: when more than 2/3 of a set the checkpoint names signed it;
 - later, under another set: when more than 1/3 of the checkpoint's next set signed it, and more than 2/3 of
   its own (the light client's step); the bundle then brings the checkpoint's next set;
-- earlier: also when a `history` record, proved under a header accepted as above, lists its hash.
+- earlier: also when a `history` record, proved under a header accepted as above, lists its hash. This is the
+  only way for a header of the chain that the town lived on before it moved: a new chain's state lists them all.
 
 Every signature in every commit of the bundle must be good, and every byte of a bundle is bound by a hash or a
 signature: Merkle paths name sides, because (index, total) would leave several spellings of one path.
@@ -206,27 +207,31 @@ class _Check:
             raise DecodeError("a bundle proves either a record or a transaction")
         if bundle.result is not None and bundle.transaction is None:
             raise DecodeError("a result belongs to a transaction")
-        if bundle.chain_id != self._trusted.chain_id:
+        is_older_chain = bundle.chain_id != self._trusted.chain_id
+        if is_older_chain and bundle.history is None:
             raise _Refused(BundleFlaw.WRONG_CHAIN, f"{bundle.chain_id!r}")
         if self._now is not None and self._time.to_ns() + TRUSTING_PERIOD_NS <= self._now.to_ns():
             raise _Refused(BundleFlaw.EXPIRED, "fetch a fresh checkpoint")
         self._known = self._trusted_set(bundle.trusted_validators)
-        block = self._sound_block(bundle.block)
-        self._require_trust(block)
+        block = self._sound_block(bundle.block, bundle.chain_id)
+        if is_older_chain:
+            self._require_history(block)
+        else:
+            self._require_trust(block)
         if bundle.state is not None:
             return self._record_facts(block.signed_header.header, bundle.state)
         return self._transaction_facts(block.signed_header.header)
 
-    def _sound_block(self, part: BlockPart) -> LightBlock:
+    def _sound_block(self, part: BlockPart, chain_id: str) -> LightBlock:
         """A block whose header, commit and set agree and whose every signature is good."""
         header = proto.decode(SignedHeader, b64url_decode(part.signed_header))
         block = LightBlock(header, _validator_set(part.validators))
-        flaw = light_block_form(block, self._bundle.chain_id)
+        flaw = light_block_form(block, chain_id)
         if flaw:
             raise _Refused(BundleFlaw.BAD_BLOCK, flaw)
         commit = block.signed_header.commit
         refusal = verify_commit_full(
-            self._bundle.chain_id, block.validator_set, commit.block_id, commit.height, commit
+            chain_id, block.validator_set, commit.block_id, commit.height, commit
         )
         if refusal is not None:
             raise _Refused(BundleFlaw.BAD_BLOCK, str(refusal))
@@ -235,14 +240,19 @@ class _Check:
     def _require_trust(self, block: LightBlock) -> None:
         """Accept by the checkpoint, or else by history."""
         reason = self._distrust(block)
-        history = self._bundle.history
         if not reason:
-            if history is not None:
+            if self._bundle.history is not None:
                 raise DecodeError("history for a block that needs none")
             return
-        if history is None:
+        if self._bundle.history is None:
             raise _Refused(BundleFlaw.NOT_TRUSTED, reason)
-        newer = self._sound_block(history.block)
+        self._require_history(block)
+
+    def _require_history(self, block: LightBlock) -> None:
+        """Accept a block that a newer one of the checkpoint's chain lists, be it of the chain before a migration."""
+        history = self._bundle.history
+        assert history is not None, "the callers have checked"
+        newer = self._sound_block(history.block, self._trusted.chain_id)
         reason = self._distrust(newer)
         if reason:
             raise _Refused(BundleFlaw.NOT_TRUSTED, f"history: {reason}")
@@ -318,7 +328,7 @@ class _Check:
 
     def _proved_result(self, header: Header, tx: TransactionPart, part: ResultPart) -> ProvedResult:
         """The result lies in the next block's tree at the place the transaction has in this block's."""
-        following = self._sound_block(part.block).signed_header.header
+        following = self._sound_block(part.block, self._bundle.chain_id).signed_header.header
         # The next header names this one by hash, so it adds nothing that needs trust of its own unless it
         # is forged; being signed by more than 2/3 of the set this header announced excludes that.
         if following.height != header.height + 1 or (

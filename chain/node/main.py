@@ -16,6 +16,7 @@ import structlog
 
 from chain.node.errors import NodeError
 from chain.node.home import Home
+from chain.node.lock import HomeLock
 from chain.node.node import AppFactory, Node, town_application
 from chain.node.signer import InvalidSignerFile
 from chain.store.errors import StoreError
@@ -34,11 +35,16 @@ def main(argv: Sequence[str] | None = None, *, app_factory: AppFactory = town_ap
     parser.add_argument("--quiet", action="store_true", help="log warnings and errors only")
     arguments = parser.parse_args(argv)
     configure_logging(quiet=arguments.quiet)
+    home = Home(arguments.home)
     try:
-        node = Node(Home(arguments.home), app_factory=app_factory)
+        lock = HomeLock(home.data)
+        node = Node(home, app_factory=app_factory)
     except (NodeError, StoreError, InvalidSignerFile) as error:
         return _not_started(error)
-    return asyncio.run(_run(node))
+    try:
+        return asyncio.run(_run(node))
+    finally:
+        lock.release()
 
 
 def configure_logging(*, quiet: bool = False) -> None:

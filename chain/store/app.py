@@ -127,6 +127,28 @@ class LmdbStateStore:
         else:
             self._kv.write(batch)
 
+    def stage_rollback(self, batch: Batch, app_hash: bytes, meta: dict[str, bytes]) -> bool:
+        """Undo the newest version in a batch; False when its undo is not kept.
+
+        `app_hash` and `meta` are those of the version before.
+        """
+        row = self._load_row()
+        undo = None if row is None else self.load_undo(row.height)
+        if row is None or undo is None:
+            return False
+        for namespace, record_id, record in undo:
+            key = _record_key(namespace, record_id)
+            if record is None:
+                batch.delete(key)
+            else:
+                batch.put(key, record)
+        counts = self._count(undo)
+        batch.put(APP_VERSION, _ENCODER.encode(_VersionRow(row.height - 1, app_hash, counts)))
+        batch.delete(height_key(APP_UNDO, row.height))
+        for name, value in meta.items():
+            batch.put(APP_META + name.encode(), value)
+        return True
+
     def _count(self, changes: tuple[Change, ...]) -> dict[str, int]:
         row = self._load_row()
         counts = dict(row.namespaces) if row is not None else {}

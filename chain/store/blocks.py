@@ -71,6 +71,16 @@ class BlockStore:
         """Add the outcome of a block to a batch."""
         batch.put(height_key(RESPONSES, height), _ROW_ENCODER.encode(responses))
 
+    def unstage_block(self, batch: Batch, height: int, block_hash: bytes) -> None:
+        """Remove a block with the commit seen for it, in a batch."""
+        batch.delete(height_key(BLOCK, height))
+        batch.delete(HASH_TO_HEIGHT + block_hash)
+        batch.delete(height_key(SEEN_COMMIT, height))
+
+    def unstage_responses(self, batch: Batch, height: int) -> None:
+        """Remove the outcome of a block, in a batch."""
+        batch.delete(height_key(RESPONSES, height))
+
     def advance(self, height: int) -> None:
         """Tell the store that the block of `height` is durable."""
         self._height = height

@@ -34,6 +34,23 @@ class EventIndex:
             _stage_events(batch, TX_EVENT, result.events, position)
         _stage_events(batch, BLOCK_EVENT, responses.events, _position(height, 0))
 
+    def rows_of(self, block: Block, responses: ResponseFinalizeBlock) -> Iterator[bytes]:
+        """Keys of the rows that `stage` wrote for a block and that are still its own, in its order.
+
+        The same transaction committed again later has a newer place, whose row stays.
+        """
+        written = Batch()
+        self.stage(written, block, responses)
+        for key, value in written.writes.items():
+            if key[:1] != TX or self._kv.get(key) == value:
+                yield key
+
+    def unstage(self, batch: Batch, block: Block, responses: ResponseFinalizeBlock) -> None:
+        """Remove a block's rows in a batch, except those that the same batch writes anew."""
+        for key in self.rows_of(block, responses):
+            if key not in batch.writes:
+                batch.delete(key)
+
     def load_tx(self, tx_hash: bytes) -> tuple[int, int] | None:
         """(height, index in block) of a committed transaction, or None.
 

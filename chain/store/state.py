@@ -11,7 +11,7 @@ import msgspec
 from chain.limits import VALIDATORS_CHECKPOINT_BLOCKS
 from chain.store.errors import StoreCorrupted
 from chain.store.keys import CHAIN_STATE, PARAMS, VALIDATORS, height_key, height_of
-from chain.store.kv import Batch, KeyValueStore
+from chain.store.kv import Batch, KeyValueStore, prefix_end
 from chain.types.params import ConsensusParams
 from chain.types.state import ChainState
 from chain.types.validator import ValidatorSet, increment_proposer_priority
@@ -68,6 +68,14 @@ class ChainStateStore:
             batch.put(height_key(VALIDATORS, next_height), _ENCODER.encode(state.next_validators))
         if state.last_height_consensus_params_changed == height + 1:
             batch.put(height_key(PARAMS, height + 1), _ENCODER.encode(state.consensus_params))
+
+    def stage_rollback(self, batch: Batch, state: ChainState) -> None:
+        """Add an earlier state, and forget what only later blocks wrote."""
+        height = state.last_block_height
+        for prefix, last in ((VALIDATORS, height + 2), (PARAMS, height + 1)):
+            for key, _ in self._kv.scan(height_key(prefix, last + 1), prefix_end(prefix)):
+                batch.delete(key)
+        batch.put(CHAIN_STATE, _ENCODER.encode(_StateRow(FORMAT, state)))
 
     def load_validators(self, height: int) -> ValidatorSet | None:
         """Validators that decide `height`, priorities included, or None when unknown."""

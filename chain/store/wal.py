@@ -185,6 +185,17 @@ class Wal:
         self._file.close()
 
 
+def set_aside(folder: Folder) -> None:
+    """Close the head of a stopped node's log: the next start begins a new one, the old is kept for inquiry."""
+    if folder.read(HEAD) is not None:
+        folder.rename(HEAD, f"{HEAD}.{_next_number(folder):03d}")
+
+
+def _next_number(folder: Folder) -> int:
+    numbers = [int(m[1]) for name in folder.names() if (m := _SEGMENT.fullmatch(name))]
+    return max(numbers, default=-1) + 1
+
+
 def payloads_after(
     payloads: tuple[bytes, ...], is_end_of: Callable[[bytes], bool]
 ) -> tuple[bytes, ...] | None:

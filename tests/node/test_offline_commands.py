@@ -1,0 +1,461 @@
+"""`beffroi node export|rollback|reset` on homes that real nodes left."""
+
+import asyncio
+import json
+import shutil
+from base64 import b64decode, b64encode
+from pathlib import Path
+from time import time, time_ns
+
+import aiohttp
+import pytest
+from click.testing import CliRunner, Result
+
+from app.cli.node import node as node_command
+from chain.light.bundle import checkpoint_of, state_bundle, verify_bundle, with_history
+from chain.node.config import NodeConfig
+from chain.node.exporting import next_chain_id
+from chain.node.home import Home, init_home, load_genesis
+from chain.node.lock import HomeLock
+from chain.node.node import Node
+from chain.node.signer import LastSigned, SignStep, decode_state, encode_key, encode_state
+from chain.store.files import DiskFolder
+from chain.types import codes
+from chain.types.abci import ProofOp
+from chain.types.block import SignedHeader
+from chain.types.evidence import LightBlock
+from chain.types.timestamp import Timestamp
+from tests.node.kvstore_app import KvStoreApp
+from tests.node.live import Client, first_block
+from tests.town import town_kit
+
+CHAIN = "beffroi-test-1"
+
+
+def beffroi(*arguments: object, typed: str = "") -> Result:
+    return CliRunner().invoke(node_command, [str(a) for a in arguments], input=typed)
+
+
+async def with_node(home: Home, work, **options):
+    node = Node(home, **options)
+    await node.start(asyncio.get_running_loop())
+    async with aiohttp.ClientSession() as session:
+        client = Client(session, f"http://127.0.0.1:{node.rpc.port}/")
+        await first_block(node)
+        try:
+            return await work(node, client)
+        finally:
+            await node.stop()
+
+
+def run_town(home: Home, work):
+    return asyncio.run(with_node(home, work))
+
+
+def run_kv(home: Home, *txs: bytes):
+    async def work(node: Node, rpc: Client):
+        for tx in txs:
+            await rpc.commit(tx)
+        return node.host.state
+
+    def factory(store, clock):
+        return KvStoreApp(store, clock.now)
+
+    return asyncio.run(with_node(home, work, app_factory=factory))
+
+
+def kv_home(root: Path) -> Home:
+    return init_home(
+        root,
+        chain_id="kv-1",
+        app_state={},
+        genesis_time=Timestamp.from_ns(time_ns()),
+        config=NodeConfig(rpc_port=0),
+    )
+
+
+def signer_of(home: Home) -> LastSigned:
+    return decode_state((home.data / "priv_validator_state.json").read_bytes())
+
+
+def as_full_node(home: Home, root: Path) -> Home:
+    """A copy of the home that has another key, which never signed anything."""
+    shutil.copytree(home.root, root)
+    copy = Home(root)
+    DiskFolder(copy.config).replace("priv_validator_key.json", encode_key(b"\x07" * 32))
+    DiskFolder(copy.data).replace("priv_validator_state.json", encode_state(LastSigned()))
+    shutil.rmtree(copy.data / "cs.wal")
+    return copy
+
+
+# --- export and import ---------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def old_town(tmp_path_factory):
+    """A one-validator town with two accounts, stopped; its kit, and what was asked of it while it ran."""
+    genesis_s = int(time())
+    genesis = town_kit.make_genesis(validators=1, genesis_s=genesis_s)
+    home = init_home(
+        tmp_path_factory.mktemp("old"),
+        chain_id=CHAIN,
+        app_state=json.loads(genesis.app_state_bytes),
+        genesis_time=Timestamp.from_ns(time_ns()),
+        config=NodeConfig(rpc_port=0),
+        validator_seed=town_kit.validator_seed(0),
+    )
+    kit = town_kit.make_town(validators=1, genesis_s=genesis_s)
+    kept = {}
+
+    async def live(node, rpc):
+        await learn_town(kit, rpc)
+        for name in ("shopper", "baker"):
+            kept[name] = kit.open_tx(town_kit.key(name))
+            done = await rpc.commit(kept[name])
+            assert done["tx_result"]["info"] == "ok", done
+        await another_block(node)
+        height = node.stores.blocks.height()
+        kept["bundle"] = await bundle_of(node, rpc, "shopper", height - 1)
+        kept["offline"] = kit.open_tx(town_kit.key("traveller"))
+
+    run_town(home, live)
+    return home, kit, kept
+
+
+async def learn_town(kit, rpc):
+    status = (await rpc("abci_query", path="/status"))["response"]["value"]
+    kit.town = json.loads(b64decode(status))["town"]
+
+
+async def another_block(node):
+    height = node.stores.blocks.height()
+    for _ in range(400):
+        if node.stores.blocks.height() > height:
+            return
+        await asyncio.sleep(0.005)
+
+
+def account_id(name: str) -> bytes:
+    return b"account/" + town_kit.key(name).kid.encode()
+
+
+async def bundle_of(node, rpc, name, height):
+    """A proof bundle of an account after `height`, as the API makes it."""
+    answer = await rpc(
+        "abci_query",
+        path="/record/account",
+        data=account_id(name).hex(),
+        height=str(height),
+        prove=True,
+    )
+    record, ops = b64decode(answer["response"]["value"]), ops_of(answer)
+    return state_bundle(light_block(node, height + 1), "account", account_id(name), record, ops)
+
+
+def ops_of(answer):
+    return tuple(
+        ProofOp(op["type"], b64decode(op["key"]), b64decode(op["data"]))
+        for op in answer["response"]["proofOps"]["ops"]
+    )
+
+
+def light_block(node, height):
+    stored = node.stores.blocks.load(height)
+    commit, _ = node.stores.blocks.load_commit(height)
+    validators = node.stores.states.load_validators(height)
+    return LightBlock(SignedHeader(stored.block.header, commit), validators)
+
+
+def move(old: Home, root: Path) -> tuple[Home, Path]:
+    """Export a home, then start over on a copy of it with the exported genesis, as an operator does."""
+    shutil.copytree(old.root, root)
+    file = root / "exported.json"
+    done = beffroi("export", "--home", root, "--output", file)
+    assert done.exit_code == 0, done.output
+    done = beffroi("reset", "--home", root, "--genesis", file)
+    assert done.exit_code == 0, done.output
+    return Home(root), file
+
+
+def test_a_town_moves_to_a_new_chain_with_its_accounts_replay_window_and_waiting_transactions(
+    old_town, tmp_path
+):
+    old, _, kept = old_town
+    home, file = move(old, tmp_path / "new")
+    doc = load_genesis(home).doc
+    assert doc.chain_id == "beffroi-test-2"
+
+    async def live(node, rpc):
+        state = node.host.state
+        assert state.initial_height == doc.initial_height
+        first = node.stores.blocks.load(doc.initial_height)
+        assert first.block.header.app_hash == doc.app_hash
+        again = await rpc("broadcast_tx_sync", tx=b64encode(kept["shopper"]).decode())
+        assert again["code"] == codes.TX_REPLAYED.number, again
+        late = await rpc.commit(kept["offline"])
+        assert late["tx_result"]["info"] == "ok", late
+        found = await rpc(
+            "abci_query", path="/record/account", data=account_id("baker").hex(), prove=True
+        )
+        assert json.loads(b64decode(found["response"]["value"]))["status"] == "open"
+        return int(late["height"])
+
+    height = run_town(home, live)
+    assert height >= doc.initial_height
+    assert file.read_bytes() != old.genesis_file.read_bytes()
+
+
+def test_old_proof_bundles_verify_from_a_checkpoint_of_the_new_chain_through_exported_history(
+    old_town, tmp_path
+):
+    old, _, kept = old_town
+    home, _ = move(old, tmp_path / "new")
+    bundle = kept["bundle"]
+
+    async def prove(node, rpc):
+        await rpc.commit(kept["offline"])
+        await another_block(node)
+        height = node.stores.blocks.height()
+        initial = node.host.state.initial_height
+        record_id = b"blocks/" + initial.to_bytes(8, "big")
+        answer = await rpc(
+            "abci_query",
+            path="/record/history",
+            data=record_id.hex(),
+            height=str(height - 1),
+            prove=True,
+        )
+        newer = light_block(node, height)
+        record = b64decode(answer["response"]["value"])
+        extended = with_history(bundle, newer, record_id, record, ops_of(answer))
+        return extended, checkpoint_of(newer.signed_header.header)
+
+    extended, checkpoint = run_town(home, prove)
+    verdict = verify_bundle(extended, checkpoint)
+    assert verdict.valid, verdict
+    assert verdict.facts.chain_id == CHAIN
+    assert verdict.facts.record_id == account_id("shopper")
+    assert not verify_bundle(bundle, checkpoint).valid
+
+
+def test_every_node_exports_the_same_bytes_and_an_older_version_can_be_exported(old_town, tmp_path):
+    old, _, _ = old_town
+    files = []
+    for name in ("a", "b"):
+        shutil.copytree(old.root, tmp_path / name)
+        files.append(tmp_path / f"{name}.json")
+        done = beffroi("export", "--home", tmp_path / name, "--output", files[-1])
+        assert done.exit_code == 0, done.output
+    assert files[0].read_bytes() == files[1].read_bytes()
+    doc = json.loads(files[0].read_bytes())
+    older = tmp_path / "older.json"
+    height = int(doc["initial_height"]) - 2
+    done = beffroi("export", "--home", tmp_path / "a", "--height", height, "--output", older)
+    assert done.exit_code == 0, done.output
+    earlier = json.loads(older.read_bytes())
+    assert earlier["initial_height"] == str(height + 1)
+    assert earlier["genesis_time"] <= doc["genesis_time"]
+    assert earlier["app_state"]["lineage"]["height"] == height
+
+
+def test_export_refuses_what_it_cannot_give(old_town, tmp_path):
+    old, _, _ = old_town
+    root = tmp_path / "copy"
+    shutil.copytree(old.root, root)
+    out = tmp_path / "x.json"
+    beyond = beffroi("export", "--home", root, "--height", 9_999, "--output", out)
+    assert beyond.exit_code == 1
+    assert "export_height: height 9999 is not available" in beyond.output
+    same = beffroi("export", "--home", root, "--chain-id", CHAIN, "--output", out)
+    assert "export_chain_id" in same.output
+    long = beffroi("export", "--home", root, "--chain-id", "x" * 51, "--output", out)
+    assert "export_chain_id" in long.output
+    out.write_text("mine")
+    taken = beffroi("export", "--home", root, "--output", out)
+    assert "never overwritten" in taken.output
+    assert out.read_text() == "mine"
+
+
+def test_a_chain_id_is_counted_up():
+    assert next_chain_id("exemple-1") == "exemple-2"
+    assert next_chain_id("exemple-09") == "exemple-10"
+    assert next_chain_id("exemple-ab12cd") == "exemple-ab12cd-2"
+    assert next_chain_id("exemple") == "exemple-2"
+
+
+def test_every_command_refuses_while_the_node_runs(old_town, tmp_path):
+    old, _, _ = old_town
+    root = tmp_path / "copy"
+    shutil.copytree(old.root, root)
+    lock = HomeLock(root / "data")
+    try:
+        for command in (
+            ("export", "--home", root, "--output", tmp_path / "x.json"),
+            ("rollback", "--home", root),
+            ("reset", "--home", root),
+        ):
+            done = beffroi(*command)
+            assert done.exit_code == 1
+            assert "config_home_in_use" in done.output, done.output
+    finally:
+        lock.release()
+    assert beffroi("rollback", "--home", root).exit_code == 0
+
+
+# --- rollback ------------------------------------------------------------------------------
+
+
+def test_a_soft_rollback_executes_the_last_block_again_and_comes_to_the_same_state(
+    old_town, tmp_path
+):
+    old, _, _ = old_town
+    root = tmp_path / "copy"
+    shutil.copytree(old.root, root)
+    home = Home(root)
+    before = signer_of(home)
+    done = beffroi("rollback", "--home", root)
+    assert done.exit_code == 0, done.output
+    assert "executes the last block again" in done.output
+    assert signer_of(home) == before
+
+    async def look(node, rpc):
+        tip = node.host.state
+        account = await rpc("abci_query", path="/record/account", data=account_id("baker").hex())
+        assert account["response"]["value"]
+        return tip, node.stores.blocks.load(before.height).block_id
+
+    _, block_id = run_town(home, look)
+    untouched = tmp_path / "untouched"
+    shutil.copytree(old.root, untouched)
+
+    async def same(node, _rpc):
+        return node.stores.blocks.load(before.height).block_id
+
+    assert run_town(Home(untouched), same) == block_id
+
+
+def test_rollback_restores_records_that_the_last_block_changed(tmp_path):
+    home = kv_home(tmp_path / "home")
+    run_kv(home, b"a=1", b"b=2")
+    # the last block with `a` again; its proof block would hide it
+    state = run_kv(home, b"a=9")
+    heights = []
+    for _ in range(2):  # back over the proof block, if there is one, and over a=9 itself
+        done = beffroi("rollback", "--home", home.root)
+        assert done.exit_code == 0, done.output
+        heights.append(int(done.output.split("height ")[1].split(",")[0]))
+    assert heights[0] == state.last_block_height - 1
+    # a soft rollback twice changes nothing more: block H is still there to be executed
+    assert heights[1] == heights[0]
+    again = run_kv(home)
+    assert again.last_block_height >= state.last_block_height
+    assert again.app_hash == state.app_hash
+
+
+def test_a_hard_rollback_removes_block_results_index_and_log(tmp_path):
+    home = kv_home(tmp_path / "home")
+    run_kv(home, b"a=1")
+    run_kv(home, b"b=2")
+    copy = as_full_node(home, tmp_path / "copy")
+    seen = []
+    for _ in range(3):
+        done = beffroi("rollback", "--home", copy.root, "--hard")
+        assert done.exit_code == 0, done.output
+        seen.append(int(done.output.split("height ")[1].split(",")[0]))
+    assert seen == [seen[0], seen[0] - 1, seen[0] - 2]
+    node = Node(copy, app_factory=lambda store, clock: KvStoreApp(store, clock.now))
+    try:
+        assert node.stores.blocks.height() == seen[-1]
+        assert node.stores.blocks.load(seen[0]) is None
+        assert node.stores.blocks.load_responses(seen[0]) is None
+        rows = list(node.stores.index.tx_event_rows("app.key"))
+        assert all(height <= seen[-1] for _, height, _ in rows)
+        state = node._handshake()
+        assert state.last_block_height == seen[-1]
+        assert node.stores.app.load_version()[0] == seen[-1]
+    finally:
+        node.close()
+
+
+def test_a_validator_that_signed_the_last_height_may_not_remove_its_block(tmp_path):
+    home = kv_home(tmp_path / "home")
+    run_kv(home, b"a=1")
+    done = beffroi("rollback", "--home", home.root, "--hard")
+    assert done.exit_code == 1
+    assert "rollback_signed" in done.output
+    # also when only the log remembers
+    DiskFolder(home.data).replace("priv_validator_state.json", encode_state(LastSigned()))
+    done = beffroi("rollback", "--home", home.root, "--hard")
+    assert "rollback_signed" in done.output
+
+
+def test_there_is_nothing_before_the_first_block_to_roll_back_to(tmp_path):
+    home = kv_home(tmp_path / "home")
+    run_kv(home)
+    copy = as_full_node(home, tmp_path / "copy")
+    while (done := beffroi("rollback", "--home", copy.root, "--hard")).exit_code == 0:
+        pass
+    assert "rollback_too_far" in done.output
+    assert beffroi("rollback", "--home", tmp_path).exit_code == 1
+
+
+# --- reset ---------------------------------------------------------------------------------
+
+
+def test_reset_keeps_keys_and_what_was_signed_and_the_chain_can_start_over(tmp_path):
+    home = kv_home(tmp_path / "home")
+    state = run_kv(home, b"a=1")
+    key = (home.config / "priv_validator_key.json").read_bytes()
+    before = signer_of(home)
+    (home.data / "failures").mkdir()
+    done = beffroi("reset", "--home", home.root)
+    assert done.exit_code == 0, done.output
+    assert f"at or before height {before.height}" in done.output
+    assert (home.config / "priv_validator_key.json").read_bytes() == key
+    assert signer_of(home) == before
+    assert sorted(p.name for p in home.data.iterdir()) == [
+        "failures",
+        "node.lock",
+        "priv_validator_state.json",
+    ]
+    assert state.last_block_height <= before.height
+
+
+def test_reset_raises_the_signer_to_what_only_the_log_shows(tmp_path):
+    home = kv_home(tmp_path / "home")
+    run_kv(home, b"a=1")
+    before = signer_of(home)
+    stale = LastSigned(1, 0, SignStep.PREVOTE, b"\x01" * 64, before.sign_bytes)
+    DiskFolder(home.data).replace("priv_validator_state.json", encode_state(stale))
+    assert beffroi("reset", "--home", home.root).exit_code == 0
+    assert signer_of(home) == before
+
+
+def test_forgetting_what_was_signed_needs_the_chains_name_typed(tmp_path):
+    home = kv_home(tmp_path / "home")
+    run_kv(home, b"a=1")
+    before = signer_of(home)
+    asked = ("reset", "--home", home.root, "--unsafe-forget-signer")
+    refused = beffroi(*asked, typed="kv-2\n")
+    assert refused.exit_code == 1
+    assert "nothing was changed" in refused.output
+    assert signer_of(home) == before
+    assert (home.data / "chain.lmdb").is_dir()
+    assert beffroi(*asked, typed="kv-1\n").exit_code == 0
+    assert signer_of(home) == LastSigned()
+
+
+def test_reset_leaves_a_folder_that_is_no_nodes_and_a_genesis_no_chain_can_start_from(tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "thesis.txt").write_text("years of work")
+    assert beffroi("reset", "--home", tmp_path).exit_code == 1
+    assert (tmp_path / "data" / "thesis.txt").exists()
+    home = kv_home(tmp_path / "home")
+    run_kv(home, b"a=1")
+    before = home.genesis_file.read_bytes()
+    broken = tmp_path / "broken.json"
+    broken.write_text("{}")
+    done = beffroi("reset", "--home", home.root, "--genesis", broken)
+    assert done.exit_code == 1
+    assert home.genesis_file.read_bytes() == before
+    assert (home.data / "chain.lmdb").is_dir()

@@ -19,7 +19,7 @@ from chain.codec.cmtjson import from_json
 from chain.codec.errors import DecodeError
 from chain.codec.hashing import hash_commit, hash_data, hash_header, hash_results, hash_validators
 from chain.crypto.commits import verify_commit_light
-from chain.light.verifier import light_block_form
+from chain.crypto.light_forms import light_block_form
 from chain.types.abci import ExecTxResult
 from chain.types.block import Block, Commit, Header, SignedHeader
 from chain.types.evidence import LightBlock

@@ -154,6 +154,6 @@ def _check_proposer_and_time(state: ChainState, block: Block) -> InvalidBlock | 
 
 
 def _check_evidence_size(state: ChainState, block: Block) -> InvalidBlock | None:
-    size = sum(len(encode(item)) for item in block.evidence.evidence)
+    size = len(encode(block.evidence))
     limit = state.consensus_params.evidence.max_bytes
     return InvalidBlock("evidence", f"{size} bytes, at most {limit}") if size > limit else None

@@ -32,6 +32,7 @@ from chain.codec.hashing import hash_header, hash_validators, result_leaf
 from chain.codec.merkle import hash_inner, hash_leaf
 from chain.crypto.commits import ONE_THIRD, verify_commit_full, verify_commit_trusting
 from chain.crypto.keys import address
+from chain.crypto.light_forms import light_block_form
 from chain.light.bundle_build import (
     block_part,
     checkpoint_of,
@@ -64,7 +65,7 @@ from chain.light.bundle_format import (
     time_of,
 )
 from chain.light.state_proof import verify_record
-from chain.light.verifier import CLOCK_DRIFT_NS, TRUSTING_PERIOD_NS, light_block_form
+from chain.light.verifier import CLOCK_DRIFT_NS, TRUSTING_PERIOD_NS
 from chain.types.abci import ExecTxResult, ProofOp
 from chain.types.block import Header, SignedHeader
 from chain.types.evidence import LightBlock

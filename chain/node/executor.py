@@ -27,7 +27,7 @@ from chain.store.index import EventIndex
 from chain.store.kv import Batch, KeyValueStore
 from chain.store.state import ChainStateStore
 from chain.types.abci import Application, ResponseFinalizeBlock
-from chain.types.block import Block, BlockID, Commit
+from chain.types.block import Block, BlockID, Commit, EvidenceList
 from chain.types.primitives import Address, Height
 from chain.types.state import ChainState
 from chain.types.timestamp import Timestamp
@@ -86,8 +86,8 @@ class BlockExecutor:
     def propose(self, state: ChainState, last_commit: Commit, proposer: Address) -> BuiltBlock:
         """Build the block that follows `state` with what the application chooses from the pool."""
         params = state.consensus_params
-        evidence = self._evidence.pending(params.evidence.max_bytes)
-        evidence_bytes = sum(len(encode(item)) + 8 for item in evidence)
+        evidence = self._evidence.proposable(state, params.evidence.max_bytes)
+        evidence_bytes = len(encode(EvidenceList(evidence)))
         room = max_data_bytes(
             params.block.max_bytes, evidence_bytes, len(state.validators.validators)
         )
@@ -155,10 +155,10 @@ class BlockExecutor:
         )
         self._stores.blocks.stage_responses(batch, built.block.header.height, response)
         self._stores.index.stage(batch, built.block, response)
-        self._evidence.stage(batch, state, built.block.evidence.evidence)
+        self._evidence.stage(batch, state, after, built.block)
         self._count("stage", started)
         self._commit(batch, after)
-        self._evidence.update(after, built.block.evidence.evidence)
+        self._evidence.settle()
         return after, response
 
     def _commit(self, batch: Batch, after: ChainState) -> None:

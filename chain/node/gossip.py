@@ -74,6 +74,8 @@ class ConsensusGossip:
         )
         self._cut: tuple[Height, PartSet] | None = None
         """Parts of the stored block served last."""
+        self.on_peer_step: Callable[[str], None] = _nobody_listens
+        """Called with a peer that said where it stands."""
         self.is_quiet: Callable[[], bool] = _never
         """True while the node catches up by other means: it says nothing of where it stands."""
 
@@ -114,6 +116,11 @@ class ConsensusGossip:
     def peer_count(self) -> int:
         """Connected peers."""
         return len(self._switch.peers())
+
+    def peer_height(self, peer: str) -> Height | None:
+        """Height a peer works at, as it said last; None for one that said nothing."""
+        view = self._views.get(peer)
+        return None if view is None else view.height
 
     def on_committed(self) -> None:
         """A height ended: say where we stand now, so that who waits for us knows."""
@@ -265,6 +272,7 @@ class ConsensusGossip:
             view = self._views[peer] = _PeerView(height)
         view.height = height
         self._serve_commit(peer, view)
+        self.on_peer_step(peer)
 
     # ── serving who lags ─────────────────────────────────────────────────────────────────────────────
 
@@ -359,6 +367,10 @@ def _request(core: CoreState, wanted: CutBlock) -> NewValidBlock:
         wanted.block_id.part_set_header,
         BitArray.from_flags(wanted.held),
     )
+
+
+def _nobody_listens(_peer: str) -> None:
+    pass
 
 
 def _never() -> bool:

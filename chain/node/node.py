@@ -135,6 +135,7 @@ class Node:
     async def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Handshake, open the log, serve the RPC, begin consensus."""
         state = self._handshake()
+        self.evidence.recheck(state)
         self._wal = Wal(
             self._platform.open_folder("cs.wal"),
             first_payload=end_height_payload(self.clock.now(), 0),
@@ -166,7 +167,10 @@ class Node:
         self.switch = switch
         self._network = self._gossip = ConsensusGossip(switch, self.stores.blocks, loop, self.clock)
         self.tx_relay = TxRelay(switch, self.pool, loop, self.clock)
-        self._evidence_relay = EvidenceRelay(switch, self.evidence, loop, self.submit_evidence)
+        self._evidence_relay = EvidenceRelay(
+            switch, self.evidence, loop, self._judge_evidence, self._gossip.peer_height
+        )
+        self._gossip.on_peer_step = self._evidence_relay.on_peer_step
 
     async def _join_network(
         self, switch: Switch, host: ConsensusHost, loop: asyncio.AbstractEventLoop
@@ -259,7 +263,7 @@ class Node:
         publish_block(self.events, committed)
         if self._gossip is not None and self._evidence_relay is not None:
             self._gossip.on_committed()
-            self._evidence_relay.on_committed()
+            self._evidence_relay.say_news()
 
     async def stop(self) -> None:
         """Serve nobody any more, make the log durable, close the stores; nothing committed is lost."""
@@ -377,6 +381,13 @@ class Node:
         return self.host.round_view()
 
     def submit_evidence(self, evidence: Evidence) -> InvalidBlock | None:
+        """Take evidence from a client; what is true is told to peers at once."""
+        refused = self._judge_evidence(evidence)
+        if refused is None and self._evidence_relay is not None:
+            self._evidence_relay.say_news()
+        return refused
+
+    def _judge_evidence(self, evidence: Evidence) -> InvalidBlock | None:
         """Judge evidence that somebody brought; what is true waits for a block, and starts one."""
         refused = self.evidence.submit(self.state(), evidence)
         if refused is None and self.host is not None:

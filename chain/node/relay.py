@@ -12,6 +12,7 @@ from hashlib import sha256
 import structlog
 
 from chain import limits
+from chain.codec.hashing import hash_evidence
 from chain.execution.validation import InvalidBlock
 from chain.mempool.pool import ALREADY_IN_CACHE, Mempool, PendingTx, PoolRefusal
 from chain.node.clock import Clock
@@ -21,8 +22,9 @@ from chain.p2p.channels import ChannelId
 from chain.p2p.errors import PeerFault
 from chain.p2p.switch import Switch
 from chain.types.block import EvidenceList
-from chain.types.evidence import Evidence
+from chain.types.evidence import Evidence, evidence_height
 from chain.types.messages import MempoolMessage, Txs
+from chain.types.primitives import Height
 
 log = structlog.get_logger("relay")
 
@@ -30,7 +32,16 @@ _TX_FRAME_BYTES = 8
 """Most that a message adds per transaction."""
 _TICK_S = limits.GOSSIP_TX_RELAY_MS / 1_000
 _RESEND_EVIDENCE_TICKS = 10
-_FAULTS = frozenset({"evidence_votes", "evidence_signature", "evidence_power"})
+_FAULTS = frozenset(
+    {
+        "evidence_votes",
+        "evidence_signature",
+        "evidence_power",
+        "evidence_attack",
+        "evidence_commit",
+        "evidence_same_block",
+    }
+)
 """Refusals that no honest peer causes; others may come from its being elsewhere in the chain."""
 
 
@@ -156,7 +167,11 @@ class TxRelay:
 
 
 class EvidenceRelay:
-    """The evidence channel."""
+    """The evidence channel: a peer hears a piece once it stands where it can judge it (0.38 `evidence/reactor.go`).
+
+    A peer that works at the height of the offence itself may end it any moment, so it hears at once, and again when
+    it has moved on; one further back hears when it has come; one that has not said where it stands hears nothing.
+    """
 
     def __init__(
         self,
@@ -164,38 +179,64 @@ class EvidenceRelay:
         evidence: EvidencePool,
         timers: Timers,
         submit: Callable[[Evidence], InvalidBlock | None],
+        height_of: Callable[[str], Height | None],
     ) -> None:
-        """`submit` judges one piece and, when it is true, lets it wait for a block."""
+        """`submit` judges one piece and, when it is true, lets it wait for a block.
+
+        `height_of` is the height a peer said it works at.
+        """
         self._switch = switch
         self._evidence = evidence
         self._timers = timers
         self._submit = submit
+        self._height_of = height_of
         self._is_stopped = False
         self._ticks = 0
-        self._said: EvidenceList = EvidenceList()
+        self._told: dict[str, set[bytes]] = {}
+        """Per peer, hashes of what it heard where it could judge it."""
 
     def start(self) -> None:
         """Hang on the switch and the timer."""
         self._switch.handle(ChannelId.EVIDENCE, self._receive)
         self._switch.on_peer_up.append(self._on_peer_up)
+        self._switch.on_peer_down.append(self._on_peer_down)
         self._timers.call_later(_TICK_S, self._on_tick)
 
     def stop(self) -> None:
         """Say nothing any more."""
         self._is_stopped = True
 
-    def on_committed(self) -> None:
-        """A block may have turned conflicts into evidence: tell everybody at once."""
-        self._say_news()
+    def say_news(self) -> None:
+        """Something new may wait here, or a height ended: tell everybody what they can judge."""
+        if self._is_stopped:
+            return
+        pending = self._evidence.pending(limits.P2P_EVIDENCE_MAX_BYTES // 2)
+        names = {hash_evidence(item): item for item in pending}
+        for peer in self._switch.peers():
+            self._tell(peer, names)
 
-    def _pending(self) -> EvidenceList:
-        return EvidenceList(self._evidence.pending(limits.P2P_EVIDENCE_MAX_BYTES // 2))
+    def on_peer_step(self, peer: str) -> None:
+        """A peer said where it stands now."""
+        if not self._is_stopped and self._evidence.has_pending():
+            pending = self._evidence.pending(limits.P2P_EVIDENCE_MAX_BYTES // 2)
+            self._tell(peer, {hash_evidence(item): item for item in pending})
 
-    def _say_news(self) -> None:
-        pending = self._pending()
-        if pending.evidence and pending != self._said:
-            self._switch.broadcast(ChannelId.EVIDENCE, pending, besides=frozenset())
-        self._said = pending
+    def _tell(self, peer: str, pending: dict[bytes, Evidence]) -> None:
+        height = self._height_of(peer)
+        if height is None:
+            return
+        told = self._told.setdefault(peer, set())
+        told.intersection_update(pending)
+        fresh = [
+            (key, item)
+            for key, item in pending.items()
+            if key not in told and evidence_height(item) <= height
+        ]
+        if not fresh:
+            return
+        message = EvidenceList(tuple(item for _, item in fresh))
+        if self._switch.send(peer, ChannelId.EVIDENCE, message):
+            told.update(key for key, item in fresh if evidence_height(item) < height)
 
     def _on_tick(self) -> None:
         if self._is_stopped:
@@ -203,19 +244,25 @@ class EvidenceRelay:
         self._timers.call_later(_TICK_S, self._on_tick)
         self._ticks += 1
         if self._ticks % _RESEND_EVIDENCE_TICKS == 0:
-            self._said = EvidenceList()
-            self._say_news()
+            self._told.clear()  # a peer may have been slow, full, or restarted behind one connection
+        self.say_news()
 
     def _on_peer_up(self, peer: str) -> None:
-        pending = self._pending()
-        if pending.evidence:
-            self._switch.send(peer, ChannelId.EVIDENCE, pending)
+        self._told.pop(peer, None)
+        self.on_peer_step(peer)
+
+    def _on_peer_down(self, peer: str) -> None:
+        self._told.pop(peer, None)
 
     def _receive(self, peer: str, message: EvidenceList) -> None:
+        """Judge what a peer brings; what proves it a liar ends the connection, what it may not know better does not."""
         for item in message.evidence:
             refused = self._submit(item)
-            if refused is not None and refused.reason in _FAULTS:
+            if refused is None:
+                self._told.setdefault(peer, set()).add(hash_evidence(item))
+            elif refused.reason in _FAULTS:
                 raise PeerFault("p2p_bad_evidence", f"{refused.reason}: {refused.detail}")
+        self.say_news()
 
 
 def batches(txs: list[bytes]) -> list[tuple[bytes, ...]]:

@@ -8,6 +8,7 @@ X tx hash           height, index                      E key 0 value 0 height in
 F key 0 value 0 height                                 event of a block
 A namespace 0 id    application record                 U height          application undo
 M name              application meta                   N                 application version
+Q evidence hash     height of the block that holds it  q height hash     evidence that waits for a block
 """
 
 from typing import Final
@@ -28,6 +29,7 @@ APP_UNDO: Final = b"U"
 APP_META: Final = b"M"
 APP_VERSION: Final = b"N"
 COMMITTED_EVIDENCE: Final = b"Q"
+PENDING_EVIDENCE: Final = b"q"
 
 
 def height_key(prefix: bytes, height: int) -> bytes:

@@ -40,3 +40,10 @@ class LightClientAttackEvidence:
 
 
 Evidence: TypeAlias = DuplicateVoteEvidence | LightClientAttackEvidence
+
+
+def evidence_height(evidence: Evidence) -> Height:
+    """Height of the offence, for age and powers (`Evidence.Height`): of an attack, that of the common block."""
+    if isinstance(evidence, DuplicateVoteEvidence):
+        return evidence.vote_a.height
+    return evidence.common_height

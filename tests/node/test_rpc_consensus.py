@@ -23,6 +23,7 @@ from chain.node.home import init_home
 from chain.node.node import Node
 from chain.rpc.ports import VotesView
 from chain.rpc.round_json import _bit_array_text, vote_text
+from chain.store.kv import Batch
 from chain.types.block import Block, BlockID, PartSetHeader, Proposal, Vote
 from chain.types.params import GenesisValidator
 from chain.types.primitives import SignedMsgType
@@ -176,9 +177,13 @@ def test_evidence_that_waited_too_long_is_forgotten(tmp_path):
             last_block_height=2 + params.max_age_num_blocks,
             last_block_time=node.state().last_block_time.plus_ns(params.max_age_duration_ns + 1),
         )
-        node.evidence.update(replace(late, last_block_height=params.max_age_num_blocks), ())
+        block = node.blocks.load(1).block
+        in_time = replace(late, last_block_height=params.max_age_num_blocks)
+        node.evidence.stage(Batch(), node.state(), in_time, block)
+        node.evidence.settle()
         assert node.evidence.has_pending(), "old in time only"
-        node.evidence.update(late, ())
+        node.evidence.stage(Batch(), node.state(), late, block)
+        node.evidence.settle()
         assert not node.evidence.has_pending()
 
     with_lone_node(tmp_path, check)

@@ -45,9 +45,10 @@ MEMPOOL_MAX_BYTES: Final = 64 * MIB
 """All waiting transactions together; bounds memory whatever their sizes."""
 MEMPOOL_TX_MAX_BYTES: Final = 1 * MIB
 """One transaction; the application's own limit is lower and gives the coded refusal."""
-MEMPOOL_RECHECK_TXS: Final = 500
-"""Waiting transactions looked at again after a block, oldest first: more than a block takes, about 150 ms of a
-town's CheckTx. The rest is judged when it comes to the front; PrepareProposal drops what became invalid."""
+MEMPOOL_RECHECK_TXS: Final = 64
+"""Waiting transactions looked at again after a block, oldest first: those that a proposer passed over are among
+them, and 64 cost some 10 ms of a town's CheckTx. The rest is judged when it comes to the front; PrepareProposal
+drops what became invalid."""
 MEMPOOL_CACHE_TXS: Final = 10_000
 """Hashes remembered to answer "already in cache" (CometBFT's default)."""
 
@@ -160,6 +161,12 @@ CONSENSUS_POSTPONED_PROPOSALS_MAX: Final = 4
 
 # --- town: loyalty -------------------------------------------------------------------------------
 
+TOWN_READ_RECORDS: Final = 20_000
+"""Committed records kept as bytes after a read: some 10 MB, and more than a busy minute touches."""
+TOWN_DECODED_RECORDS: Final = 4_096
+"""Decoded records kept per table; forgotten together when full, which costs less than choosing."""
+TOWN_DECODED_MAX_BYTES: Final = 2_048
+"""Larger records (a wallet of many lots) are decoded again: 4 096 of them would be too much memory."""
 LOYALTY_WALLET_LOTS: Final = 512
 """Live lots in one wallet beyond which nothing more is given: the record is read and written whole, about
 100 bytes a lot; a daily customer who never spends reaches it after 17 months."""

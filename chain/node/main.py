@@ -8,7 +8,7 @@ import asyncio
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,13 @@ EXIT_FAILED = 1
 EXIT_NOT_STARTED = 2
 
 
-def main(argv: Sequence[str] | None = None, *, app_factory: AppFactory = town_application) -> int:
-    """Run a node until it is told to stop; returns the exit code."""
+def main(
+    argv: Sequence[str] | None = None,
+    *,
+    app_factory: AppFactory = town_application,
+    make_node: Callable[..., Node] = Node,
+) -> int:
+    """Run a node until it is told to stop; returns the exit code. `make_node` lets a tool wrap the node."""
     parser = argparse.ArgumentParser(prog="beffroi node start", description="Run one validator.")
     parser.add_argument("--home", required=True, type=Path, help="folder made by `init`")
     parser.add_argument("--quiet", action="store_true", help="log warnings and errors only")
@@ -38,7 +43,7 @@ def main(argv: Sequence[str] | None = None, *, app_factory: AppFactory = town_ap
     home = Home(arguments.home)
     try:
         lock = HomeLock(home.data)
-        node = Node(home, app_factory=app_factory)
+        node = make_node(home, app_factory=app_factory)
     except (NodeError, StoreError, InvalidSignerFile) as error:
         return _not_started(error)
     try:

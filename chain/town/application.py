@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from chain.codec.canonical import encode_canonical
 from chain.codec.wire import encode_uvarint
+from chain.limits import TOWN_READ_RECORDS
 from chain.town import city
 from chain.town.context import Overlay, Reader
 from chain.town.due import QUEUE
@@ -88,16 +89,28 @@ class Decided:
 
 
 class StoreReader:
-    """Committed records; whatever the store raises becomes StateUnavailable, which no rule swallows."""
+    """Committed records; whatever the store raises becomes StateUnavailable, which no rule swallows.
+
+    What was read is remembered until a block changes it: one sale reads the same till, shop and programme as the
+    sale before, and CheckTx reads what the block will read again.
+    """
 
     def __init__(self, store: StateStore) -> None:
         self._store = store
+        self._known: dict[tuple[str, bytes], bytes | None] = {}
 
     def get(self, namespace: str, record_id: bytes) -> bytes | None:
+        key = (namespace, record_id)
+        if key in self._known:
+            return self._known[key]
         try:
-            return self._store.get(namespace, record_id)
+            record = self._store.get(namespace, record_id)
         except Exception as failure:
             raise StateUnavailable(str(failure)) from failure
+        if len(self._known) >= TOWN_READ_RECORDS:
+            self._known.clear()
+        self._known[key] = record
+        return record
 
     def scan(
         self, namespace: str, start: bytes = b"", stop: bytes | None = None
@@ -106,6 +119,13 @@ class StoreReader:
             yield from self._store.scan(namespace, start, stop)
         except Exception as failure:
             raise StateUnavailable(str(failure)) from failure
+
+    def follow(self, changes: tuple[RecordChange, ...]) -> None:
+        """A version was saved: what is remembered of its records is what it wrote."""
+        for namespace, record_id, record in changes:
+            key = (namespace, record_id)
+            if key in self._known:
+                self._known[key] = record
 
 
 class TownApplication:
@@ -117,7 +137,8 @@ class TownApplication:
         self._store = store
         self._clock = clock
         self._router = town_router() if router is None else router
-        self._base: Reader = StoreReader(store)
+        self._committed = StoreReader(store)
+        self._base: Reader = self._committed
         self._genesis: Overlay | None = None
         """The first state, until the first block makes it durable."""
         self._facts: TownFacts | None = None
@@ -167,7 +188,7 @@ class TownApplication:
 
     def init_chain(self, request: RequestInitChain) -> ResponseInitChain:
         """Write the first state in memory; raises GenesisError when no town can start so."""
-        overlay = Overlay(StoreReader(self._store))
+        overlay = Overlay(self._committed)
         if is_migration(request.app_state_bytes):
             forest = import_state(
                 overlay,
@@ -332,11 +353,13 @@ class TownApplication:
         """Make the finalized block durable and let CheckTx and Query see it."""
         decided = self._decided
         assert decided is not None, "FinalizeBlock comes before Commit"
-        self._store.save(self._with_genesis(decided.version))
+        saved = self._with_genesis(decided.version)
+        self._store.save(saved)
+        self._committed.follow(saved.changes)
         if self._genesis is not None:
             self._genesis = None
             self._versions.clear()  # the first block brought the genesis records: nothing before it
-        self._base = StoreReader(self._store)
+        self._base = self._committed
         version = decided.version
         self._height, self._app_hash = version.height, version.app_hash
         self._last_time = Timestamp.from_ns(int(version.meta["time_ns"]))

@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
+from chain.limits import TOWN_DECODED_MAX_BYTES, TOWN_DECODED_RECORDS
 from chain.types.abci import Event
 from chain.types.codes import Code
 
@@ -114,6 +115,8 @@ class Table(Generic[RecordT]):
         self.namespace = namespace
         self.prefix = prefix.encode() + b"/"
         self._decoder = msgspec.json.Decoder(record_type)
+        self._decoded: dict[bytes, RecordT] = {}
+        """Records by their bytes: they are immutable, so the same bytes may be the same object."""
         self._encoder = msgspec.json.Encoder(order="sorted")
 
     def full_id(self, record_id: bytes) -> bytes:
@@ -122,8 +125,19 @@ class Table(Generic[RecordT]):
 
     def get(self, state: Reader, record_id: bytes) -> RecordT | None:
         """Typed record, or None."""
-        raw = state.get(self.namespace, self.full_id(record_id))
-        return None if raw is None else self._decoder.decode(raw)
+        raw = state.get(self.namespace, self.prefix + record_id)
+        if raw is None:
+            return None
+        known = self._decoded.get(raw)
+        return self._decode(raw) if known is None else known
+
+    def _decode(self, raw: bytes) -> RecordT:
+        record = self._decoder.decode(raw)
+        if len(raw) <= TOWN_DECODED_MAX_BYTES:
+            if len(self._decoded) >= TOWN_DECODED_RECORDS:
+                self._decoded.clear()
+            self._decoded[raw] = record
+        return record
 
     def put(self, state: Overlay, record_id: bytes, record: RecordT) -> None:
         """Write one record in canonical form."""

@@ -1,0 +1,174 @@
+"""A town of any size written straight into a store, and what a sale costs there.
+
+Accounts, keys and wallets are real records of real shape; only their transactions were never played.
+"""
+
+import argparse
+import gc
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from statistics import median
+from time import perf_counter_ns
+
+import msgspec
+
+from bench.town_steps import PROGRAMME, SHOP, make_batch, shop_town
+from chain.codec.canonical import b64url_encode
+from chain.crypto.jws import SigningKey
+from chain.store.app import LmdbStateStore
+from chain.store.kv import LmdbStore
+from chain.town.accounts import ACCOUNTS, KIDS, AccountRecord, KidRecord
+from chain.town.application import TownApplication
+from chain.town.context import Table
+from chain.town.forest import Forest, compute_app_hash, update_forest
+from chain.town.loyalty.records import WALLETS, Lot, WalletRecord
+from chain.town.ports import StateVersion
+from chain.town.schemas import Jwk
+from chain.types.abci import RequestInfo
+from chain.types.timestamp import NANOS_PER_SECOND, Timestamp
+from tests.town.town_kit import Town
+
+BATCH = 200
+BATCHES = 9
+WRITE_RECORDS = 30_000
+"""Records per version while the store is filled."""
+Change = tuple[str, bytes, bytes | None]
+
+
+def measure_accounts(accounts: int) -> float:
+    """µs per sale, CheckTx to durable Commit, in blocks of BATCH, with so many accounts; a process of its own."""
+    return _ask("cost", accounts)
+
+
+def measure_rss(accounts: int) -> float:
+    """MB resident in a process that serves a town of so many accounts from its store."""
+    return _ask("rss", accounts)
+
+
+def _ask(what: str, accounts: int) -> float:
+    command = [sys.executable, "-m", "bench.big_town", what, str(accounts)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def fill(store: LmdbStateStore, town: Town, accounts: int) -> None:
+    """Write the town's own records and so many accounts, in versions from the town's height on."""
+    forest: Forest = {}
+    meta = {"time_ns": str(town.now_s * NANOS_PER_SECOND).encode()}
+    batch: list[Change] = [
+        (ns, rid, rec) for ns in town.store.namespaces() for rid, rec in town.store.scan(ns)
+    ]
+    height = town.height
+    for made in _records(accounts, town):
+        batch.append(made)
+        if len(batch) >= WRITE_RECORDS:
+            forest, height = _write(store, forest, batch, height, meta), height + 1
+            batch = []
+    _write(store, forest, batch, height, meta)
+
+
+def _write(
+    store: LmdbStateStore, forest: Forest, batch: list[Change], height: int, meta: dict[str, bytes]
+) -> Forest:
+    changes = tuple(sorted(batch, key=lambda change: change[:2]))
+    forest = update_forest(forest, changes)
+    store.save(StateVersion(height, compute_app_hash(forest), changes, (), meta))
+    return forest
+
+
+def _records(accounts: int, town: Town) -> Iterator[Change]:
+    """Three records per account: itself, its key, its wallet with one lot."""
+    lot = Lot(
+        expires_s=town.now_s + 300 * 86_400,
+        earned_s=town.now_s,
+        lot=b64url_encode(bytes(16)),
+        programme=PROGRAMME,
+        issuer=SHOP,
+        version=1,
+        points=10,
+        left=10,
+        ref=b64url_encode(bytes(32)),
+    )
+    wallet = WalletRecord(lots=(lot,))
+    for number in range(accounts):
+        digest = sha256(b"account %d" % number).digest()
+        name = b64url_encode(digest)
+        jwk = Jwk("Ed25519", "OKP", name)
+        account = AccountRecord(name, "loyalty", jwk, name, b64url_encode(digest[:16]), "open", 1)
+        yield _change(ACCOUNTS, name.encode(), account)
+        yield _change(KIDS, name.encode(), KidRecord("account", name))
+        yield _change(WALLETS, name.encode(), wallet)
+
+
+def _change(table: Table, record_id: bytes, record: msgspec.Struct) -> Change:
+    return table.namespace, table.full_id(record_id), table._encoder.encode(record)
+
+
+def _open(folder: Path, accounts: int) -> tuple[Town, SigningKey, list[SigningKey]]:
+    """A furnished town moved onto LMDB, with so many accounts more."""
+    town, till, phones = shop_town(BATCH)
+    store = LmdbStateStore(LmdbStore(folder / "state.lmdb"), shared=False)
+    fill(store, town, accounts)
+    town.store = store
+    town.app = TownApplication(store, town.clock)
+    version = store.load_version()
+    assert version is not None
+    town.height = version[0]
+    return town, till, phones
+
+
+def cost_us(accounts: int) -> float:
+    """µs per sale in this process."""
+    with tempfile.TemporaryDirectory(prefix="beffroi-bench-") as folder:
+        town, till, phones = _open(Path(folder), accounts)
+        gc.freeze()
+        found = []
+        for _ in range(BATCHES):
+            txs = make_batch(town, "earn", till, phones)
+            started_ns = perf_counter_ns()
+            for tx in txs:
+                assert town.check(tx).is_ok()
+            chosen = town.propose(*txs)
+            results = town.run(*chosen)
+            found.append((perf_counter_ns() - started_ns) / 1_000 / BATCH)
+            assert len(results) == BATCH
+            assert all(result.is_ok() for result in results)
+        return median(found)
+
+
+def rss_mb(accounts: int) -> float:
+    """MB resident after the application was loaded afresh from a filled store."""
+    with tempfile.TemporaryDirectory(prefix="beffroi-bench-") as folder:
+        _open(Path(folder), accounts)
+        command = [sys.executable, "-m", "bench.big_town", "load", folder]
+        return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def loaded_rss_mb(folder: Path) -> float:
+    """MB resident in this process once it serves the store in a folder."""
+    store = LmdbStateStore(LmdbStore(folder / "state.lmdb"), shared=False)
+    app = TownApplication(store, lambda: Timestamp(0))
+    assert app.info(RequestInfo()).last_block_height
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1_048_576
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("cost", "rss", "load"))
+    parser.add_argument("argument")
+    chosen = parser.parse_args()
+    if chosen.what == "cost":
+        print(cost_us(int(chosen.argument)))
+    elif chosen.what == "rss":
+        print(rss_mb(int(chosen.argument)))
+    else:
+        print(loaded_rss_mb(Path(chosen.argument)))
+
+
+if __name__ == "__main__":
+    main()

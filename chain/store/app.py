@@ -10,7 +10,7 @@ import msgspec
 
 from chain.limits import STATE_UNDO_VERSIONS
 from chain.store.keys import APP_META, APP_RECORD, APP_UNDO, APP_VERSION, height_key
-from chain.store.kv import Batch, KeyValueStore
+from chain.store.kv import Batch, KeyValueStore, prefix_end
 
 Change = tuple[str, bytes, bytes | None]
 
@@ -148,6 +148,31 @@ class LmdbStateStore:
         for name, value in meta.items():
             batch.put(APP_META + name.encode(), value)
         return True
+
+    def restore(self, version: Version) -> None:
+        """Replace everything by one version, in one batch; with the block's when the store is shared."""
+        batch = Batch()
+        for prefix in (APP_RECORD, APP_UNDO, APP_META):
+            for key, _ in self._kv.scan(prefix, prefix_end(prefix)):
+                batch.delete(key)
+        counts: dict[str, int] = {}
+        for namespace, record_id, record in version.changes:
+            assert record is not None, "a restored version deletes nothing"
+            batch.put(_record_key(namespace, record_id), record)
+            counts[namespace] = counts.get(namespace, 0) + 1
+        batch.put(
+            APP_VERSION, _ENCODER.encode(_VersionRow(version.height, version.app_hash, counts))
+        )
+        for name, value in version.meta.items():
+            batch.put(APP_META + name.encode(), value)
+        if self._shared:
+            self._staged = batch
+        else:
+            self._kv.write(batch)
+
+    def forget(self) -> None:
+        """Drop what was staged and never joined: a restored state that something else proved wrong."""
+        self._staged = None
 
     def _count(self, changes: tuple[Change, ...]) -> dict[str, int]:
         row = self._load_row()

@@ -30,10 +30,12 @@ from chain.town.envelope import EnvelopeCache
 from chain.town.forest import Forest, RecordChange, compute_app_hash, prove, update_forest
 from chain.town.genesis import decode_genesis_state, write_genesis
 from chain.town.migration import decode_migration, import_state, is_migration
-from chain.town.ports import StateStore, StateVersion
+from chain.town.ports import SnapshotStore, StateStore, StateVersion
 from chain.town.rolling import SIDE_PREFIX
 from chain.town.router import town_router
 from chain.town.rules import Router
+from chain.town.snapshot_chunks import pending_hashes
+from chain.town.snapshot_desk import RestoreDesk, SnapshotDesk, SnapshotPolicy
 from chain.town.tree import value_hash
 from chain.types import codes
 from chain.types.abci import (
@@ -54,6 +56,16 @@ from chain.types.abci import (
     ResponsePrepareProposal,
     ResponseProcessProposal,
     ResponseQuery,
+)
+from chain.types.messages import (
+    RequestApplySnapshotChunk,
+    RequestListSnapshots,
+    RequestLoadSnapshotChunk,
+    RequestOfferSnapshot,
+    ResponseApplySnapshotChunk,
+    ResponseListSnapshots,
+    ResponseLoadSnapshotChunk,
+    ResponseOfferSnapshot,
 )
 from chain.types.params import ConsensusParams
 from chain.types.timestamp import NANOS_PER_SECOND, Timestamp
@@ -149,6 +161,8 @@ class TownApplication:
         self._decided: Decided | None = None
         self._check: BlockRun | None = None
         self._checked: dict[bytes, ResponseCheckTx] = {}
+        self._snapshots: SnapshotDesk | None = None
+        self._restore = RestoreDesk()
         if self._height:
             self._load()
 
@@ -168,6 +182,44 @@ class TownApplication:
         if town is None:
             raise StateUnavailable("the stored state has no town record")
         self._begin(TownFacts(town.chain_id, town.town))
+
+    # --- snapshots -------------------------------------------------------------------------
+
+    def keep_snapshots(self, store: SnapshotStore, policy: SnapshotPolicy) -> None:
+        """Make snapshots from now on; the caller gives `snapshot_step` its turns."""
+        self._snapshots = SnapshotDesk(store, policy)
+
+    def snapshot_step(self) -> bool:
+        """A few milliseconds of work on the snapshot in the making; False when there is none."""
+        return self._snapshots is not None and self._snapshots.step()
+
+    def list_snapshots(self, request: RequestListSnapshots) -> ResponseListSnapshots:
+        """Finished snapshots, newest first."""
+        return ResponseListSnapshots() if self._snapshots is None else self._snapshots.list()
+
+    def load_snapshot_chunk(self, request: RequestLoadSnapshotChunk) -> ResponseLoadSnapshotChunk:
+        """One chunk, empty when it is not there."""
+        if self._snapshots is None:
+            return ResponseLoadSnapshotChunk()
+        return self._snapshots.load_chunk(request)
+
+    def offer_snapshot(self, request: RequestOfferSnapshot) -> ResponseOfferSnapshot:
+        """Whether to restore from this; the manifest must give the proved app hash."""
+        return self._restore.offer(request)
+
+    def apply_snapshot_chunk(
+        self, request: RequestApplySnapshotChunk
+    ) -> ResponseApplySnapshotChunk:
+        """Take the next chunk; the last one puts the restored state in place of what was there."""
+        response, version = self._restore.apply(request)
+        if version is not None:
+            self._store.restore(version)
+            self._height, self._app_hash = version.height, version.app_hash
+            self._versions, self._genesis = {}, None
+            self._base = StoreReader(self._store)
+            self._reset_candidates()
+            self._load()
+        return response
 
     def _begin(self, facts: TownFacts) -> None:
         self._facts = facts
@@ -362,7 +414,10 @@ class TownApplication:
         self._base = self._committed
         version = decided.version
         self._height, self._app_hash = version.height, version.app_hash
-        self._last_time = Timestamp.from_ns(int(version.meta["time_ns"]))
+        previous_time, self._last_time = self._last_time, _time_of(version)
+        if self._snapshots is not None:
+            held = self._store.namespaces()
+            self._snapshots.note_commit(self._base, held, version, previous_time.to_ns())
         self._versions[version.height] = decided.forest
         for old in [
             height for height in self._versions if height <= version.height - VERSIONS_KEPT
@@ -392,11 +447,13 @@ class TownApplication:
     # --- queries ---------------------------------------------------------------------------
 
     def query(self, request: RequestQuery) -> ResponseQuery:
-        """`/status`, `/record/<namespace>` and `/key/<namespace>`; state of H is proved by header H+1."""
+        """`/status`, `/pending`, `/record/<namespace>`, `/key/<namespace>`; state of H is proved by header H+1."""
         if self._facts is None:
             return _query_refusal(codes.QUERY_VERSION_GONE, "no state yet")
         if request.path == "/status":
             return self._query_status()
+        if request.path == "/pending":
+            return self._query_pending()
         root, kind, namespace = (*request.path.split("/"), "", "", "")[:3]
         is_known = kind in ("record", "key") and namespace in self._router.namespaces
         if root or not is_known or request.path.count("/") != 2:
@@ -427,6 +484,12 @@ class TownApplication:
         }
         return ResponseQuery(value=encode_canonical(status), height=self._height)
 
+    def _query_pending(self) -> ResponseQuery:
+        """What of the state no app hash proves, only headers do: for a node that restored a snapshot."""
+        hashes = [[height, block_hash.hex()] for height, block_hash in pending_hashes(self._base)]
+        facts = {"time_ns": str(self._last_time.to_ns()), "hashes": hashes}
+        return ResponseQuery(value=encode_canonical(facts), height=self._height)
+
     def _forest_at(self, height: int) -> Forest | None:
         """The trees of a kept version; after a restart, rebuilt by undoing later blocks."""
         if not self._height - VERSIONS_KEPT < height <= self._height or height < 0:
@@ -450,6 +513,10 @@ class TownApplication:
                 if (ns, rid) == (namespace, record_id):
                     return before
         return self._base.get(namespace, record_id)
+
+
+def _time_of(version: StateVersion) -> Timestamp:
+    return Timestamp.from_ns(int(version.meta["time_ns"]))
 
 
 def _ordered(changes: tuple[RecordChange, ...]) -> tuple[RecordChange, ...]:

@@ -58,14 +58,20 @@ def update_forest(forest: Forest, changes: Iterable[RecordChange]) -> Forest:
 
 def compute_app_hash(forest: Forest) -> bytes:
     """The root over all namespaces."""
-    return merkle_root(_namespace_leaves(forest))
+    return app_hash_of({name: root.hash for name, root in forest.items()})
+
+
+def app_hash_of(roots: Mapping[str, bytes]) -> bytes:
+    """The same from the namespaces' root hashes alone."""
+    return merkle_root(_namespace_leaves(roots))
 
 
 def prove(forest: Forest, namespace: str, record_id: bytes) -> tuple[ProofOp, ...]:
     """Both operations from a record's hash, or its absence, to the app hash; the namespace must exist."""
     key = tree_key(namespace, record_id)
     names = sorted(forest)
-    _, proofs = merkle_proofs(_namespace_leaves(forest))
+    roots = {name: root.hash for name, root in forest.items()}
+    _, proofs = merkle_proofs(_namespace_leaves(roots))
     siblings = _sides(proofs[names.index(namespace)])
     outer = existence_of(namespace.encode(), forest[namespace].hash, siblings)
     return (
@@ -129,13 +135,10 @@ def _existence(path: _Path, leaf: Leaf) -> ExistenceProof:
     return existence_of(leaf.key.to_bytes(KEY_BYTES, "big"), leaf.value, siblings)
 
 
-def _namespace_leaves(forest: Forest) -> Sequence[bytes]:
+def _namespace_leaves(roots: Mapping[str, bytes]) -> Sequence[bytes]:
     return [
-        encode_uvarint(len(name.encode()))
-        + name.encode()
-        + b"\x20"
-        + sha256(forest[name].hash).digest()
-        for name in sorted(forest)
+        encode_uvarint(len(name.encode())) + name.encode() + b"\x20" + sha256(roots[name]).digest()
+        for name in sorted(roots)
     ]
 
 

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from chain.types.abci import Snapshot
+
 
 @dataclass(frozen=True, slots=True)
 class StateVersion:
@@ -50,10 +52,38 @@ class StateStore(Protocol):
         """Make one version durable (together with the block, when the engine is embedded)."""
         ...
 
+    def restore(self, version: StateVersion) -> None:
+        """Replace whatever is there by this version, as durable as `save` makes one; it has no undo."""
+        ...
+
     def load_undo(self, height: int) -> tuple[tuple[str, bytes, bytes | None], ...] | None:
         """The `undo` saved with `height`, or None once pruned."""
         ...
 
     def load_meta(self, name: str) -> bytes | None:
         """A small named value saved with the last version."""
+        ...
+
+
+class SnapshotStore(Protocol):
+    """Where finished snapshots lie, and the chunks of the one in the making."""
+
+    def list(self) -> tuple[Snapshot, ...]:
+        """Finished snapshots, newest first."""
+        ...
+
+    def load_chunk(self, height: int, format_: int, index: int) -> bytes | None:
+        """One chunk of a finished snapshot, or None."""
+        ...
+
+    def add_chunk(self, height: int, format_: int, index: int, chunk: bytes) -> None:
+        """Write a chunk of a snapshot that is not finished."""
+        ...
+
+    def finish(self, height: int, format_: int, metadata: bytes) -> None:
+        """Offer the snapshot from now on; the oldest beyond the number kept goes."""
+        ...
+
+    def drop(self, height: int, format_: int) -> None:
+        """Forget a snapshot, finished or not."""
         ...

@@ -21,6 +21,8 @@ SIDE_PREFIX: Final = "~"
 MINUTE_S: Final = 60
 DROPPED_PER_BLOCK: Final = 4_000
 """Entries dropped at one block end: above what one block can add (max_gas over the cheapest rule)."""
+PLACE_BYTES: Final = 4
+"""An entry's place in its minute, from 0, big-endian: a side entry's value is the places where it was appended."""
 _START: Final = b64url_encode(bytes(32))
 
 
@@ -43,20 +45,27 @@ def is_replayed(state: Reader, exp_s: int, tx_key: bytes) -> bool:
 def record_replay(state: Overlay, exp_s: int, tx_key: bytes) -> None:
     """Remember the payload until its expiry minute is over."""
     sequence = _append(state, REPLAYS, exp_s, tx_key)
-    state.put("~replay", _minute_id(exp_s) + tx_key, sequence.to_bytes(4, "big"))
+    state.put("~replay", _minute_id(exp_s) + tx_key, sequence.to_bytes(PLACE_BYTES, "big"))
 
 
 def get_count(state: Reader, now_s: int, kid: str) -> int:
     """Transactions of this key in the present minute."""
-    raw = state.get("~quota", _minute_id(now_s) + kid.encode())
-    return 0 if raw is None else int.from_bytes(raw, "big")
+    return len(_places(state, now_s, kid)) // PLACE_BYTES
 
 
 def count_one(state: Overlay, now_s: int, kid: str) -> None:
-    """Charge one transaction to this key."""
-    count = get_count(state, now_s, kid) + 1
-    _append(state, QUOTAS, now_s, kid.encode())
-    state.put("~quota", _minute_id(now_s) + kid.encode(), count.to_bytes(4, "big"))
+    """Charge one transaction to this key.
+
+    The entry keeps the places of its charges in the minute, so that whoever gets the entries from elsewhere can
+    compute the leaf's rolling hash again.
+    """
+    places = _places(state, now_s, kid)
+    place = _append(state, QUOTAS, now_s, kid.encode()).to_bytes(PLACE_BYTES, "big")
+    state.put("~quota", _minute_id(now_s) + kid.encode(), places + place)
+
+
+def _places(state: Reader, now_s: int, kid: str) -> bytes:
+    return state.get("~quota", _minute_id(now_s) + kid.encode()) or b""
 
 
 def drop_past_minutes(state: Overlay, now_s: int) -> None:
@@ -75,6 +84,34 @@ def _append(state: Overlay, table: Table[MinuteRecord], at_s: int, entry: bytes)
     digest = sha256(b64url_decode(leaf.digest) + entry).digest()
     table.put(state, _minute_id(at_s), MinuteRecord(leaf.count + 1, b64url_encode(digest)))
     return leaf.count
+
+
+def check_entries(state: Reader, side: str, minute: bytes) -> bool:
+    """Whether the entries beside the tree are all that one minute's leaf counts, and give its rolling hash."""
+    table = REPLAYS if side == "~replay" else QUOTAS
+    leaf = table.get(state, minute)
+    entries: dict[int, bytes] = {}
+    count = 0
+    for rid, places in state.scan(side, minute, _after(minute)):
+        if not places or len(places) % PLACE_BYTES:
+            return False
+        for at in range(0, len(places), PLACE_BYTES):
+            entries[int.from_bytes(places[at : at + PLACE_BYTES], "big")] = rid[len(minute) :]
+            count += 1
+    if leaf is None or not leaf.count == count == len(entries):
+        return False
+    digest = bytes(32)
+    for place in range(count):
+        if place not in entries:
+            return False
+        digest = sha256(digest + entries[place]).digest()
+    return b64url_encode(digest) == leaf.digest
+
+
+def _after(minute: bytes) -> bytes | None:
+    """The id that ends a minute's entries; None for the last of all, which only a liar names."""
+    following = int.from_bytes(minute, "big") + 1
+    return following.to_bytes(8, "big") if following < 2**64 else None
 
 
 def _drop(state: Overlay, table: Table[MinuteRecord], present: bytes) -> None:

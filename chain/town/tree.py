@@ -73,6 +73,21 @@ def update_tree(root: Node | None, changes: Mapping[bytes, bytes | None]) -> Nod
     return _apply(root, batch, 0, len(batch))
 
 
+def join_subtrees(subtrees: Sequence[tuple[int, bytes]]) -> bytes:
+    """Root hash of a tree given as whole subtrees side by side: (any key below, hash), ascending, at least one.
+
+    The shape above them follows from the keys alone, as everywhere in a crit-bit tree.
+    """
+    if len(subtrees) == 1:
+        return subtrees[0][1]
+    first = subtrees[0][0]
+    shift = (first ^ subtrees[-1][0]).bit_length() - 1
+    boundary = (first >> shift | 1) << shift
+    middle = bisect_left(subtrees, boundary, key=itemgetter(0))
+    sides = join_subtrees(subtrees[:middle]) + join_subtrees(subtrees[middle:])
+    return sha256(_INNER_PREFIX + sides).digest()
+
+
 def get_value(root: Node | None, key: bytes) -> bytes | None:
     """The value under a key, or None."""
     leaf = _descend(root, int.from_bytes(key, "big"))

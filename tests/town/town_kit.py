@@ -153,6 +153,12 @@ class MemoryStateStore:
         self._version = (version.height, version.app_hash)
         self._meta = dict(version.meta)
 
+    def restore(self, version: StateVersion) -> None:
+        self.__init__()
+        for namespace, record_id, record in version.changes:
+            self._put(namespace, record_id, record)
+        self._version, self._meta = (version.height, version.app_hash), dict(version.meta)
+
     def _put(self, namespace: str, record_id: bytes, record: bytes | None) -> None:
         records = self._records.setdefault(namespace, {})
         ids = self._ids.setdefault(namespace, [])

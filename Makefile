@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help up test demo check format lock bench clean
+.PHONY: help up test demo check format lock drill bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -35,6 +35,9 @@ check: $(STAMP) ## lint, types, import contracts
 format: $(STAMP) ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+drill: $(STAMP) ## crashes, partitions and lies on real processes; NAME="kill-one …" for some, QUICK=1 for the short form
+	$(BIN)/python -m tests.drills $(NAME) $(if $(QUICK),--quick)
 
 bench: $(STAMP) ## NAME=town: measure one family, table on screen and bench/results/NAME.json
 	$(BIN)/python -m bench.$(NAME)

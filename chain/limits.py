@@ -114,6 +114,8 @@ TIMEOUT_MAX_MS: Final = 60_000
 """Cap on the growth with rounds: a long halt must not need an hour to heal (tendermint issue 1464)."""
 VOTE_TIME_STEP_NS: Final = NANOS_PER_MS
 """A vote is at least this much later than the block it votes for (CometBFT `TimeIotaMs`)."""
+HEIGHT_MAX: Final = 2**63 - 1
+"""The largest height there is (int64 on the wire)."""
 FUTURE_MESSAGES_MAX: Final = 1_000
 """Messages of the next height kept until this height is decided."""
 PART_SETS_MAX: Final = 32

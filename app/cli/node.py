@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from app.cli.town import write_testnet
+from app.cli.town import count_ports, write_testnet
 from app.core.keyfiles import KeyFileError
 from chain.node.config import NodeConfig
 from chain.node.errors import ConfigError, NodeError
@@ -73,7 +73,12 @@ def testnet(count: int, folder: Path, hosts: str, rpc_port: int, p2p_port: int) 
     if len(names) != count:
         raise click.ClickException(f"--hosts names {len(names)} hosts for {count} validators")
     try:
-        chain_id, homes = write_testnet(folder, hosts=names, rpc_port=rpc_port, p2p_port=p2p_port)
+        chain_id, homes = write_testnet(
+            folder,
+            hosts=names,
+            rpc_ports=count_ports(names, rpc_port),
+            p2p_ports=count_ports(names, p2p_port),
+        )
     except (ConfigError, KeyFileError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"chain {chain_id}, keys in {folder / 'keys'}")

@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -153,28 +153,35 @@ def found_town(
 
 
 def write_testnet(
-    folder: Path, *, hosts: Sequence[str], rpc_port: int, p2p_port: int
+    folder: Path,
+    *,
+    hosts: Sequence[str],
+    rpc_ports: Sequence[int],
+    p2p_ports: Sequence[int],
+    params: Mapping[str, int] | None = None,
+    config: NodeConfig | None = None,
 ) -> tuple[str, list[Path]]:
-    """Homes `node0`, `node1`… for one validator per host, each of a body of its own; (chain id, homes).
-
-    On one and the same host, ports count up by one per node.
-    """
+    """Homes `node0`, `node1`… for one validator per host, each of a body of its own; (chain id, homes)."""
     keys = _Keys.make(folder / "keys", len(hosts))
     now_ns = time.time_ns()
     members = []
     for index, (host, validator) in enumerate(zip(hosts, keys.validators, strict=True)):
-        before = hosts[:index].count(host)
-        config = NodeConfig(moniker=validator.body, rpc_port=rpc_port + before)
+        own = replace(config or NodeConfig(), moniker=validator.body, rpc_port=rpc_ports[index])
         root = folder / f"node{index}"
-        members.append(Member(root, validator.seed, p2p_port + before, config, p2p_host=host))
+        members.append(Member(root, validator.seed, p2p_ports[index], own, p2p_host=host))
     chain_id = f"exemple-{secrets.token_hex(3)}"
     init_testnet(
         members,
         chain_id=chain_id,
-        app_state=keys.app_state(SAMPLE_PARAMS, now_ns),
+        app_state=keys.app_state(params or SAMPLE_PARAMS, now_ns),
         genesis_time=Timestamp.from_ns(now_ns),
     )
     return chain_id, [member.root for member in members]
+
+
+def count_ports(hosts: Sequence[str], first: int) -> list[int]:
+    """A port per host: the first one, counting up for each node on the same host."""
+    return [first + hosts[:index].count(host) for index, host in enumerate(hosts)]
 
 
 def _free_ports_above(port: int, count: int) -> list[int]:

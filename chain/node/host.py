@@ -50,6 +50,7 @@ from chain.crypto.ed25519 import is_accepted_quickly, verify_zip215
 from chain.execution.building import EMPTY_COMMIT, make_commit
 from chain.limits import (
     FUTURE_MESSAGES_MAX,
+    HEIGHT_MAX,
     NANOS_PER_MS,
     SLOW_VERIFICATIONS_BURST,
     SLOW_VERIFICATIONS_PER_S,
@@ -66,7 +67,7 @@ from chain.node.executor import BlockExecutor, BuiltBlock, next_height
 from chain.node.network import Network
 from chain.node.pacing import Pacing, PacingFacts, compute_start_at_s
 from chain.node.round_view import view_round
-from chain.node.signer import FileSigner, SignRefused
+from chain.node.signer import FileSigner, SignRefused, SignStep
 from chain.rpc.ports import RoundView
 from chain.store.blocks import BlockStore
 from chain.store.wal import Wal, payloads_after
@@ -85,7 +86,7 @@ from chain.types.messages import (
     VoteSetMaj23,
     WALMessage,
 )
-from chain.types.primitives import Height, SignedMsgType
+from chain.types.primitives import Height, Round, SignedMsgType
 from chain.types.state import ChainState
 from chain.types.timestamp import Timestamp
 from chain.types.validator import Validator, ValidatorSet, increment_proposer_priority
@@ -196,6 +197,7 @@ class ConsensusHost:
         self._decided_at_s -= self._idle_seconds_at_start()
         self._next_due_s = self._do.next_due_s()
         records = self._records_of_this_height()
+        self._heed_copies(self._last_seen())
         if records:
             self._replay(records)
         self._consider_start()
@@ -461,7 +463,11 @@ class ConsensusHost:
 
     def deliver(self, body: ConsensusBody, peer: str) -> None:
         """A message from a peer; what does not verify is dropped without a word to the core."""
-        if self._is_stopped or self._is_held:
+        if self._is_stopped:
+            return
+        if isinstance(body, VoteMessage):
+            self._heed_vote(body.vote)
+        if self._is_held:
             return
         self._take(body, peer)
         self._run()
@@ -774,6 +780,8 @@ class ConsensusHost:
         """Make a decided block durable and tell everybody; `commit` proves it."""
         height = built.block.header.height
         after, responses = self._do.executor.apply(self.state, built, commit)
+        self._heed_copies(commit)
+        self._heed_copies(built.block.last_commit)  # holds the stragglers of the height before
         self._log_end_height(height)
         before_hash, self.state = self.state.app_hash, after
         self._work = _HeightWork()
@@ -790,6 +798,53 @@ class ConsensusHost:
             app_hash=after.app_hash.hex()[:16],
         )
         self._do.on_committed(CommittedBlock(built, responses, after))
+
+    # ── our key elsewhere ────────────────────────────────────────────────────────────────────────────
+
+    def _heed_copies(self, commit: Commit | None) -> None:
+        """Look for a signature of our key in a commit; see `_heed_signature`."""
+        if commit is None:
+            return
+        address = self._do.signer.address
+        signature = next(
+            (s.signature for s in commit.signatures if s.validator_address == address), b""
+        )
+        if signature:
+            position = commit.height, commit.round, SignStep.PRECOMMIT
+            self._heed_signature(position, signature)
+
+    def _heed_vote(self, vote: Vote) -> None:
+        """Look at a vote of our key that a peer brought; checked first, or a liar could silence us."""
+        signer = self._do.signer
+        if vote.validator_address != signer.address or vote.signature == signer.last.signature:
+            return
+        step = SignStep.PREVOTE if vote.type is SignedMsgType.PREVOTE else SignStep.PRECOMMIT
+        position = vote.height, vote.round, step
+        if position < max(signer.last.position(), (self.state.last_block_height, 0, step)):
+            return
+        if is_accepted_quickly(
+            signer.public_key, vote_sign_bytes(self.state.chain_id, vote), vote.signature
+        ):
+            self._heed_signature(position, vote.signature)
+
+    def _heed_signature(self, position: tuple[Height, Round, SignStep], signature: bytes) -> None:
+        """Fall silent when our key signed what this signer never did.
+
+        Beyond our position: this home is an old copy, or another machine works with the key. Two heights of
+        silence after each such signature; while the other one signs, this one never does. At our very position:
+        two machines sign at this moment; silent until an operator has stopped one of them and starts this one.
+        """
+        signer = self._do.signer
+        if signer.last.position() > position or signer.last.signature == signature:
+            return
+        is_alive = signer.last.position() == position
+        height = position[0]
+        muted_below = HEIGHT_MAX if is_alive else height + 3
+        if muted_below <= signer.muted_below:
+            return
+        signer.muted_below = muted_below
+        code = "signer_copy_alive" if is_alive else "signer_elsewhere"
+        log.error("our key signed elsewhere: signing nothing", code=code, height=height)
 
     def _note_pacing(self, built: BuiltBlock, *, is_changed: bool) -> None:
         txs = len(built.block.data.txs)

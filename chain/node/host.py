@@ -308,6 +308,8 @@ class ConsensusHost:
             self._replay_one(record.msg)
             self._drain()
         self._is_replaying = False
+        # Gossip sends what the core holds, our replayed votes too: the signer must know them for good before.
+        self._do.signer.flush()
         pending, self._work.pending = self._work.pending, []
         for effect in pending:
             if self._decision is None and self._is_current(effect):

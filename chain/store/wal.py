@@ -137,6 +137,9 @@ class Wal:
         self._file: AppendFile = folder.open_append(HEAD)
         self.sync_count = 0
         self._is_dirty = False
+        if found.payloads:
+            # A process that was killed leaves records that only the kernel has; whoever reads them may act on them.
+            self._file.sync()
         if not found.payloads:
             self.payloads = (first_payload,)
             self.append(first_payload)

@@ -129,6 +129,8 @@ SLOW_VERIFICATIONS_BURST: Final = 20
 EVIDENCE_PENDING_MAX: Final = 256
 """Proofs of misbehaviour waiting for a block: one liar can sign any number of conflicting votes, and loses its
 power by the first."""
+SIGNER_LOOKBACK_BLOCKS: Final = 100
+"""Newest commits searched at a start for signatures of ours that the signer state does not know; about 30 ms."""
 FAILURE_WAL_TAIL_RECORDS: Final = 200
 """Records of the log copied into a failure bundle."""
 
@@ -239,12 +241,6 @@ LIGHT_CLOCK_DRIFT_MS: Final = 10_000
 
 LIGHT_TRUSTING_PERIOD_S: Final = 14 * 86_400
 """PROTOCOL §4: below the 21 days during which misbehaviour is punishable."""
-
-LIGHT_BLOCK_LAG_MS: Final = 10_000
-"""A witness that is behind gets this beyond twice the drift to produce a block (CometBFT `defaultMaxBlockLag`)."""
-
-LIGHT_BLOCKS_KEPT: Final = 1_000
-"""Verified blocks a light client remembers, the lowest apart (CometBFT `defaultPruningSize`)."""
 
 LIGHT_BUNDLE_MAX_BYTES: Final = 4 * MIB
 """A history record of 10 000 hashes takes 0.6 MB in a proof bundle, a transaction 0.1 MB; the rest is small."""

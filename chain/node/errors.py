@@ -3,6 +3,7 @@
 NodeError
 ├── ConfigError        `config_*`      a file of the home folder is missing or wrong
 ├── HandshakeRefused   see handshake   store, state and application cannot be brought together
+├── SignerRefused      `signer_*`      what the validator's key signed is not known, or the key is in use
 └── ConsensusFailure   `consensus_*`   a broken invariant while running
 """
 
@@ -22,6 +23,10 @@ class ConfigError(NodeError):
 
 class HandshakeRefused(NodeError):
     """Do not delete anything: compare the copies, or restore one that belongs together."""
+
+
+class SignerRefused(NodeError):
+    """Bring back the newest signer state and log, or let the other validators replace this key."""
 
 
 class ConsensusFailure(NodeError):

@@ -11,8 +11,9 @@ exceptions go up to the runner, which stops the node.
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import wraps
 from time import perf_counter_ns
-from typing import Protocol, assert_never
+from typing import Concatenate, ParamSpec, Protocol, TypeVar, assert_never
 
 import structlog
 
@@ -66,6 +67,7 @@ from chain.node.evidence import EvidencePool
 from chain.node.executor import BlockExecutor, BuiltBlock, next_height
 from chain.node.network import Network
 from chain.node.pacing import Pacing, PacingFacts, compute_start_at_s
+from chain.node.recovery import may_begin_alone
 from chain.node.round_view import view_round
 from chain.node.signer import FileSigner, SignRefused, SignStep
 from chain.rpc.ports import RoundView
@@ -92,6 +94,11 @@ from chain.types.timestamp import Timestamp
 from chain.types.validator import Validator, ValidatorSet, increment_proposer_priority
 
 log = structlog.get_logger("consensus")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_POSTPONED = "postponed"
+"""Stands in the log for the peer of a message that came before its height began."""
 
 
 class TimerHandle(Protocol):
@@ -154,6 +161,26 @@ class _HeightWork:
     """Effects of replayed inputs that the log has not shown as done."""
 
 
+def _entry(
+    method: Callable[Concatenate["ConsensusHost", P], R],
+) -> Callable[Concatenate["ConsensusHost", P], R]:
+    """A way into the host: what escapes it halts the host before anything else runs.
+
+    The process ends a moment later; until then the loop still calls timers and handlers, and none of them may
+    sign or send on top of a state that is half done.
+    """
+
+    @wraps(method)
+    def run(host: "ConsensusHost", /, *args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(host, *args, **kwargs)
+        except BaseException:
+            host.halt()
+            raise
+
+    return run
+
+
 class ConsensusHost:
     """Drives the core height after height."""
 
@@ -172,6 +199,8 @@ class ConsensusHost:
         self._is_stopped = False
         self._is_started = False
         self._is_held = False
+        self._born_at = parts.clock.now()
+        """Wall clock at which this host was made: messages of an earlier life of our key are older."""
         self._started_at_s = parts.clock.monotonic_s()
         self._decided_at_s = self._started_at_s
         self._decided_at = state.last_block_time
@@ -190,6 +219,7 @@ class ConsensusHost:
 
     # ── start and stop ───────────────────────────────────────────────────────────────────────────────
 
+    @_entry
     def start(self) -> None:
         """Read the log back, then go on; raises ConsensusFailure when log and store contradict."""
         self._is_started = True
@@ -203,16 +233,24 @@ class ConsensusHost:
         self._consider_start()
 
     def stop(self) -> None:
-        """Stop taking inputs; everything logged becomes durable."""
+        """Stop taking inputs; everything logged becomes durable, unless the host was halted."""
+        is_halted = self._is_stopped
+        self.halt()
+        if not is_halted:
+            self._do.wal.sync()
+            self._do.signer.flush()
+
+    def halt(self) -> None:
+        """Take nothing, sign nothing, send nothing, write nothing any more; again does nothing."""
         self._is_stopped = True
+        self._work.outbox.clear()
         self._cancel_timers()
         if self._start_timer is not None:
             self._start_timer.cancel()
-        self._do.wal.sync()
-        self._do.signer.flush()
 
     # ── block sync ───────────────────────────────────────────────────────────────────────────────────
 
+    @_entry
     def hold(self) -> None:
         """Block sync moves the chain: start no height, take no message, hence sign nothing."""
         self._is_held = True
@@ -220,11 +258,14 @@ class ConsensusHost:
             self._start_timer.cancel()
             self._start_timer = None
 
+    @_entry
     def adopt(self, built: BuiltBlock, commit: Commit) -> None:
         """Commit a block that others decided and `commit` proves; what this height had begun is dropped.
 
         Dropping it is safe: the height is decided, no lock or vote of it matters any more.
         """
+        if self._is_stopped:
+            raise ConsensusFailure("consensus_halted", "no block is taken after a failure")
         assert self._is_held, "consensus is held while block sync moves the chain"
         self._cancel_timers()
         self.core = None
@@ -232,10 +273,13 @@ class ConsensusHost:
         self._early.clear()
         self._had_waiting = False
         self._settle(built, commit)
-        if not self._do.signer.has_state:
-            # PROTOCOL §5: nothing is signed until a full height above the highest it saw was decided by others.
-            self._do.signer.muted_below = next_height(self.state) + 2
+        self._keep_mute(is_old=True)
 
+    def may_begin_alone(self) -> bool:
+        """Whether consensus may begin although nobody said how far the chain is."""
+        return may_begin_alone(self.state, self._do.signer.address)
+
+    @_entry
     def release(self) -> None:
         """Block sync is done: begin consensus, or go on, at the height after the state."""
         self._is_held = False
@@ -372,6 +416,7 @@ class ConsensusHost:
         """Misbehaviour waits for a block: the next height starts."""
         self._consider_start()
 
+    @_entry
     def _consider_start(self) -> None:
         if self._is_stopped or self._is_held or self._is_height_running():
             return
@@ -423,6 +468,7 @@ class ConsensusHost:
     def _begin_height(self) -> None:
         self._started_at_s = self._do.clock.monotonic_s()
         self._had_waiting = self._do.mempool.count() > 0
+        self._log_postponed()
         self._start_core()
         early, self._early = self._early, []
         for body, peer in early:
@@ -440,6 +486,20 @@ class ConsensusHost:
         )
         for effect in effects:
             self._perform(effect)
+
+    def _log_postponed(self) -> None:
+        """Log what the core kept for this height: replay reads the log from the end of the height before.
+
+        Without it a validator that locked on votes that came early would restart without its lock.
+        """
+        for early in () if self.core is None else self.core.postponed:
+            match early:
+                case VoteReceived(vote):
+                    self._log_message(VoteMessage(vote), _POSTPONED)
+                case ProposalReceived(proposal):
+                    self._log_message(ProposalMessage(proposal), _POSTPONED)
+                case _:
+                    raise AssertionError("the core postpones votes and proposals only")
 
     def _last_commit(self) -> Commit:
         """Commit of the previous height with every straggler heard so far."""
@@ -463,6 +523,7 @@ class ConsensusHost:
 
     # ── inputs ───────────────────────────────────────────────────────────────────────────────────────
 
+    @_entry
     def deliver(self, body: ConsensusBody, peer: str) -> None:
         """A message from a peer; what does not verify is dropped without a word to the core."""
         if self._is_stopped:
@@ -502,7 +563,8 @@ class ConsensusHost:
     def _feed(self, body: ConsensusBody, peer: str, message: Input) -> None:
         """Log a checked message and queue it; before the first height there is no core, so it waits."""
         if self.core is not None:
-            self._log_message(body, peer)
+            if not _is_for_later(self.core, message):
+                self._log_message(body, peer)  # the rest is logged when its height begins
             self._inputs.append(message)
         elif len(self._early) < FUTURE_MESSAGES_MAX:
             self._early.append((body, peer))
@@ -572,6 +634,7 @@ class ConsensusHost:
         }
         return sets.get(ahead)
 
+    @_entry
     def _on_timeout(self, timeout: ScheduleTimeout) -> None:
         if self._is_stopped or self.core is None or self.core.height != timeout.height:
             return
@@ -775,6 +838,7 @@ class ConsensusHost:
         )
         self._cancel_timers()
         self._settle(built, commit)
+        self._keep_mute(is_old=built.block.header.time <= self._born_at)
         # A fresh entry, not recursion: clients are served between two blocks.
         self._start_timer = self._do.timers.call_later(0, self._consider_start)
 
@@ -848,6 +912,14 @@ class ConsensusHost:
         code = "signer_copy_alive" if is_alive else "signer_elsewhere"
         log.error("our key signed elsewhere: signing nothing", code=code, height=height)
 
+    def _keep_mute(self, *, is_old: bool) -> None:
+        """After a block: a mute signer stays so while blocks are old, begun before this host was made.
+
+        What our key signed in an earlier life is in such heights; the first full height after them frees it.
+        """
+        if is_old and self._do.signer.is_muted(next_height(self.state)):
+            self._do.signer.mute_below(next_height(self.state) + 2)
+
     def _note_pacing(self, built: BuiltBlock, *, is_changed: bool) -> None:
         txs = len(built.block.data.txs)
         self._decided_at_s = self._do.clock.monotonic_s()
@@ -880,13 +952,17 @@ class ConsensusHost:
         self.stage_ns[stage] = self.stage_ns.get(stage, 0) + spent
 
 
+def _is_for_later(core: CoreState, message: Input) -> bool:
+    """Whether the core will keep a message for the next height."""
+    match message:
+        case VoteReceived(signed) | ProposalReceived(signed):
+            return signed.height > core.height
+        case _:
+            return False
+
+
 def _ignore_peer(_peer: str) -> None:
     pass
-
-
-def end_height_payload(time: Timestamp, height: Height) -> bytes:
-    """Log record that ends a height; a new log begins with that of height 0."""
-    return encode(TimedWALMessage(time, WALMessage(EndHeight(height))))
 
 
 def _end_height_in(payload: bytes) -> Height | None:

@@ -19,14 +19,15 @@ from chain.node.clock import Clock
 from chain.node.config import VERSION, NodeConfig, load_config
 from chain.node.errors import ConfigError
 from chain.node.evidence import EvidencePool
-from chain.node.executor import BlockExecutor, Stores, next_height, open_stores
+from chain.node.executor import BlockExecutor, Stores, open_stores
 from chain.node.gossip import ConsensusGossip
 from chain.node.handshake import Handshake
 from chain.node.home import Genesis, Home, load_peer_certificates
-from chain.node.host import CommittedBlock, ConsensusHost, HostParts, end_height_payload
+from chain.node.host import CommittedBlock, ConsensusHost, HostParts
 from chain.node.network import Network, NoPeers
 from chain.node.platform import DiskPlatform, Platform
 from chain.node.publishing import publish_block
+from chain.node.recovery import open_log, open_signer
 from chain.node.relay import EvidenceRelay, TxRelay
 from chain.node.signer import FileSigner
 from chain.node.syncing import make_block_sync
@@ -136,13 +137,15 @@ class Node:
         """Handshake, open the log, serve the RPC, begin consensus."""
         state = self._handshake()
         self.evidence.recheck(state)
-        self._wal = Wal(
-            self._platform.open_folder("cs.wal"),
-            first_payload=end_height_payload(self.clock.now(), 0),
+        self._signer = open_signer(
+            self._platform.load_signing_seed(),
+            self._platform.open_folder(""),
+            state,
+            self.stores.blocks,
         )
-        if self._wal.repaired_bytes:
-            log.warning("log repaired", torn_bytes=self._wal.repaired_bytes)
-        self._signer = self._open_signer(state)
+        self._wal = open_log(
+            self._platform.open_folder("cs.wal"), self._signer, state, self.clock.now()
+        )
         self.pool.on_available = lambda: self._on_tx_available(loop)
         if not self._has_network:
             self._open_network(loop)
@@ -210,15 +213,6 @@ class Node:
             version=VERSION,
             note=lambda event, height: log.info(event, height=height),
         ).run()
-
-    def _open_signer(self, state: ChainState) -> FileSigner:
-        """The key; without its state file it stays mute until two more heights were decided by others."""
-        signer = FileSigner(self._platform.load_signing_seed(), self._platform.open_folder(""))
-        if not signer.has_state:
-            muted_below = next_height(state) + 2
-            log.error("signer state missing: signing nothing", muted_below=muted_below)
-            signer.muted_below = muted_below
-        return signer
 
     def _host_parts(
         self, loop: asyncio.AbstractEventLoop, wal: Wal, signer: FileSigner

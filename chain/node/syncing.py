@@ -36,6 +36,10 @@ class HostChain:
         """All that validation asks of a block, its evidence included."""
         return self._executor.check(self._host.state, _as_built(fetched))
 
+    def may_begin_alone(self) -> bool:
+        """Not for a validator that needs others to decide."""
+        return self._host.may_begin_alone()
+
     def hold(self) -> None:
         """Consensus starts no height."""
         self._host.hold()

@@ -2,8 +2,10 @@
 
 StoreError
 ├── StoreCorrupted   `store_corrupted`  a value does not match its checksum, or cannot be decoded
+├── StoreFailed      `store_io`         the disk refused a read, a write or a sync
 ├── StoreFull        `store_full`       the map reached LMDB_MAP_MAX_BYTES, or the disk is full
-└── WalDamaged       `wal_damaged`      a record in the middle of the log is unreadable
+├── WalDamaged       `wal_damaged`      a record in the middle of the log is unreadable
+└── WalBroken        `wal_broken`       a write or sync of the log failed, nothing more is taken
 """
 
 from typing import ClassVar
@@ -21,6 +23,12 @@ class StoreCorrupted(StoreError):
     code = "store_corrupted"
 
 
+class StoreFailed(StoreError):
+    """The disk failed; what was to be written is not there. Look at the disk before the next start."""
+
+    code = "store_io"
+
+
 class StoreFull(StoreError):
     """No room for one more block; nothing of it was kept."""
 
@@ -31,3 +39,9 @@ class WalDamaged(StoreError):
     """Records after the damage exist, so cutting there would forget signed messages."""
 
     code = "wal_damaged"
+
+
+class WalBroken(StoreError):
+    """A write or sync failed earlier in this process; only a new start may read what became of it."""
+
+    code = "wal_broken"

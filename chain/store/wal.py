@@ -5,18 +5,24 @@ is written, `wal.000`, `wal.001`... are closed ones; a segment is closed only wh
 begins with that EndHeight, so replay reads one segment.
 
 A record cut short at the end (power went while it was written) is removed; anything unreadable that has
-records after it refuses to open: cutting there would forget messages that other nodes hold.
+records after it refuses to open: cutting there would forget messages that other nodes hold. A disk may write
+sectors that were never synced in any order, so what looks like the middle can still be the end: the caller knows
+what left the node, and says by `may_cut` whether the readable records before the damage cover it.
+
+After a failed write or sync the log refuses everything: a later sync that succeeds proves nothing about the pages
+that the first one lost (Rebello et al., USENIX ATC 2020, "Can applications recover from fsync failures?").
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 import google_crc32c as crc32c
 
 from chain.limits import WAL_FILE_MAX_BYTES, WAL_RECORD_MAX_BYTES, WAL_SEGMENTS_KEPT
-from chain.store.errors import WalDamaged
+from chain.store.errors import WalBroken, WalDamaged
 from chain.store.files import AppendFile, Folder
 
 HEAD: Final = "wal"
@@ -40,14 +46,23 @@ def frame(payload: bytes) -> bytes:
     return checksum.to_bytes(4, "big") + len(payload).to_bytes(4, "big") + payload
 
 
-def scan(data: bytes) -> Scan:
+MayCut = Callable[[tuple[bytes, ...]], bool]
+"""Whether the log may end after these payloads, although records follow the damage behind them."""
+
+
+def _never(_payloads: tuple[bytes, ...]) -> bool:
+    return False
+
+
+def scan(data: bytes, may_cut: MayCut = _never) -> Scan:
     """Read a segment up to a torn end; raises WalDamaged when what is unreadable is not the end."""
     payloads: list[bytes] = []
     offset = 0
     while offset < len(data):
         payload = _read_record(data, offset)
         if payload is None:
-            _check_torn(data, offset)
+            if not may_cut(tuple(payloads)):
+                _check_torn(data, offset)
             break
         payloads.append(payload)
         offset += HEADER_BYTES + len(payload)
@@ -120,14 +135,15 @@ def _finds_record(rest: bytes) -> bool:
 class Wal:
     """The log of one node; `append` buffers in the kernel, `sync` makes everything before it durable."""
 
-    def __init__(self, folder: Folder, *, first_payload: bytes) -> None:
+    def __init__(self, folder: Folder, *, first_payload: bytes, may_cut: MayCut = _never) -> None:
         """Open, repairing a torn tail; a log without any record starts with `first_payload`.
 
         Raises WalDamaged when the damage is not at the end.
         """
         self._folder = folder
+        self._is_broken = False
         held = folder.read(HEAD) or b""
-        found = scan(held)
+        found = scan(held, may_cut)
         self.repaired_bytes = len(held) - found.whole_bytes
         """Bytes of a torn record removed at this opening."""
         if self.repaired_bytes:
@@ -146,16 +162,29 @@ class Wal:
             self.sync()
 
     def append(self, payload: bytes) -> None:
-        """Add one record; not durable before `sync`."""
-        self._file.append(frame(payload))
+        """Add one record; not durable before `sync`. Raises OSError: stop the node."""
         self._is_dirty = True
+        with self._breaking():
+            self._file.append(frame(payload))
 
     def sync(self) -> None:
         """Make all records durable; free when nothing was added since. Raises OSError: stop the node."""
         if self._is_dirty:
-            self._file.sync()
+            with self._breaking():
+                self._file.sync()
             self.sync_count += 1
             self._is_dirty = False
+
+    @contextmanager
+    def _breaking(self) -> Iterator[None]:
+        """Run a write or a sync; after one that failed every later one raises WalBroken."""
+        if self._is_broken:
+            raise WalBroken("a write or sync of the log failed before")
+        try:
+            yield
+        except BaseException:
+            self._is_broken = True
+            raise
 
     def end_height(self, payload: bytes) -> None:
         """Add the record that closes a height, and start a new segment when this one is long.
@@ -179,13 +208,16 @@ class Wal:
         self.sync()
 
     def tail(self, count: int) -> tuple[bytes, ...]:
-        """Last payloads of the head segment, for inquiry."""
-        return scan(self._folder.read(HEAD) or b"").payloads[-count:]
+        """Last readable payloads of the head segment, for inquiry."""
+        return scan(self._folder.read(HEAD) or b"", may_cut=lambda _: True).payloads[-count:]
 
     def close(self) -> None:
-        """Sync and release the file."""
-        self.sync()
-        self._file.close()
+        """Sync, unless that failed before, and release the file."""
+        try:
+            if not self._is_broken:
+                self.sync()
+        finally:
+            self._file.close()
 
 
 def set_aside(folder: Folder) -> None:

@@ -57,6 +57,14 @@ class Chain(Protocol):
         """Every rule a block must fulfil after the state, the application's opinion excepted."""
         ...
 
+    def may_begin_alone(self) -> bool:
+        """Whether consensus may begin although no peer said how far the chain is: it signs nothing, or decides alone.
+
+        A validator of several that began alone would sign heights that are long decided, perhaps by its own earlier
+        life: a home brought back from a copy does not know.
+        """
+        ...
+
     def hold(self) -> None:
         """Keep consensus from starting heights; until `release` or for ever."""
         ...

@@ -223,10 +223,14 @@ class BlockSync:
             self._lonely_since_s = now_s
         if standing is Standing.LEVEL:
             self._follow("no peer is ahead")
-        elif standing is Standing.UNKNOWN and now_s - self._lonely_since_s >= SYNC_GRACE_MS / 1_000:
+        elif self._is_forsaken(standing, now_s) and self._do.chain.may_begin_alone():
             self._follow("no peer answers")
         elif self._is_stalled(now_s) and self._pool.has_level_peer(now_s):
             self._follow("peers claim blocks and bring none")
+
+    def _is_forsaken(self, standing: Standing, now_s: float) -> bool:
+        lonely_s = now_s - self._lonely_since_s
+        return standing is Standing.UNKNOWN and lonely_s >= SYNC_GRACE_MS / 1_000
 
     def _follow(self, reason: str) -> None:
         log.info(

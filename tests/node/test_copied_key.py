@@ -7,7 +7,7 @@ from chain.sync.proof import name_fetched
 from chain.types.block import BlockID, Vote
 from chain.types.messages import VoteMessage
 from chain.types.primitives import SignedMsgType
-from tests.node.virtual import Disk, VirtualNode, genesis_doc, start_cluster
+from tests.node.virtual import Disk, VirtualNode, genesis_doc, seed_of, start_cluster
 from tests.sync.kit import as_built
 
 NUMBERS = count_from()
@@ -65,13 +65,8 @@ class Skewed:
 
 def make_twin(time, network, of, index):
     """Another machine on a copy of a validator's disk, with its key."""
-    twin = VirtualNode(
-        Skewed(time), deepcopy(network.nodes[of].disk), genesis_doc(4), index, network
-    )
-    twin.signer._seed = network.nodes[of].signer._seed
-    twin.signer.public_key = network.nodes[of].signer.public_key
-    twin.signer.address = network.nodes[of].signer.address
-    return twin
+    disk = deepcopy(network.nodes[of].disk)
+    return VirtualNode(Skewed(time), disk, genesis_doc(4), index, network, seed=seed_of(of))
 
 
 def catch_up(node, source):

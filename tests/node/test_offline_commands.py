@@ -15,15 +15,22 @@ from app.cli.node import node as node_command
 from chain.light.bundle import checkpoint_of, state_bundle, verify_bundle, with_history
 from chain.node.config import NodeConfig
 from chain.node.exporting import next_chain_id
-from chain.node.home import Home, init_home, load_genesis
+from chain.node.home import Home, init_home, load_genesis, load_signing_seed
 from chain.node.lock import HomeLock
 from chain.node.node import Node
-from chain.node.signer import LastSigned, SignStep, decode_state, encode_key, encode_state
-from chain.store.files import DiskFolder
+from chain.node.signer import (
+    FileSigner,
+    LastSigned,
+    decode_state,
+    encode_key,
+    encode_state,
+)
+from chain.store.files import DiskFolder, MemoryFolder
 from chain.types import codes
 from chain.types.abci import ProofOp
-from chain.types.block import SignedHeader
+from chain.types.block import BlockID, SignedHeader, Vote
 from chain.types.evidence import LightBlock
+from chain.types.primitives import SignedMsgType
 from chain.types.timestamp import Timestamp
 from tests.node.kvstore_app import KvStoreApp
 from tests.node.live import Client, first_block
@@ -425,7 +432,10 @@ def test_reset_raises_the_signer_to_what_only_the_log_shows(tmp_path):
     home = kv_home(tmp_path / "home")
     run_kv(home, b"a=1")
     before = signer_of(home)
-    stale = LastSigned(1, 0, SignStep.PREVOTE, b"\x01" * 64, before.sign_bytes)
+    earlier = FileSigner(load_signing_seed(home), MemoryFolder())
+    vote = Vote(SignedMsgType.PREVOTE, 1, 0, BlockID(), Timestamp(1), earlier.address, 0)
+    earlier.sign_vote("kv-1", vote)
+    stale = earlier.last
     DiskFolder(home.data).replace("priv_validator_state.json", encode_state(stale))
     assert beffroi("reset", "--home", home.root).exit_code == 0
     assert signer_of(home) == before

@@ -162,7 +162,7 @@ def test_a_torn_end_of_the_log_starts_by_itself(start, tmp_path):
 
 def test_a_consensus_failure_ends_the_process_with_a_bundle(start, tmp_path):
     """A log that ends heights nobody stored is found by consensus itself, after the start."""
-    from chain.node.host import end_height_payload
+    from chain.node.recovery import end_height_payload
     from chain.types.timestamp import Timestamp
 
     node = start().wait_ready()

@@ -13,13 +13,13 @@ from chain.node.evidence import EvidencePool
 from chain.node.executor import BlockExecutor, Stores, open_stores
 from chain.node.handshake import Handshake
 from chain.node.home import make_genesis
-from chain.node.host import CommittedBlock, ConsensusHost, HostParts, end_height_payload
+from chain.node.host import CommittedBlock, ConsensusHost, HostParts
 from chain.node.pacing import Pacing
-from chain.node.signer import STATE_FILE, FileSigner, LastSigned, encode_state
+from chain.node.recovery import open_log, open_signer
+from chain.node.signer import STATE_FILE, LastSigned, encode_state
 from chain.store.app import LmdbStateStore
 from chain.store.files import MemoryFolder
 from chain.store.kv import MemoryStore
-from chain.store.wal import Wal
 from chain.types.block import BlockID
 from chain.types.messages import ConsensusBody
 from chain.types.params import ConsensusParams, GenesisDoc, GenesisValidator
@@ -109,6 +109,7 @@ class VirtualNode:
         *,
         split: bool = False,
         pacing: Pacing | None = None,
+        seed: bytes | None = None,
     ) -> None:
         self.index, self.disk = index, disk
         if STATE_FILE not in disk.data.content and not disk.kv.rows:
@@ -133,8 +134,8 @@ class VirtualNode:
             version="test",
             note=lambda event, height: self.notes.append((event, height)),
         ).run()
-        self.wal = Wal(disk.wal, first_payload=end_height_payload(time.now(), 0))
-        self.signer = FileSigner(seed_of(index), disk.data)
+        self.signer = open_signer(seed or seed_of(index), disk.data, state, self.stores.blocks)
+        self.wal = open_log(disk.wal, self.signer, state, time.now())
         self.committed: list[CommittedBlock] = []
         self.host = ConsensusHost(
             state,

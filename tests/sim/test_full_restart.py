@@ -2,7 +2,7 @@
 
 import random
 
-from chain.node.host import end_height_payload
+from chain.node.recovery import end_height_payload
 from chain.node.signer import STATE_FILE, decode_state
 from chain.store.wal import Wal
 from chain.types.timestamp import Timestamp

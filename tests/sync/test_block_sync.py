@@ -12,7 +12,7 @@ from chain.sync import SyncFailure
 from chain.types.block import BlockIDFlag, CommitSig, Data
 from chain.types.messages import BlockResponse, BlocksyncMessage, NoBlockResponse, VoteMessage
 from tests.node.virtual import Disk, VirtualTime, seed_of
-from tests.sync.kit import SyncNet, chain_of, new_chain, peer_at, start_node
+from tests.sync.kit import SEEDS, SyncNet, chain_of, new_chain, peer_at, start_node
 
 
 def start_behind(chain, *peers, index=3, disk=None, delay_s=0.01):
@@ -167,13 +167,29 @@ def test_a_node_configured_without_peers_does_not_wait():
     assert node.is_following
 
 
-def test_a_node_whose_peers_are_all_away_begins_consensus_after_a_grace_time():
+@pytest.mark.parametrize(("validators", "index"), [(1, 0), (4, 9)])
+def test_a_node_whose_peers_are_all_away_begins_consensus_after_a_grace_time(validators, index):
+    """One that decides alone, or has no say."""
     net = SyncNet(VirtualTime())
-    node = start_node(net, chain_of(60).doc, "n", 0, Disk())
+    node = start_node(net, new_chain(validators).doc, "n", index, Disk())
     net.time.run(2.5)
     assert not node.is_following
     net.time.run(1)
     assert node.is_following
+
+
+def test_one_validator_of_four_waits_for_a_word_of_the_others_however_long():
+    """It could decide nothing alone, and might sign again what its key signed before its home was brought back."""
+    chain = chain_of(60)
+    net = SyncNet(VirtualTime())
+    node = start_node(net, chain.doc, "n", 3, Disk())
+    net.time.run(3_600)
+    assert not node.is_following
+    assert not node.node.signer.has_signed
+    peer_at(net, "a", chain)
+    net.connect("n", "a")
+    run_until(net, lambda: node.is_following)
+    assert_same_chain(node, chain)
 
 
 def test_a_running_node_that_falls_behind_goes_back_to_syncing_and_then_to_consensus():
@@ -272,9 +288,11 @@ def broken_commit(block):
     commit = block.last_commit
     if not commit.signatures:
         return block
-    line = commit.signatures[-1]
-    spoiled = replace(line, signature=line.signature[:-1] + bytes([line.signature[-1] ^ 1]))
-    return with_commit(block, replace(commit, signatures=(*commit.signatures[:-1], spoiled)))
+    lines = list(commit.signatures)
+    last = max(i for i, line in enumerate(lines) if line.signature)
+    signature = lines[last].signature
+    lines[last] = replace(lines[last], signature=signature[:-1] + bytes([signature[-1] ^ 1]))
+    return with_commit(block, replace(commit, signatures=tuple(lines)))
 
 
 def thin_commit(block):
@@ -467,10 +485,12 @@ def test_a_decided_block_that_is_invalid_here_stops_the_node():
 
 def test_a_commit_is_looked_at_whole_although_two_thirds_of_it_would_do():
     """CometBFT 0.38.22: three good lines and a bad fourth are a lie, not a decided block."""
-    chain = chain_of(60)
+    chain = new_chain()
+    chain.signing = SEEDS
+    chain.grow(12)
     assert len(chain.state.validators.validators) == 4
     spoiled = broken_commit(chain.node.stores.blocks.load(10).block)
     assert make_block_id(spoiled)[0] != chain.node.stores.blocks.load(10).block_id
-    net, node, _ = start_behind(chain, ("a", {"change_block": broken_commit}))
+    net, node, _ = start_behind(chain, ("a", {"change_block": broken_commit}), index=9)
     run_until(net, lambda: lies(node) == {"a"})
     assert node.height == 0

@@ -146,8 +146,8 @@ def make_blocks(town: Cluster, until: int) -> int:
 
 
 def grow_homes(town: Cluster, blocks: int) -> None:
-    """Give the first three homes a chain of so many blocks, a transaction in each, signed by all four."""
-    seeds = [load_signing_seed(home) for home in town.homes]
+    """Give the first three homes a chain of so many blocks, a transaction in each, signed by these three."""
+    seeds = [load_signing_seed(home) for home in town.homes[:3]]
     first = town.homes[0]
     grow_home(first, {address(derive_public(seed)): seed for seed in seeds}, blocks)
     for home in town.homes[1:3]:

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help up test demo check format lock drill bench clean
+.PHONY: help up test sim demo check format lock drill bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -22,6 +22,10 @@ up: $(STAMP) ## a town with sample data, its API on 127.0.0.1:8000; Ctrl-C stops
 
 test: $(STAMP) ## the whole fast test suite
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+SEEDS ?= 200
+sim: $(STAMP) ## SEEDS=2000: so many seeds of the consensus core, a tenth as many of the whole node, one report
+	$(BIN)/python -m tests.sim --seeds $(SEEDS)
 
 demo: $(STAMP) ## a scripted day through the public API; exits 0 only if every step was checked
 	$(BIN)/beffroi demo

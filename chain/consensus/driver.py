@@ -37,6 +37,8 @@ from chain.consensus.votes import (
     drop_old_rounds,
     get_round,
     get_skip_round,
+    is_first_nearby,
+    is_known,
     is_two_thirds,
 )
 from chain.limits import (
@@ -103,6 +105,8 @@ def would_change(
     """
     match input:
         case VoteReceived(vote):
+            if vote.height == state.height and is_first_nearby(state.votes, vote, state.round):
+                return _is_countable(state, vote)
             return _take_vote(state, vote)[0] is not state
         case ProposalReceived(proposal):
             return _take_proposal(state, proposal)[0] is not state
@@ -142,11 +146,7 @@ def has_all_precommits(state: CoreState) -> bool:
 def _take_vote(state: CoreState, vote: Vote) -> StepResult:
     if vote.height == state.height + 1:
         return _postpone(state, VoteReceived(vote)), ()
-    if vote.height != state.height or vote.type not in _VOTE_TYPES or vote.round < 0:
-        return state, ()
-    if not state.votes.electorate.is_member(vote.validator_index, vote.validator_address):
-        return state, ()
-    if not _is_round_kept(state, vote.round):
+    if not _is_countable(state, vote) or is_known(state.votes, vote):
         return state, ()
     keeper = admit_far_round(state.votes, vote, state.round)
     if keeper is None:
@@ -158,6 +158,17 @@ def _take_vote(state: CoreState, vote: Vote) -> StepResult:
     if added.conflict is None:
         return state, ()
     return state, (FoundConflict(*added.conflict),)
+
+
+def _is_countable(state: CoreState, vote: Vote) -> bool:
+    """True for a vote of this height by a member, of a round whose votes are kept."""
+    return (
+        vote.height == state.height
+        and vote.type in _VOTE_TYPES
+        and vote.round >= 0
+        and state.votes.electorate.is_member(vote.validator_index, vote.validator_address)
+        and _is_round_kept(state, vote.round)
+    )
 
 
 def _take_proposal(state: CoreState, proposal: Proposal) -> StepResult:

@@ -124,6 +124,21 @@ def get_round(keeper: VoteKeeper, round_: Round) -> RoundVotes:
     return keeper.rounds.get(round_, _NO_VOTES)
 
 
+def is_known(keeper: VoteKeeper, vote: Vote) -> bool:
+    """True when the voter's first vote of the round and type names the same block: most of what is re-sent."""
+    held = keeper.rounds.get(vote.round)
+    first = None if held is None else held.get(vote.type).first.get(vote.validator_index)
+    return first is not None and first.block_id == vote.block_id
+
+
+def is_first_nearby(keeper: VoteKeeper, vote: Vote, current: Round) -> bool:
+    """True for a voter's first vote of a type in a round within the window: it will be counted as it stands."""
+    if vote.round > current + CONSENSUS_ROUNDS_AHEAD_MAX:
+        return False
+    held = keeper.rounds.get(vote.round)
+    return held is None or vote.validator_index not in held.get(vote.type).first
+
+
 def add_vote(keeper: VoteKeeper, vote: Vote) -> AddedVote:
     """Count a vote of a member once; report the first conflict of its voter in this round and type."""
     assert keeper.electorate.is_member(vote.validator_index, vote.validator_address)

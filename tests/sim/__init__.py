@@ -1,0 +1,1 @@
+"""Deterministic simulation: the pure consensus core (`core`) and the whole node (`full`)."""

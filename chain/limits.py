@@ -134,6 +134,9 @@ SIGNER_LOOKBACK_BLOCKS: Final = 100
 FAILURE_WAL_TAIL_RECORDS: Final = 200
 """Records of the log copied into a failure bundle."""
 
+MISBEHAVIOUR_RECORDS_MAX: Final = 64
+"""Offences recorded per validator key: the first costs its power, further ones only tell how it went on."""
+
 # --- consensus -----------------------------------------------------------------------------------
 
 CONSENSUS_ROUNDS_AHEAD_MAX: Final = 16
@@ -293,6 +296,12 @@ P2P_BLOCKSYNC_MAX_BYTES: Final = 24 * MIB
 
 P2P_PEERS_MAX: Final = 64
 """Peers at once: 20 validators and as many full nodes, twice."""
+
+CITY_NODES_MAX: Final = P2P_PEERS_MAX
+"""Nodes on the town's registry: each of them finds room at every other."""
+
+CITY_NODES_PER_BODY_MAX: Final = 8
+"""One body cannot fill the registry: a validator, its spare, archives and read-only nodes are fewer."""
 
 P2P_HANDSHAKES_MAX: Final = 32
 """Connections that have not said who they are; further ones are closed at once. With P2P_HANDSHAKE_MS this

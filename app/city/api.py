@@ -1,9 +1,15 @@
-"""Routes of the city: who takes part, which keys hold which role, and the council's acts."""
+"""Routes of the city: who takes part, which keys hold which role, who validates, and the council's acts."""
 
 from typing import Any
 
-from app.city.schemas import BodiesSchema, PageQuerySchema, RolesSchema
-from app.city.service import list_bodies, list_roles
+from app.city.schemas import (
+    BodiesSchema,
+    MisbehavioursSchema,
+    PageQuerySchema,
+    RolesSchema,
+    ValidatorsSchema,
+)
+from app.city.service import list_bodies, list_misbehaviour, list_roles, list_validators
 from app.core.access import PUBLIC, access
 from app.core.blueprint import TownBlueprint
 from app.core.idempotency import idempotent
@@ -29,6 +35,22 @@ def get_roles(args: dict[str, Any]) -> dict[str, Any]:
     rows = list_roles(after_kid=args["cursor"], count_max=args["limit"] + 1)
     page = rows[: args["limit"]]
     return {"roles": page, "next_cursor": page[-1].kid if len(rows) > len(page) else ""}
+
+
+@blp.get("/validators")
+@access(PUBLIC, rule="who decides blocks, and with what weight, is public")
+@blp.response(200, ValidatorsSchema)
+def get_validators() -> dict[str, Any]:
+    """List the validators, present and past."""
+    return {"validators": list_validators()}
+
+
+@blp.get("/misbehaviour")
+@access(PUBLIC, rule="what a validator was proved to have done is public; it names no person")
+@blp.response(200, MisbehavioursSchema)
+def get_misbehaviour() -> dict[str, Any]:
+    """List the newest proven offences of validators."""
+    return {"misbehaviour": list_misbehaviour()}
 
 
 @blp.post("/acts")

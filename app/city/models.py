@@ -57,4 +57,39 @@ class ActRow(Row):
         primary_key = CompositeKey("payload_hash", "position")
 
 
-PROJECTED: Final = (BodyRow, RoleRow, ActRow)
+class ValidatorRow(Row):
+    """A validator key, present or past: `power` 0 once it left or was punished."""
+
+    pub_key = CharField(primary_key=True, max_length=43)
+    body = CharField(max_length=32, index=True)
+    power = BigIntegerField()
+    status = CharField(max_length=12)
+    since_height = BigIntegerField()
+
+    class Meta:
+        """Table `validators`."""
+
+        table_name = "validators"
+
+
+class MisbehaviourRow(Row):
+    """One proven offence of a validator, with what became of it."""
+
+    height = BigIntegerField()
+    pub_key = CharField(max_length=43)
+    offence = CharField(max_length=24)
+    body = CharField(max_length=32)
+    time_s = BigIntegerField()
+    power = BigIntegerField()
+    total_power = BigIntegerField()
+    committed_height = BigIntegerField(index=True)
+    outcome = CharField(max_length=12)
+
+    class Meta:
+        """Table `misbehaviour`."""
+
+        table_name = "misbehaviour"
+        primary_key = CompositeKey("pub_key", "height", "offence")
+
+
+PROJECTED: Final = (BodyRow, RoleRow, ActRow, ValidatorRow, MisbehaviourRow)

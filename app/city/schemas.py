@@ -46,6 +46,59 @@ class RolesSchema(TownSchema):
     next_cursor = fields.String(required=True, metadata={"description": "empty at the end"})
 
 
+class ValidatorSchema(TownSchema):
+    """A validator: the key that signs blocks, who runs it, with what power."""
+
+    body = fields.String(required=True)
+    pub_key = fields.String(required=True, metadata={"description": "raw Ed25519 key, base64url"})
+    power = fields.Integer(required=True, metadata={"description": "0 once it left"})
+    status = fields.String(
+        required=True,
+        metadata={
+            "description": "active; marked: punished, works until the council replaces it; "
+            "tombstoned: punished for ever; left"
+        },
+    )
+    since_height = fields.Integer(required=True)
+
+
+class ValidatorsSchema(TownSchema):
+    """All validators, present and past."""
+
+    validators = fields.List(fields.Nested(ValidatorSchema), required=True)
+
+
+class MisbehaviourSchema(TownSchema):
+    """A proven offence: a validator signed two different things."""
+
+    body = fields.String(required=True)
+    pub_key = fields.String(required=True)
+    offence = fields.String(
+        required=True, validate=validate.OneOf(("duplicate_vote", "light_client_attack"))
+    )
+    height = fields.Integer(required=True, metadata={"description": "at which it happened"})
+    time_s = fields.Integer(required=True, metadata={"description": "unix seconds of that block"})
+    power = fields.Integer(required=True)
+    total_power = fields.Integer(required=True)
+    committed_height = fields.Integer(
+        required=True, metadata={"description": "of the block that carries the proof"}
+    )
+    outcome = fields.String(
+        required=True,
+        validate=validate.OneOf(("removed", "marked", "barred")),
+        metadata={
+            "description": "removed: its power ends two heights later; marked: too few would "
+            "remain, the council replaces it; barred: it had left, its key never comes back"
+        },
+    )
+
+
+class MisbehavioursSchema(TownSchema):
+    """The newest proven offences, newest first."""
+
+    misbehaviour = fields.List(fields.Nested(MisbehaviourSchema), required=True)
+
+
 class ActSchema(TownSchema):
     """One act of the council."""
 

@@ -1,4 +1,4 @@
-"""The city's read model: bodies, role keys and acts, projected from genesis, transactions and journal."""
+"""The city's read model: bodies, role keys, acts, validators, offences; from genesis, transactions and journal."""
 
 import json
 from collections.abc import Mapping
@@ -6,14 +6,17 @@ from typing import Any, Final
 
 import msgspec
 
-from app.city.models import ActRow, BodyRow, RoleRow
+from app.city.models import ActRow, BodyRow, MisbehaviourRow, RoleRow, ValidatorRow
 from app.core.database import find_row
 from app.core.projection import ProjectedGenesis, ProjectedJournal, ProjectedTx
 from chain.codec.canonical import b64url_decode
 from chain.crypto.keys import jwk_of, public_key_from_jwk, thumbprint
 
 AT_ONCE: Final = "role.revoke"
-"""The one act that does not wait."""
+"""The one act that never waits."""
+ALONE_AT_ONCE: Final = "node.remove"
+"""It does not wait either when nothing else comes with it but ends of keys."""
+MISBEHAVIOUR_SHOWN_MAX: Final = 200
 
 # --- reading ---------------------------------------------------------------------------------
 
@@ -27,6 +30,23 @@ def list_roles(*, after_kid: str, count_max: int) -> list[RoleRow]:
     """Role keys of bodies (not of shops), by kid, after a cursor."""
     query = RoleRow.select().where(RoleRow.holder.startswith("body:"), RoleRow.kid > after_kid)
     return list(query.order_by(RoleRow.kid).limit(count_max))
+
+
+def list_validators() -> list[ValidatorRow]:
+    """Validators, present ones first, heaviest first."""
+    order = (ValidatorRow.power.desc(), ValidatorRow.body, ValidatorRow.pub_key)
+    return list(ValidatorRow.select().order_by(*order))
+
+
+def list_misbehaviour() -> list[MisbehaviourRow]:
+    """The newest proven offences."""
+    order = (
+        MisbehaviourRow.committed_height.desc(),
+        MisbehaviourRow.pub_key,
+        MisbehaviourRow.height,
+        MisbehaviourRow.offence,
+    )
+    return list(MisbehaviourRow.select().order_by(*order).limit(MISBEHAVIOUR_SHOWN_MAX))
 
 
 def find_live_role(kid: str, now_s: int) -> RoleRow | None:
@@ -90,13 +110,22 @@ def project_genesis(genesis: ProjectedGenesis) -> None:
             expires=role["expires"],
             height=0,
         )
+    for validator in genesis.app_state.get("validators", ()):
+        ValidatorRow.insert(
+            pub_key=validator["pub_key"],
+            body=validator["body"],
+            power=validator["power"],
+            status="active",
+            since_height=0,
+        ).execute()
 
 
 def project_acts(tx: ProjectedTx) -> None:
     """Acts as decided; the end of a role key is in force at once, the others by their journal entry."""
-    for position, act in enumerate(tx.body.acts):
-        content = msgspec.to_builtins(act)
-        is_at_once = content["act"] == AT_ONCE
+    contents = [msgspec.to_builtins(act) for act in tx.body.acts]
+    does_none_wait = all(content["act"] in (AT_ONCE, ALONE_AT_ONCE) for content in contents)
+    for position, content in enumerate(contents):
+        is_at_once = does_none_wait or content["act"] == AT_ONCE
         ActRow.insert(
             payload_hash=tx.payload_hash,
             position=position,
@@ -105,7 +134,7 @@ def project_acts(tx: ProjectedTx) -> None:
             decided_height=tx.height,
             in_force_height=tx.height if is_at_once else 0,
         ).execute()
-        if is_at_once:
+        if content["act"] == AT_ONCE:
             revoke_role(content["kid"], tx.time_s)
 
 
@@ -136,8 +165,46 @@ def _apply_act(content: Mapping[str, Any], entry: ProjectedJournal) -> None:
                 expires=content["expires"],
                 height=entry.height,
             )
-        case _:  # validators and parameters are read from headers and from the node's status
+        case _:  # validators come by their own entries; parameters and nodes are the node's to tell
             return
+
+
+def project_validator(entry: ProjectedJournal) -> None:
+    """`city.validator_set`: a validator came, got another power, or left."""
+    data = entry.data
+    ValidatorRow.insert(
+        pub_key=data["validator"],
+        body=data["body"],
+        power=data["power"],
+        status=data["status"],
+        since_height=entry.height,
+    ).on_conflict(
+        conflict_target=[ValidatorRow.pub_key],
+        update={
+            "body": data["body"],
+            "power": data["power"],
+            "status": data["status"],
+            "since_height": entry.height,
+        },
+    ).execute()
+
+
+def project_punished(entry: ProjectedJournal) -> None:
+    """`city.validator_punished`: an offence was proved."""
+    data = entry.data
+    MisbehaviourRow.insert(
+        pub_key=data["validator"],
+        height=data["height"],
+        offence=data["offence"],
+        body=data["body"],
+        time_s=data["time"],
+        power=data["power"],
+        total_power=data["total_power"],
+        committed_height=data["committed_height"],
+        outcome=data["outcome"],
+    ).execute()
+    status = "marked" if data["outcome"] == "marked" else "tombstoned"
+    ValidatorRow.update(status=status).where(ValidatorRow.pub_key == data["validator"]).execute()
 
 
 def _remove_body(body: str, entry: ProjectedJournal) -> None:
@@ -149,4 +216,8 @@ def _remove_body(body: str, entry: ProjectedJournal) -> None:
 
 PROJECTIONS: Final = {"council.act": project_acts}
 GENESIS: Final = (project_genesis,)
-JOURNAL: Final = {"city.acts_applied": project_applied}
+JOURNAL: Final = {
+    "city.acts_applied": project_applied,
+    "city.validator_set": project_validator,
+    "city.validator_punished": project_punished,
+}

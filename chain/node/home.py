@@ -17,6 +17,7 @@ from chain.codec.cmtjson import from_json, to_json
 from chain.codec.errors import DecodeError
 from chain.crypto.ed25519 import derive_public
 from chain.crypto.keys import address
+from chain.crypto.node_certificate import node_id_of
 from chain.execution.genesis import InvalidGenesis, check_genesis
 from chain.node.config import NodeConfig, render_config
 from chain.node.errors import ConfigError
@@ -29,7 +30,7 @@ from chain.node.signer import (
     encode_key,
     encode_state,
 )
-from chain.p2p.certificates import key_of_pem, make_certificate, make_key_pem, node_id_of
+from chain.p2p.certificates import key_of_pem, make_certificate, make_key_pem
 from chain.store.files import DiskFolder
 from chain.types.params import ConsensusParams, GenesisDoc, GenesisValidator
 from chain.types.timestamp import Timestamp

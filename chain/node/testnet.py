@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from chain.crypto.ed25519 import derive_public
+from chain.crypto.node_certificate import node_id_of
 from chain.node.config import NodeConfig, P2PConfig
 from chain.node.home import Home, add_peer_certificate, init_home
-from chain.p2p.certificates import make_certificate, node_id_of
+from chain.p2p.certificates import make_certificate
 from chain.p2p.switch import PeerAddress
 from chain.types.params import ConsensusParams, GenesisValidator
 from chain.types.timestamp import Timestamp

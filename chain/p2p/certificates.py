@@ -1,53 +1,33 @@
 """TLS identities: a self-signed certificate of the node key, and contexts that trust a fixed list of such certificates.
 
-A certificate is a pure function of the node key (fixed serial and dates, Ed25519 is deterministic), so it can be
-written again at any time. The validator's consensus key is never used here.
+A certificate is a pure function of the node key (`chain.crypto.node_certificate`), so it can be written again at
+any time; it has no expiry (RFC 5280 §4.1.2.5): a key is trusted because it is on the list and distrusted by leaving it.
+The validator's consensus key is never used here.
 Reads / Writes: the key and certificate file it is pointed at (OpenSSL wants a path).
 """
 
 import ssl
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
-from chain.crypto.keys import address
+from chain.crypto.ed25519 import derive_public
+from chain.crypto.node_certificate import certificate_der, sign_certificate
 from chain.p2p.errors import PeerFault
-
-_NOT_BEFORE: Final = datetime(2020, 1, 1, tzinfo=UTC)
-_NOT_AFTER: Final = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-"""RFC 5280 §4.1.2.5: no expiry. A key is trusted because it is on the list and distrusted by leaving it."""
-
-
-def node_id_of(public_key: bytes) -> str:
-    """Lower-case hex of the address of a node key (CometBFT `p2p/key.go`)."""
-    return address(public_key).hex()
 
 
 def make_certificate(seed: bytes) -> bytes:
     """PEM of the certificate of a node key; the same seed always gives the same bytes."""
-    key = Ed25519PrivateKey.from_private_bytes(seed)
-    public = key.public_key()
-    name = x509.Name(
-        [x509.NameAttribute(NameOID.COMMON_NAME, node_id_of(public.public_bytes_raw()))]
-    )
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(public)
-        .serial_number(1)
-        .not_valid_before(_NOT_BEFORE)
-        .not_valid_after(_NOT_AFTER)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .sign(key, None)
-    )
-    return certificate.public_bytes(Encoding.PEM)
+    public = derive_public(seed)
+    return pem_of(public, sign_certificate(seed, public))
+
+
+def pem_of(public_key: bytes, signature: bytes) -> bytes:
+    """PEM of the certificate that a node key signed, for OpenSSL."""
+    return ssl.DER_cert_to_PEM_cert(certificate_der(public_key, signature)).encode()
 
 
 def make_key_pem(seed: bytes) -> bytes:

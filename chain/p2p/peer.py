@@ -13,7 +13,8 @@ from typing import Protocol
 from chain import limits
 from chain.codec.errors import DecodeError
 from chain.codec.proto import decode, encode
-from chain.p2p.certificates import key_of_der, node_id_of
+from chain.crypto.node_certificate import node_id_of
+from chain.p2p.certificates import key_of_der
 from chain.p2p.channels import CHANNELS, ChannelId
 from chain.p2p.errors import PeerFault
 from chain.p2p.frames import FrameReader, encode_frame

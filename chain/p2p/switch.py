@@ -21,7 +21,8 @@ import structlog
 from chain import limits
 from chain.codec.errors import DecodeError
 from chain.codec.proto import decode, encode
-from chain.p2p.certificates import key_of_pem, make_contexts, node_id_of
+from chain.crypto.node_certificate import node_id_of
+from chain.p2p.certificates import key_of_pem, make_contexts
 from chain.p2p.channels import CHANNELS, ChannelId
 from chain.p2p.errors import PeerFault
 from chain.p2p.frames import encode_frame

@@ -19,7 +19,7 @@ from chain.town.schemas import Bytes16, Domain, Jwk, Role, Slug, Thumbprint, Uni
 from chain.types import codes
 
 AccountStatus = Literal["open", "frozen", "closed"]
-KeyUse = Literal["account", "role", "seat", "validator", "reserved", "retired"]
+KeyUse = Literal["account", "role", "seat", "validator", "node", "reserved", "retired"]
 KEY_REF_BYTES: Final = 16
 """How much of an account id a QR code carries (PROTOCOL §7)."""
 _REF_WHOLE_CHARS: Final = 21
@@ -107,9 +107,9 @@ def get_key_use(state: Reader, kid: str) -> KidRecord | None:
 
 
 def find_key(state: Reader, kid: str) -> Jwk | None:
-    """The public key of a thumbprint that may sign; None for unknown, reserved, retired and validator keys."""
+    """The public key of a thumbprint that may sign; None for unknown, reserved, retired, validator and node keys."""
     use = get_key_use(state, kid)
-    if use is None or use.use in ("reserved", "retired", "validator"):
+    if use is None or use.use in ("reserved", "retired", "validator", "node"):
         return None
     if use.use == "account":
         account = get_account(state, use.ref)

@@ -30,6 +30,7 @@ from chain.town.envelope import EnvelopeCache
 from chain.town.forest import Forest, RecordChange, compute_app_hash, prove, update_forest
 from chain.town.genesis import decode_genesis_state, write_genesis
 from chain.town.migration import decode_migration, import_state, is_migration
+from chain.town.nodes import describe_nodes
 from chain.town.ports import SnapshotStore, StateStore, StateVersion
 from chain.town.rolling import SIDE_PREFIX
 from chain.town.router import town_router
@@ -447,13 +448,16 @@ class TownApplication:
     # --- queries ---------------------------------------------------------------------------
 
     def query(self, request: RequestQuery) -> ResponseQuery:
-        """`/status`, `/pending`, `/record/<namespace>`, `/key/<namespace>`; state of H is proved by header H+1."""
+        """`/status`, `/pending`, `/nodes`, `/record/<namespace>`, `/key/<namespace>`; header H+1 proves state H."""
         if self._facts is None:
             return _query_refusal(codes.QUERY_VERSION_GONE, "no state yet")
         if request.path == "/status":
             return self._query_status()
         if request.path == "/pending":
             return self._query_pending()
+        if request.path == "/nodes":
+            listed = encode_canonical(describe_nodes(self._base))
+            return ResponseQuery(value=listed, height=self._height)
         root, kind, namespace = (*request.path.split("/"), "", "", "")[:3]
         is_known = kind in ("record", "key") and namespace in self._router.namespaces
         if root or not is_known or request.path.count("/") != 2:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from chain.codec.canonical import b64url_encode, encode_canonical
-from chain.town import city, entitlement, params, rolling
+from chain.town import entitlement, params, rolling
 from chain.town.accounts import find_key, jwk_members
 from chain.town.context import (
     Accepted,
@@ -31,6 +31,7 @@ from chain.town.due import FAILED, DueRecord, has_due, take_due
 from chain.town.envelope import Envelope, EnvelopeCache
 from chain.town.rules import Route, Router, Rule
 from chain.town.schemas import Bytes32, Jwk
+from chain.town.validators import punish_validator, take_validator_updates
 from chain.types import codes
 from chain.types.abci import Event, EventAttribute, ExecTxResult, Misbehavior, ValidatorUpdate
 
@@ -259,8 +260,8 @@ class BlockRun:
         context = self._block_context(self._state)
         self._run_due(context)
         for misbehavior in self.block.misbehavior:
-            city.punish_validator(context, misbehavior)
-        updates = city.take_validator_updates(context)
+            punish_validator(context, misbehavior)
+        updates = take_validator_updates(context)
         rolling.drop_past_minutes(self._state, self.block.time_s)
         _write_history(self._state, self.block.height)
         if context.notes:

@@ -1,7 +1,8 @@
 """A town's first state out of the genesis `app_state`, and the name it keeps for ever.
 
     {"params": {name: value}, "bodies": [{"body","name","seat_key"}],
-     "roles": [{"role","body","key","expires"}], "validators": [{"body","pub_key","power"}], "town": "…"?}
+     "roles": [{"role","body","key","expires"}], "validators": [{"body","pub_key","power"}],
+     "nodes": [{"body","node_key","proof","address"}]?, "town": "…"?}
 
 `town` is absent in a first genesis: its name is then the hash of that genesis; a migration carries it over.
 Reads: nothing.  Writes: every namespace, because each gets its sentinel here.
@@ -17,8 +18,10 @@ from chain.codec.canonical import b64url_encode, encode_canonical
 from chain.town import city, params
 from chain.town.accounts import grant_role
 from chain.town.context import BlockContext, Overlay, Refused, Table
+from chain.town.nodes import NodeRecord
 from chain.town.rules import Router
-from chain.town.schemas import Bytes32, Jwk, Role, Slug, UnixSeconds
+from chain.town.schemas import Bytes32, Bytes64, Jwk, NodeAddress, Role, Slug, UnixSeconds
+from chain.town.validators import VALIDATORS, check_validator_set, take_validator_updates
 from chain.types.abci import ValidatorUpdate
 from chain.types.timestamp import Timestamp
 
@@ -54,6 +57,15 @@ class GenesisValidator(Struct, frozen=True, forbid_unknown_fields=True):
     power: int
 
 
+class GenesisNode(Struct, frozen=True, forbid_unknown_fields=True):
+    """A node that its peers let in from the start."""
+
+    body: Slug
+    node_key: Bytes32
+    proof: Bytes64
+    address: NodeAddress
+
+
 class GenesisState(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The whole `app_state`."""
 
@@ -61,6 +73,7 @@ class GenesisState(Struct, frozen=True, forbid_unknown_fields=True, omit_default
     validators: tuple[GenesisValidator, ...]
     params: dict[str, int] = {}
     roles: tuple[GenesisRole, ...] = ()
+    nodes: tuple[GenesisNode, ...] = ()
     town: Bytes32 = ""
 
 
@@ -112,9 +125,12 @@ def write_genesis(
     for index, role in enumerate(genesis.roles):
         _require(f"roles[{index}]", _write_role(overlay, role, time.seconds))
     _write_validators(overlay, genesis.validators, validators)
+    for index, node in enumerate(genesis.nodes):
+        record = NodeRecord(node.body, node.node_key, node.proof, node.address)
+        _require(f"nodes[{index}]", city.set_body_node(overlay, record, initial_height - 1))
     for start in router.starts:
         start(overlay, time.seconds)
-    city.take_validator_updates(BlockContext(overlay, initial_height, time.seconds, chain_id, town))
+    take_validator_updates(BlockContext(overlay, initial_height, time.seconds, chain_id, town))
 
 
 def _write_params(overlay: Overlay, values: dict[str, int]) -> None:
@@ -153,10 +169,12 @@ def _write_validators(
     if told != {validator.pub_key: validator.power for validator in listed}:
         raise GenesisError("app_state.validators differs from the genesis document's validators")
     for validator in listed:
-        refused = city.set_validator(overlay, validator.body, validator.pub_key, validator.power)
+        refused = city.set_body_validator(
+            overlay, validator.body, validator.pub_key, validator.power
+        )
         _require(f"validator {validator.pub_key}", refused)
-    wanted = {key.decode(): v for key, v in city.VALIDATORS.scan(overlay)}
-    _require("validators", city.check_validator_set(wanted))
+    wanted = {key.decode(): v for key, v in VALIDATORS.scan(overlay)}
+    _require("validators", check_validator_set(wanted))
 
 
 def _require(place: str, refused: Refused | None) -> None:

@@ -25,6 +25,7 @@ from chain.town.engine import HISTORY, HISTORY_MAX_HASHES, PAST_HASHES, HistoryR
 from chain.town.genesis import GenesisError
 from chain.town.schemas import Bytes32
 from chain.town.snapshot import LoadedState, StateRecord, StateView, dump_state, load_state
+from chain.town.validators import ANNOUNCED
 from chain.types.abci import ValidatorUpdate
 from chain.types.timestamp import Timestamp
 
@@ -152,7 +153,7 @@ def _as_json(records: tuple[StateRecord, ...]) -> dict[str, tuple[tuple[str, str
 
 
 def _announced(overlay: Overlay) -> tuple[ValidatorUpdate, ...]:
-    rows = ((b64url_decode(key), row.power) for key, row in city.ANNOUNCED.scan(overlay))
+    rows = ((b64url_decode(key), row.power) for key, row in ANNOUNCED.scan(overlay))
     return tuple(ValidatorUpdate(key, power) for key, power in sorted(rows))
 
 

@@ -18,6 +18,16 @@ MAX_SAFE_INTEGER: Final = 2**53 - 1
 Bytes8: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{10}[AEIMQUYcgkosw048]\Z")]
 Bytes16: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{21}[AQgw]\Z")]
 Bytes32: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]\Z")]
+Bytes64: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{85}[AQgw]\Z")]
+NodeId: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9a-f]{40}\Z")]
+"""Address of a node key (CometBFT `p2p/key.go`)."""
+NodeAddress: TypeAlias = Annotated[
+    str,
+    Meta(
+        max_length=120, pattern=r"^([A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?:[1-9][0-9]{0,4})?\Z"
+    ),
+]
+"""`host:port` where a node listens; empty for one that only dials others."""
 Thumbprint: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]\Z")]
 """RFC 7638 SHA-256 thumbprint of a public key; an account is named by that of its first key."""
 Slug: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{1,31}\Z")]
@@ -235,8 +245,35 @@ class ActParamSet(
     value: Annotated[int, Meta(ge=-1, le=MAX_SAFE_INTEGER)]
 
 
+class ActNodeSet(Struct, frozen=True, forbid_unknown_fields=True, tag="node.set", tag_field="act"):
+    """Let a body's node connect to the others, or change its address.
+
+    `node_key` is the raw Ed25519 key, `proof` the signature with which it made its own certificate.
+    """
+
+    body: Slug
+    node_key: Bytes32
+    proof: Bytes64
+    address: NodeAddress
+
+
+class ActNodeRemove(
+    Struct, frozen=True, forbid_unknown_fields=True, tag="node.remove", tag_field="act"
+):
+    """Take a node off: peers drop it two heights later. Alone it does not wait, with other acts it waits for them."""
+
+    node: NodeId
+
+
 CouncilAct: TypeAlias = (
-    ActBodyAdd | ActBodyRemove | ActRoleGrant | ActRoleRevoke | ActValidatorSet | ActParamSet
+    ActBodyAdd
+    | ActBodyRemove
+    | ActRoleGrant
+    | ActRoleRevoke
+    | ActValidatorSet
+    | ActParamSet
+    | ActNodeSet
+    | ActNodeRemove
 )
 
 

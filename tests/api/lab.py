@@ -22,10 +22,11 @@ from chain.crypto import ed25519
 from chain.crypto.keys import address
 from chain.execution.building import EMPTY_COMMIT, make_block, make_commit
 from chain.execution.genesis import apply_init_chain, make_genesis_state, make_init_chain_request
-from chain.execution.updating import finalize_request, update_state
+from chain.execution.updating import finalize_request, misbehavior_of, update_state
 from chain.town.application import TownApplication
 from chain.types.abci import RequestCheckTx, RequestQuery
 from chain.types.block import Vote
+from chain.types.evidence import Evidence
 from chain.types.params import ConsensusParams, GenesisDoc, GenesisValidator, VersionParams
 from chain.types.primitives import SignedMsgType
 from chain.types.timestamp import Timestamp
@@ -51,7 +52,7 @@ class Lab:
         self.now_s = now_s
         self.seeds = {
             address(ed25519.derive_public(validator_seed(i))): validator_seed(i)
-            for i in range(validators)
+            for i in range(validators + 8)
         }
         self.app = TownApplication(MemoryStateStore(), lambda: Timestamp(self.now_s))
         init = make_init_chain_request(self.genesis, request.app_state_bytes)
@@ -75,7 +76,7 @@ class Lab:
     def height(self) -> int:
         return self.state.last_block_height
 
-    def produce(self, *txs: bytes) -> int:
+    def produce(self, *txs: bytes, evidence: tuple[Evidence, ...] = ()) -> int:
         """Decide one block with exactly these transactions; time moves one second."""
         self.now_s += 1
         state, height = self.state, self.height + 1
@@ -86,12 +87,14 @@ class Lab:
             time=Timestamp(self.now_s),
             txs=txs,
             last_commit=last,
-            evidence=(),
+            evidence=evidence,
             proposer=state.validators.get_proposer().address,
         )
         block_id, _ = make_block_id(block)
         response = self.app.finalize_block(
-            finalize_request(block, hash_header(block.header), state.last_validators, ())
+            finalize_request(
+                block, hash_header(block.header), state.last_validators, misbehavior_of(evidence)
+            )
         )
         self.app.commit()
         self.blocks[height], self.results[height] = block, response.tx_results

@@ -10,7 +10,8 @@ from typing import Any
 
 from chain.codec.proto import encode
 from chain.crypto.ed25519 import derive_public
-from chain.p2p.certificates import make_certificate, make_contexts, make_key_pem, node_id_of
+from chain.crypto.node_certificate import node_id_of
+from chain.p2p.certificates import make_certificate, make_contexts, make_key_pem
 from chain.p2p.channels import ChannelId
 from chain.p2p.frames import encode_frame
 from chain.p2p.peer import PeerRules

@@ -381,6 +381,7 @@ def make_genesis(
     chain_id: str = "beffroi-test-1",
     initial_height: int = 1,
     genesis_s: int = GENESIS_S,
+    nodes: Sequence[dict[str, str]] = (),
 ) -> RequestInitChain:
     """The InitChain request of a town; validators are run by the bodies in turn."""
     keys = [ed25519.derive_public(validator_seed(index)) for index in range(validators)]
@@ -403,7 +404,7 @@ def make_genesis(
             {"body": bodies[i % len(bodies)], "pub_key": b64url_encode(pub), "power": 10}
             for i, pub in enumerate(keys)
         ],
-    }
+    } | ({"nodes": list(nodes)} if nodes else {})
     return RequestInitChain(
         Timestamp(genesis_s, NANOS_PER_SECOND // 2),
         chain_id,

@@ -245,6 +245,12 @@ LIGHT_CLOCK_DRIFT_MS: Final = 10_000
 LIGHT_TRUSTING_PERIOD_S: Final = 14 * 86_400
 """PROTOCOL §4: below the 21 days during which misbehaviour is punishable."""
 
+LIGHT_BLOCK_LAG_MS: Final = 10_000
+"""A witness that is behind gets this beyond twice the drift to produce a block (CometBFT `defaultMaxBlockLag`)."""
+
+LIGHT_BLOCKS_KEPT: Final = 1_000
+"""Verified blocks a light client remembers, the lowest apart (CometBFT `defaultPruningSize`)."""
+
 LIGHT_BUNDLE_MAX_BYTES: Final = 4 * MIB
 """A history record of 10 000 hashes takes 0.6 MB in a proof bundle, a transaction 0.1 MB; the rest is small."""
 

@@ -5,8 +5,11 @@ or claim keys, `typ`, `alg`, unknown header members (jku, jwk, x5u, crit), missi
 A token opens routes; it never moves anything on the chain, which asks for the phone's own signature.
 """
 
+import hashlib
 import secrets
+from collections import OrderedDict
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,6 +26,8 @@ LIFE_S: Final = 600
 SKEW_S: Final = 30
 """Clock difference between two API servers; not for clients, who never issue tokens."""
 TOKEN_CHARS_MAX: Final = 2_048
+VERIFIED_TOKENS_KEPT: Final = 2_048
+"""Tokens whose signature was found good lately: about one per phone and till of a busy quarter of an hour."""
 HEADER_MEMBERS: Final = frozenset({"alg", "kid", "typ"})
 CLAIMS: Final = ("iss", "aud", "sub", "scope", "iat", "nbf", "exp", "jti", "cnf")
 
@@ -45,6 +50,9 @@ class TokenIssuer:
         self._keys = {key.kid: key for key in keys}
         self._current = next(iter(self._keys.values()), None)
         self._audience = audience
+        self._public = {kid: _public_key(key) for kid, key in self._keys.items()}
+        self._verified: OrderedDict[bytes, dict[str, Any]] = OrderedDict()
+        """Claims of tokens whose form and signature were found good, by the token's hash; oldest leave first."""
 
     def issue(self, *, subject: str, kid: str, scopes: Iterable[str], now_s: int) -> str:
         """A token of LIFE_S seconds for the key `kid`."""
@@ -68,13 +76,12 @@ class TokenIssuer:
         )
 
     def verify(self, token: str, *, now_s: int) -> Claims:
-        """Read one token; raises Problem(auth_token_invalid) or (auth_token_expired)."""
-        key = self._keys.get(_read_kid(token))
-        if key is None:
-            raise _invalid("unknown key")
-        claims = _read_part(token, 1)
+        """Read one token; raises Problem(auth_token_invalid) or (auth_token_expired).
+
+        A till sends the same token with every sale: its form and signature are judged once, its times each time.
+        """
+        claims = self._read_signed(token)
         _check_claims(claims, self._audience, now_s)
-        _check_signature(token, key)
         return Claims(
             subject=claims["sub"],
             kid=claims["cnf"]["jkt"],
@@ -82,6 +89,26 @@ class TokenIssuer:
             expires_at=claims["exp"],
             token_id=claims["jti"],
         )
+
+    def _read_signed(self, token: str) -> dict[str, Any]:
+        """The claims of a token that one of our keys signed, not judged yet."""
+        if len(token) > TOKEN_CHARS_MAX:
+            raise _invalid("not a signed token")
+        name = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        known = self._verified.get(name)
+        if known is not None:
+            return known
+        public = self._public.get(_read_kid(token))
+        if public is None:
+            raise _invalid("unknown key")
+        claims = _read_part(token, 1)
+        _check_signature(token, public)
+        self._verified[name] = claims
+        while len(self._verified) > VERIFIED_TOKENS_KEPT:
+            # Another thread may have dropped it already, or be adding one: both are harmless.
+            with suppress(KeyError):
+                self._verified.popitem(last=False)
+        return claims
 
     def jwks(self) -> dict[str, Any]:
         """Public keys (RFC 7517 §5), current first."""
@@ -135,12 +162,12 @@ def _check_claims(claims: dict[str, Any], audience: str, now_s: int) -> None:
         raise Problem(AUTH_TOKEN_EXPIRED, headers=_challenge("expired"))
 
 
-def _check_signature(token: str, key: RoleKey) -> None:
-    """PyJWT verifies; the times were judged above by the town's clock, which tests may move."""
+def _check_signature(token: str, public: Any) -> None:
+    """PyJWT verifies; the times are judged apart by the town's clock, which tests may move."""
     try:
         jwt.decode(
             token,
-            _public_key(key),
+            public,
             algorithms=["EdDSA"],
             options={
                 "verify_aud": False,

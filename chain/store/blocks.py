@@ -11,10 +11,18 @@ from chain.codec.errors import DecodeError
 from chain.codec.hashing import hash_header
 from chain.codec.proto import decode, encode
 from chain.store.errors import StoreCorrupted
-from chain.store.keys import BLOCK, HASH_TO_HEIGHT, RESPONSES, SEEN_COMMIT, height_key, height_of
+from chain.store.keys import (
+    BLOCK,
+    HASH_TO_HEIGHT,
+    HEADER,
+    RESPONSES,
+    SEEN_COMMIT,
+    height_key,
+    height_of,
+)
 from chain.store.kv import Batch, KeyValueStore
 from chain.types.abci import ResponseFinalizeBlock
-from chain.types.block import Block, BlockID, BlockMeta, Commit
+from chain.types.block import Block, BlockID, BlockMeta, Commit, SignedHeader
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +135,19 @@ class BlockStore:
             return following.block.last_commit, True
         seen = self.load_seen_commit(height)
         return None if seen is None else (seen, False)
+
+    def stage_header(self, batch: Batch, signed: SignedHeader) -> None:
+        """Add the header of a block that is not here: of the time before a restored snapshot."""
+        batch.put(height_key(HEADER, signed.header.height), encode(signed))
+
+    def load_signed_header(self, height: int) -> SignedHeader | None:
+        """Header and commit of a stored block, or of one known by its header only."""
+        stored = self.load(height)
+        if stored is None:
+            raw = self._kv.get(height_key(HEADER, height))
+            return None if raw is None else decode(SignedHeader, raw)
+        found = self.load_commit(height)
+        return None if found is None else SignedHeader(stored.block.header, found[0])
 
     def load_responses(self, height: int) -> ResponseFinalizeBlock | None:
         """What executing the block of `height` gave, or None."""

@@ -20,6 +20,18 @@ class AppendFile(Protocol):
     def close(self) -> None: ...
 
 
+class FixedFile(Protocol):
+    """A file of one size for life, written in place: no metadata changes, so a sync costs one write."""
+
+    def read(self) -> bytes: ...
+
+    def write_at(self, offset: int, data: bytes) -> None: ...
+
+    def sync(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Folder(Protocol):
     """A flat folder of small files."""
 
@@ -45,6 +57,10 @@ class Folder(Protocol):
 
     def open_append(self, name: str) -> AppendFile: ...
 
+    def open_fixed(self, name: str, size: int) -> FixedFile:
+        """Open a file of `size` bytes; a new one is zeros, durably, before this returns."""
+        ...
+
 
 class DiskFile:
     """`AppendFile` on the disk; unbuffered, synced by fdatasync (size changes included by POSIX)."""
@@ -68,6 +84,39 @@ class DiskFile:
     def size(self) -> int:
         """Bytes appended so far, those of earlier openings included."""
         return self._size
+
+    def close(self) -> None:
+        """Release the descriptor."""
+        os.close(self._fd)
+
+
+class DiskFixedFile:
+    """`FixedFile` on the disk."""
+
+    def __init__(self, path: Path, size: int) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._size = size
+        held = os.fstat(self._fd).st_size
+        if held < size:  # new, or its making was cut short: nothing was ever kept in it
+            self.write_at(0, bytes(size))
+            os.fsync(self._fd)
+
+    def read(self) -> bytes:
+        """All of it."""
+        return os.pread(self._fd, self._size, 0)
+
+    def write_at(self, offset: int, data: bytes) -> None:
+        """Hand bytes to the kernel; a short write is completed or raises OSError."""
+        assert offset + len(data) <= self._size, "the file does not grow"
+        view = memoryview(data)
+        while view:
+            written = os.pwrite(self._fd, view, offset)
+            offset += written
+            view = view[written:]
+
+    def sync(self) -> None:
+        """Make all writes durable; raises OSError, after which the file must not be trusted."""
+        os.fdatasync(self._fd)
 
     def close(self) -> None:
         """Release the descriptor."""
@@ -132,6 +181,14 @@ class DiskFolder:
             self._sync_folder()
         return opened
 
+    def open_fixed(self, name: str, size: int) -> DiskFixedFile:
+        """Open a file of fixed size; one just created is durable as a name too."""
+        is_new = not (self.path / name).exists()
+        opened = DiskFixedFile(self.path / name, size)
+        if is_new:
+            self._sync_folder()
+        return opened
+
     def _sync_folder(self) -> None:
         fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -158,6 +215,27 @@ class MemoryFile:
     def size(self) -> int:
         """Bytes in the file."""
         return len(self._content)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class MemoryFixedFile:
+    """`FixedFile` in memory."""
+
+    def __init__(self, content: bytearray) -> None:
+        self._content = content
+
+    def read(self) -> bytes:
+        """All of it."""
+        return bytes(self._content)
+
+    def write_at(self, offset: int, data: bytes) -> None:
+        """Overwrite a part."""
+        self._content[offset : offset + len(data)] = data
+
+    def sync(self) -> None:
+        """Nothing to wait for."""
 
     def close(self) -> None:
         """Nothing to release."""
@@ -197,3 +275,7 @@ class MemoryFolder:
     def open_append(self, name: str) -> MemoryFile:
         """Open for appending."""
         return MemoryFile(self.content.setdefault(name, bytearray()))
+
+    def open_fixed(self, name: str, size: int) -> MemoryFixedFile:
+        """Open a file of fixed size."""
+        return MemoryFixedFile(self.content.setdefault(name, bytearray(size)))

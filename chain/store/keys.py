@@ -6,6 +6,7 @@ R height            execution of the block             V height          validat
 P height            consensus parameters (sparse)      G                 genesis document hash
 X tx hash           height, index                      E key 0 value 0 height index   event of a tx
 F key 0 value 0 height                                 event of a block
+H height            header and commit of a block that is not here (before a restored snapshot)
 A namespace 0 id    application record                 U height          application undo
 M name              application meta                   N                 application version
 Q evidence hash     height of the block that holds it  q height hash     evidence that waits for a block
@@ -15,6 +16,7 @@ from typing import Final
 
 BLOCK: Final = b"B"
 HASH_TO_HEIGHT: Final = b"b"
+HEADER: Final = b"H"
 SEEN_COMMIT: Final = b"K"
 CHAIN_STATE: Final = b"S"
 RESPONSES: Final = b"R"

@@ -176,6 +176,25 @@ def test_signatures_are_refused_when_missing_cut_swapped_or_of_another_key(
         assert code_of(issuer, bad) == "auth_token_invalid", bad[:80]
 
 
+def test_a_token_seen_before_vouches_for_nothing_but_its_own_bytes(issuer: TokenIssuer) -> None:
+    good = forge()
+    head, body, signature = good.split(".")
+    assert issuer.verify(good, now_s=NOW).subject == issuer.verify(good, now_s=NOW).subject
+    other = b64(json.dumps(GOOD_CLAIMS | {"sub": "other"}))
+    for bad in (f"{head}.{other}.{signature}", f"{head}.{body}.{signature[:-4]}AAAA"):
+        assert code_of(issuer, bad) == "auth_token_invalid"
+        assert code_of(issuer, bad) == "auth_token_invalid", "a refusal is not remembered as good"
+
+
+def test_the_memory_of_good_tokens_is_bounded(
+    issuer: TokenIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.core.tokens.VERIFIED_TOKENS_KEPT", 3)
+    for number in range(10):
+        issuer.verify(forge(claims=GOOD_CLAIMS | {"jti": str(number)}), now_s=NOW)
+    assert len(issuer._verified) == 3
+
+
 def test_tokens_of_the_key_before_stay_valid_while_both_are_configured() -> None:
     fresh = new_role_key("token", seed=bytes(31) + b"\x01")
     both = TokenIssuer([fresh, SIGNER], audience=AUDIENCE)

@@ -31,6 +31,16 @@ STATE_UNDO_VERSIONS: Final = 128
 VALIDATORS_CHECKPOINT_BLOCKS: Final = 1_000
 """A full validator set is written at each change and at each multiple of this: reading an old one costs
 at most this many priority increments (CometBFT writes every 100 000 and reads slowly)."""
+RETAIN_MIN_BLOCKS: Final = 20_000
+"""PROTOCOL §4: evidence counts for so many blocks; a production node keeps at least these."""
+RETAIN_MIN_S: Final = 21 * 86_400
+"""PROTOCOL §4: and for 21 days, whichever is longer; a light client trusts for 14 only."""
+RETAIN_FEWEST_BLOCKS: Final = 2
+"""Whatever a test town says: the newest block and the one before, from which a rollback starts."""
+PRUNE_HEIGHTS_PER_BLOCK: Final = 8
+"""Old heights given up per new one: an operator who switches pruning on late catches up at this pace."""
+PRUNE_ROWS_PER_BLOCK: Final = 5_000
+"""Rows removed with one block, about 10 ms: a full block's index goes in one or two steps, never in a stall."""
 WAL_RECORD_MAX_BYTES: Final = 2 * MIB
 """Largest record: a 64 KiB block part with proof, with ample room; CometBFT allows about 1 MiB."""
 WAL_FILE_MAX_BYTES: Final = 10 * MIB

@@ -14,13 +14,14 @@ from chain import limits
 from chain.consensus import TimeoutKind
 from chain.node.errors import ConfigError
 from chain.node.pacing import Pacing
+from chain.node.retention import Storage
 from chain.p2p.switch import PeerAddress
 from chain.types.primitives import Round
 
 VERSION: Final = "0.38.25-beffroi.0.1"
 """Begins with the CometBFT line whose RPC we speak: cosmjs chooses its decoder by it."""
-_DURATION: Final = re.compile(r"(\d+)(ms|s|m)")
-_UNIT_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000}
+_DURATION: Final = re.compile(r"(\d+)(ms|s|m|h)")
+_UNIT_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
 _LADDR: Final = re.compile(r"tcp://([^:/]+):(\d{1,5})")
 _PEER: Final = re.compile(r"([0-9a-f]{40})@([^:@/,]+):(\d{1,5})")
 
@@ -74,12 +75,15 @@ class NodeConfig:
     mempool_max_txs: int = limits.MEMPOOL_MAX_TXS
     mempool_max_bytes: int = limits.MEMPOOL_MAX_BYTES
     p2p: P2PConfig = field(default_factory=P2PConfig)
+    storage: Storage = field(default_factory=Storage)
     clock_offset_file: str = ""
     """Relative to the home; obeyed only in a town whose genesis says it is insecure."""
 
 
 _KEYS: Final[Mapping[str, frozenset[str]]] = {
-    "": frozenset({"moniker", "clock_offset_file", "rpc", "p2p", "consensus", "mempool"}),
+    "": frozenset(
+        {"moniker", "clock_offset_file", "rpc", "p2p", "consensus", "mempool", "storage"}
+    ),
     "rpc": frozenset({"laddr"}),
     "p2p": frozenset({"laddr", "persistent_peers", "max_peers"}),
     "consensus": frozenset(
@@ -96,6 +100,7 @@ _KEYS: Final[Mapping[str, frozenset[str]]] = {
         }
     ),
     "mempool": frozenset({"size", "max_txs_bytes"}),
+    "storage": frozenset({"retain", "retain_blocks", "retain_duration"}),
 }
 
 
@@ -137,8 +142,18 @@ def parse_config(tree: Mapping[str, Any]) -> NodeConfig:
         p2p=_p2p(tree.get("p2p", {})),
         mempool_max_txs=_count("mempool", mempool, "size", limits.MEMPOOL_MAX_TXS),
         mempool_max_bytes=_count("mempool", mempool, "max_txs_bytes", limits.MEMPOOL_MAX_BYTES),
+        storage=_storage(tree.get("storage", {})),
         clock_offset_file=str(tree.get("clock_offset_file", "")),
     )
+
+
+def _storage(table: Mapping[str, Any]) -> Storage:
+    retain, blocks = table.get("retain", "pruned"), table.get("retain_blocks", 0)
+    if retain not in ("pruned", "archive"):
+        raise ConfigError("config_storage", 'storage.retain is "pruned" or "archive"')
+    if not isinstance(blocks, int) or isinstance(blocks, bool) or blocks < 0:
+        raise ConfigError("config_range", "storage.retain_blocks must be 0 or more")
+    return Storage(retain == "archive", blocks, _seconds(table, "retain_duration", 0))
 
 
 def _p2p(table: Mapping[str, Any]) -> P2PConfig:
@@ -242,4 +257,12 @@ proof_block_delay = {ms(config.pacing.proof_delay_s)}
 [mempool]
 size = {config.mempool_max_txs}
 max_txs_bytes = {config.mempool_max_bytes}
+
+[storage]
+# "pruned": old blocks go once neither evidence nor light clients need them (in production 20 000 blocks and 21 days).
+# "archive": everything stays. A town needs one archive node, better two.
+retain = "{config.storage.name()}"
+# Keep more than that: at least so many blocks, and for so long.
+retain_blocks = {config.storage.retain_blocks}
+retain_duration = {ms(config.storage.retain_s)}
 """

@@ -21,10 +21,12 @@ from chain.execution.updating import (
 )
 from chain.execution.validation import InvalidBlock, validate_block
 from chain.node.evidence import EvidencePool
+from chain.node.retention import RetentionPolicy
 from chain.store.app import LmdbStateStore
 from chain.store.blocks import BlockStore
 from chain.store.index import EventIndex
 from chain.store.kv import Batch, KeyValueStore
+from chain.store.pruning import Pruner
 from chain.store.state import ChainStateStore
 from chain.types.abci import Application, ResponseFinalizeBlock
 from chain.types.block import Block, BlockID, Commit, EvidenceList
@@ -53,11 +55,13 @@ class Stores:
     states: ChainStateStore
     index: EventIndex
     app: LmdbStateStore | None
+    pruner: Pruner
 
 
 def open_stores(kv: KeyValueStore, app: LmdbStateStore | None) -> Stores:
     """The node's views of one map."""
-    return Stores(kv, BlockStore(kv), ChainStateStore(kv), EventIndex(kv), app)
+    blocks, states, index = BlockStore(kv), ChainStateStore(kv), EventIndex(kv)
+    return Stores(kv, blocks, states, index, app, Pruner(kv, blocks, states, index))
 
 
 Reap = Callable[[int, int], tuple[bytes, ...]]
@@ -80,6 +84,8 @@ class BlockExecutor:
         self._reap = reap
         self._evidence = evidence
         self._genesis_time = genesis_time
+        self.retention: RetentionPolicy | None = None
+        """What to keep; everything while None."""
         self.stage_ns: dict[str, int] = {}
         """Nanoseconds spent per stage since the start, for measurements."""
 
@@ -168,17 +174,29 @@ class BlockExecutor:
             stores.kv.write(batch)
             stores.blocks.advance(height)
             batch = Batch()
-        self._app.commit()
+        retain_height = self._app.commit().retain_height
         stores.states.stage(batch, after)
         if stores.app is not None:
             stores.app.join(batch)
         self._count("app_commit", started)
         started = perf_counter_ns()
+        self._stage_pruning(batch, after, retain_height)
+        self._count("prune", started)
+        started = perf_counter_ns()
         stores.kv.write(batch)
+        stores.pruner.settle()
         self._count("store_write", started)
         if stores.app is not None:
             stores.app.settle()
         stores.blocks.advance(height)
+
+    def _stage_pruning(self, batch: Batch, after: ChainState, retain_height: Height) -> None:
+        """Old heights go in the transaction of the new one: no sync of its own, nothing half gone after a crash."""
+        policy = self.retention
+        if policy is not None:
+            self._stores.pruner.stage(
+                batch, lambda height, time: policy.is_over(after, height, time, retain_height)
+            )
 
     def apply_saved(
         self, state: ChainState, built: BuiltBlock, response: ResponseFinalizeBlock

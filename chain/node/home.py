@@ -19,6 +19,7 @@ from chain.crypto.ed25519 import derive_public
 from chain.crypto.keys import address
 from chain.crypto.node_certificate import node_id_of
 from chain.execution.genesis import InvalidGenesis, check_genesis
+from chain.limits import RETAIN_MIN_BLOCKS, RETAIN_MIN_S
 from chain.node.config import NodeConfig, render_config
 from chain.node.errors import ConfigError
 from chain.node.signer import (
@@ -32,10 +33,14 @@ from chain.node.signer import (
 )
 from chain.p2p.certificates import key_of_pem, make_certificate, make_key_pem
 from chain.store.files import DiskFolder
-from chain.types.params import ConsensusParams, GenesisDoc, GenesisValidator
-from chain.types.timestamp import Timestamp
+from chain.types.params import ConsensusParams, EvidenceParams, GenesisDoc, GenesisValidator
+from chain.types.timestamp import NANOS_PER_SECOND, Timestamp
 
 TLS_FILE = "node_tls.pem"
+TOWN_CONSENSUS_PARAMS = ConsensusParams(
+    evidence=EvidenceParams(RETAIN_MIN_BLOCKS, RETAIN_MIN_S * NANOS_PER_SECOND)
+)
+"""CometBFT's defaults with the evidence ages of PROTOCOL §4."""
 PEERS_FOLDER = "peers"
 
 
@@ -175,7 +180,7 @@ def init_home(
         genesis_time=genesis_time,
         chain_id=chain_id,
         initial_height=initial_height,
-        consensus_params=consensus_params or ConsensusParams(),
+        consensus_params=consensus_params or TOWN_CONSENSUS_PARAMS,
         validators=tuple(validators),
         app_hash=b"",
         app_state=app_state,

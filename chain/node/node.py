@@ -29,6 +29,7 @@ from chain.node.platform import DiskPlatform, Platform
 from chain.node.publishing import publish_block
 from chain.node.recovery import open_log, open_signer
 from chain.node.relay import EvidenceRelay, TxRelay
+from chain.node.retention import RetentionPolicy
 from chain.node.signer import FileSigner
 from chain.node.syncing import make_block_sync
 from chain.p2p.errors import PeerFault
@@ -136,6 +137,7 @@ class Node:
     async def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Handshake, open the log, serve the RPC, begin consensus."""
         state = self._handshake()
+        self.executor.retention = RetentionPolicy(self.config.storage, not self._is_insecure())
         self.evidence.recheck(state)
         self._signer = open_signer(
             self._platform.load_signing_seed(),
@@ -364,6 +366,10 @@ class Node:
     def is_catching_up(self) -> bool:
         """Whether block sync moves the chain rather than consensus."""
         return self.sync is not None and self.sync.mode is Mode.SYNCING
+
+    def retention(self) -> str:
+        """`archive` or `pruned`."""
+        return self.config.storage.name()
 
     def peer_count(self) -> int:
         """Connected peers."""

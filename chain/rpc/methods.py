@@ -73,6 +73,8 @@ class Methods:
                 "pub_key": _key_json(node.validator_key),
                 "voting_power": str(power),
             },
+            # Beyond CometBFT's answer: whether old heights can be asked for here, and from which on.
+            "storage_info": {"retain": node.retention(), "base_height": str(node.blocks.base())},
         }
 
     def net_info(self, _params: Params) -> Json:

@@ -20,7 +20,7 @@ def search_txs(index: Index, blocks: Blocks, query: Query) -> list[Position]:
         place = index.load_tx(by_hash)
         found = set() if place is None else {place}
         conditions = [c for c in query.conditions if c.key != "tx.hash"]
-        return _narrowed(conditions, found, "tx.height", index.tx_event_rows, None)
+        return _narrowed(conditions, found, "tx.height", index.tx_event_rows, None, blocks)
     return _narrowed(
         list(query.conditions),
         None,
@@ -60,23 +60,47 @@ def _narrowed(
     height_key: str,
     rows: Rows,
     of_heights: Callable[[range], set[Position]] | None,
-    blocks: Blocks | None = None,
+    blocks: Blocks,
 ) -> list[Position]:
     """Intersect conditions; those on height are arithmetic and go last."""
     on_height = [c for c in conditions if c.key == height_key]
+    _check_kept(on_height, blocks)
     budget = INDEX_SCAN_MAX_ROWS
     for condition in (c for c in conditions if c.key != height_key):
         matched, used = _matching(condition, rows, budget)
         budget -= used
         found = matched if found is None else found & matched
     if found is None:
-        assert blocks is not None, "a query on heights alone needs the blocks"
         assert of_heights is not None, "a query on heights alone needs their places"
         found = of_heights(_height_range(on_height, blocks))
-    kept = [p for p in found if all(c.holds_for(str(p[0])) for c in on_height)]
+    kept = [
+        p for p in found if p[0] >= blocks.base() and all(c.holds_for(str(p[0])) for c in on_height)
+    ]
     if len(kept) > RPC_SEARCH_MAX_RESULTS:
         raise InternalError(f"more than {RPC_SEARCH_MAX_RESULTS} results: narrow the query")
     return sorted(kept)
+
+
+def _check_kept(on_height: list[Condition], blocks: Blocks) -> None:
+    """Refuse a query for pruned heights only: an empty answer would say that nothing was there."""
+    highest = min((bound for c in on_height if (bound := _highest(c)) is not None), default=None)
+    if highest is not None and 0 < highest < blocks.base():
+        raise InternalError(f"height {highest} is not available, lowest height is {blocks.base()}")
+
+
+def _highest(condition: Condition) -> int | None:
+    """The greatest whole height a condition allows, or None without such a bound."""
+    bound = condition.operand
+    if not isinstance(bound, Fraction):
+        return None
+    floor = bound.numerator // bound.denominator
+    match condition.operator:
+        case Operator.EQUAL | Operator.LESS_EQUAL:
+            return floor
+        case Operator.LESS:
+            return floor - (bound.denominator == 1)
+        case _:
+            return None
 
 
 def _matching(condition: Condition, rows: Rows, budget: int) -> tuple[set[Position], int]:
@@ -97,13 +121,13 @@ def _height_range(conditions: list[Condition], blocks: Blocks) -> range:
     """Stored heights between the bounds that the conditions set."""
     low, high = max(1, blocks.base()), blocks.height()
     for condition in conditions:
-        if not isinstance(condition.operand, Fraction):
-            continue
         bound = condition.operand
+        if not isinstance(bound, Fraction):
+            continue
         if condition.operator in {Operator.EQUAL, Operator.GREATER, Operator.GREATER_EQUAL}:
             low = max(low, -(-bound.numerator // bound.denominator))
-        if condition.operator in {Operator.EQUAL, Operator.LESS, Operator.LESS_EQUAL}:
-            high = min(high, bound.numerator // bound.denominator)
+        highest = _highest(condition)
+        high = high if highest is None else min(high, highest)
     if high - low >= INDEX_SCAN_MAX_ROWS:
         raise InternalError("the query spans too many heights: narrow it")
     return range(low, high + 1)

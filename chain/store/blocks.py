@@ -15,6 +15,7 @@ from chain.store.keys import (
     BLOCK,
     HASH_TO_HEIGHT,
     HEADER,
+    PRUNED,
     RESPONSES,
     SEEN_COMMIT,
     height_key,
@@ -44,13 +45,34 @@ _ROW_DECODER = msgspec.msgpack.Decoder(_BlockRow)
 _RESPONSES_DECODER = msgspec.msgpack.Decoder(ResponseFinalizeBlock)
 
 
+class Pruned(msgspec.Struct, frozen=True, array_like=True):
+    """How far pruning came: blocks below `base` are not served, rows below `trail` are gone."""
+
+    base: int = 0
+    trail: int = 0
+
+
+_PRUNED_DECODER = msgspec.msgpack.Decoder(Pruned)
+
+
+def load_pruned(kv: KeyValueStore) -> Pruned:
+    """What was pruned so far."""
+    raw = kv.get(PRUNED)
+    return Pruned() if raw is None else _PRUNED_DECODER.decode(raw)
+
+
+def stage_pruned(batch: Batch, pruned: Pruned) -> None:
+    """Note in a batch how far pruning comes with it."""
+    batch.put(PRUNED, _ROW_ENCODER.encode(pruned))
+
+
 class BlockStore:
     """Blocks by height and hash over a `KeyValueStore`; reads what was written, or raises StoreCorrupted."""
 
     def __init__(self, kv: KeyValueStore) -> None:
         self._kv = kv
         self._height = self._edge(reverse=True)
-        self._base = self._edge(reverse=False)
+        self._base = max(self._edge(reverse=False), load_pruned(kv).base)
 
     def _edge(self, *, reverse: bool) -> int:
         for key, _ in self._kv.scan(BLOCK, b"C", reverse=reverse):
@@ -62,8 +84,12 @@ class BlockStore:
         return self._height
 
     def base(self) -> int:
-        """Lowest stored block; 0 when there is none."""
+        """Lowest block that is served; 0 when there is none."""
         return self._base
+
+    def raise_base(self, base: int) -> None:
+        """Serve nothing below `base` any more: its rows are going."""
+        self._base = max(self._base, base)
 
     def stage_block(
         self, batch: Batch, block: Block, block_id: BlockID, encoded: bytes, seen_commit: Commit
@@ -96,6 +122,10 @@ class BlockStore:
 
     def load(self, height: int) -> StoredBlock | None:
         """The block of a height, or None."""
+        return None if height < self._base else self.load_any(height)
+
+    def load_any(self, height: int) -> StoredBlock | None:
+        """The same, also of a height that is not served any more but not removed yet."""
         raw = self._kv.get(height_key(BLOCK, height))
         if raw is None:
             return None
@@ -107,7 +137,7 @@ class BlockStore:
 
     def load_encoded(self, height: int) -> bytes | None:
         """The block's bytes as they were cut into parts, or None."""
-        raw = self._kv.get(height_key(BLOCK, height))
+        raw = None if height < self._base else self._kv.get(height_key(BLOCK, height))
         return None if raw is None else _ROW_DECODER.decode(raw).encoded
 
     def height_of_hash(self, block_hash: bytes) -> int | None:

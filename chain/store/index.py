@@ -42,7 +42,7 @@ class EventIndex:
         written = Batch()
         self.stage(written, block, responses)
         for key, value in written.writes.items():
-            if key[:1] != TX or self._kv.get(key) == value:
+            if self._kv.get(key) == value:
                 yield key
 
     def unstage(self, batch: Batch, block: Block, responses: ResponseFinalizeBlock) -> None:

@@ -10,6 +10,7 @@ H height            header and commit of a block that is not here (before a rest
 A namespace 0 id    application record                 U height          application undo
 M name              application meta                   N                 application version
 Q evidence hash     height of the block that holds it  q height hash     evidence that waits for a block
+T                   what was pruned so far
 """
 
 from typing import Final
@@ -32,6 +33,7 @@ APP_META: Final = b"M"
 APP_VERSION: Final = b"N"
 COMMITTED_EVIDENCE: Final = b"Q"
 PENDING_EVIDENCE: Final = b"q"
+PRUNED: Final = b"T"
 
 
 def height_key(prefix: bytes, height: int) -> bytes:

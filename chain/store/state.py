@@ -4,6 +4,7 @@ A full set is written where it changed and every `VALIDATORS_CHECKPOINT_BLOCKS`;
 only by proposer priority and are rotated forward on reading (CometBFT `state/store.go`).
 """
 
+from itertools import islice
 from typing import Final
 
 import msgspec
@@ -68,6 +69,13 @@ class ChainStateStore:
             batch.put(height_key(VALIDATORS, next_height), _ENCODER.encode(state.next_validators))
         if state.last_height_consensus_params_changed == height + 1:
             batch.put(height_key(PARAMS, height + 1), _ENCODER.encode(state.consensus_params))
+
+    def stage_pruning(self, batch: Batch, base: int) -> None:
+        """Remove the sets and parameters that no height from `base` - 1 on needs."""
+        for prefix in (VALIDATORS, PARAMS):
+            held = self._kv.scan(prefix, height_key(prefix, base), reverse=True)
+            for key, _ in islice(held, 1, None):
+                batch.delete(key)
 
     def stage_rollback(self, batch: Batch, state: ChainState) -> None:
         """Add an earlier state, and forget what only later blocks wrote."""

@@ -500,3 +500,32 @@ VOTES_TRUSTEES_MAX: Final = 64
 
 VOTES_RECORD_MAX_BYTES: Final = 64 * MIB
 """One record of an archive: the credentials of 100 000 voters on BELENIOS-2048."""
+
+# --- abci ------------------------------------------------------------------------------------------
+
+ABCI_FRAME_MAX_BYTES: Final = 100 * MIB
+"""One request or answer (CometBFT `abci/types.maxMsgSize`); the largest real one is a genesis or a block."""
+
+ABCI_CONNECTIONS_MAX: Final = 16
+"""Four of the engine, four more while it starts again, and tools."""
+
+ABCI_QUEUE_MAX: Final = 1_024
+"""Requests of one connection read and not answered yet; beyond it we stop reading (CometBFT sends 256 ahead)."""
+
+ABCI_SLICE_MS: Final = 3
+"""Time given to requests before new bytes are read: a call of consensus waits no longer for a flood of CheckTx."""
+
+ABCI_CLOSE_MS: Final = 1_000
+"""How long the last answers may take to leave before a connection is cut."""
+
+ABCI_KEEPALIVE_S: Final = 10
+"""Silence after which TCP asks whether the engine's machine is still there, three times every so many seconds."""
+
+SIGNER_DIAL_MS: Final = 50
+"""Between two attempts to reach an engine that is not there yet; CometBFT waits three seconds for its signer."""
+
+COMETBFT_GOSSIP_SLEEP_MS: Final = 5
+"""CometBFT's `peer_gossip_sleep_duration` in a town of a few validators (its default of 100 suits two hundred)."""
+
+COMETBFT_FLUSH_THROTTLE_MS: Final = 5
+"""CometBFT's `p2p.flush_throttle_timeout` (default 100): a vote must not wait for company."""

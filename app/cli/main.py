@@ -13,6 +13,7 @@ COMMANDS: Final = {
     "up": "app.cli.up:up",
     "demo": "app.cli.demo.command:demo",
     "node": "app.cli.node:node",
+    "abci": "app.cli.abci:abci",
     "projector": "app.cli.projector:projector",
     "proof": "app.cli.proof:proof",
     "qr": "app.cli.qr:qr",

@@ -4,9 +4,9 @@ Reads: bytes-like buffers.  Writes: bytes.  Never: accepts a varint longer than 
 Source: protobuf encoding guide; CometBFT 0.38 `libs/protoio` for the uvarint-delimited frames.
 """
 
-from typing import Final
+from typing import Final, TypeAlias
 
-from chain.codec.errors import DecodeError
+from chain.codec.errors import DecodeError, FrameTooLarge
 
 WIRE_VARINT: Final = 0
 WIRE_FIXED64: Final = 1
@@ -14,6 +14,9 @@ WIRE_BYTES: Final = 2
 
 MAX_VARINT_BYTES: Final = 10
 UINT64_MAX: Final = 2**64 - 1
+
+Buffer: TypeAlias = bytes | bytearray
+"""What a stream is collected in."""
 
 _INT64_MAX: Final = 2**63 - 1
 _INT64_MIN: Final = -(2**63)
@@ -67,7 +70,7 @@ def encode_delimited(body: bytes) -> bytes:
     return encode_uvarint(len(body)) + body
 
 
-def decode_uvarint(data: bytes, pos: int, end: int) -> tuple[int, int]:
+def decode_uvarint(data: Buffer, pos: int, end: int) -> tuple[int, int]:
     """Value and next position; refuses cut, padded (a last byte of zero) and over-long varints."""
     if pos < end:
         byte = data[pos]
@@ -115,10 +118,11 @@ def decode_length(data: bytes, pos: int, end: int) -> tuple[int, int]:
     return start, stop
 
 
-def take_frame(buffer: bytes, pos: int, max_bytes: int) -> tuple[bytes, int] | None:
+def take_frame(buffer: Buffer, pos: int, max_bytes: int) -> tuple[bytes, int] | None:
     """The next length-delimited frame of a stream and the position after it; None until it is whole.
 
-    Raises DecodeError as soon as the announced length exceeds `max_bytes`, before anything is kept.
+    Raises FrameTooLarge as soon as the announced length exceeds `max_bytes`, before anything is kept; DecodeError
+    for a length that is none.
     """
     end = len(buffer)
     held = buffer[pos : pos + MAX_VARINT_BYTES]
@@ -126,7 +130,7 @@ def take_frame(buffer: bytes, pos: int, max_bytes: int) -> tuple[bytes, int] | N
         return None  # the length itself is not whole yet
     length, start = decode_uvarint(buffer, pos, end)
     if length > max_bytes:
-        raise DecodeError(f"frame of {length} bytes, at most {max_bytes} are taken")
+        raise FrameTooLarge(f"frame of {length} bytes, at most {max_bytes} are taken")
     if start + length > end:
         return None
     return bytes(buffer[start : start + length]), start + length

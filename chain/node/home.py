@@ -172,7 +172,7 @@ def init_home(
     config_folder, data_folder = DiskFolder(home.config), DiskFolder(home.data)
     seed = validator_seed or os.urandom(32)
     config_folder.replace(KEY_FILE, encode_key(seed))
-    config_folder.replace("node_key.json", _encode_node_key(node_seed or os.urandom(32)))
+    config_folder.replace("node_key.json", encode_node_key(node_seed or os.urandom(32)))
     data_folder.replace(STATE_FILE, encode_state(LastSigned()))
     if validators is None:
         validators = (GenesisValidator(derive_public(seed), 10),)
@@ -186,16 +186,22 @@ def init_home(
         app_state=app_state,
     )
     try:
-        check_genesis(doc)
+        genesis = encode_genesis(doc)
     except InvalidGenesis as error:
         raise ConfigError("config_genesis_invalid", str(error)) from error
     config_folder.replace("config.toml", render_config(config or NodeConfig()).encode())
-    text = json.dumps(to_json(doc), indent=2, ensure_ascii=False)
-    config_folder.replace("genesis.json", text.encode())
+    config_folder.replace("genesis.json", genesis)
     return home
 
 
-def _encode_node_key(seed: bytes) -> bytes:
+def encode_genesis(doc: GenesisDoc) -> bytes:
+    """`genesis.json` as both engines read it; raises InvalidGenesis."""
+    check_genesis(doc)
+    return json.dumps(to_json(doc), indent=2, ensure_ascii=False).encode()
+
+
+def encode_node_key(seed: bytes) -> bytes:
+    """`node_key.json` as CometBFT writes it."""
     value = b64encode(seed + derive_public(seed)).decode()
     key = {"priv_key": {"type": "tendermint/PrivKeyEd25519", "value": value}}
     return json.dumps(key, indent=2).encode()

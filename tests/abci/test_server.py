@@ -1,0 +1,427 @@
+"""The socket server: order, several connections, and what a wrong client cannot do."""
+
+import asyncio
+import os
+import socket
+import stat
+
+import pytest
+
+from chain.abci import AbciCallFailed, AbciClient, AbciRefusal, Grammar, SocketAddress, errors
+from chain.abci.address import InvalidAddress, parse_address
+from chain.abci.server import AddressTaken
+from chain.codec.proto import decode_delimited, encode_delimited
+from chain.codec.wire import encode_uvarint
+from chain.limits import ABCI_CONNECTIONS_MAX, ABCI_FRAME_MAX_BYTES, ABCI_QUEUE_MAX
+from chain.store.kv import MemoryStore
+from chain.town.genesis import GenesisError
+from chain.types.abci import RequestCheckTx, RequestQuery, ResponseInfo
+from chain.types.messages import (
+    Request,
+    RequestCommit,
+    RequestEcho,
+    RequestFlush,
+    Response,
+    ResponseEcho,
+    ResponseException,
+    ResponseFlush,
+)
+from tests.abci.calls import INFO, finalize, init_chain, kvstore, prepare, process, serving
+
+
+async def run_block(client: AbciClient, height: int, *txs: bytes) -> bytes:
+    answer = await client.call(finalize(height, *txs))
+    await client.call(RequestCommit())
+    return answer.app_hash
+
+
+async def begin(client: AbciClient) -> None:
+    await client.call(INFO)
+    await client.call(init_chain())
+
+
+async def raw_answers(address: SocketAddress, data: bytes, *, end: bool = False) -> list:
+    """Send bytes, read answers until the server closes the connection."""
+    reader, writer = await asyncio.open_unix_connection(str(address.path))
+    writer.write(data)
+    if end:
+        writer.write_eof()
+    received = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    await writer.wait_closed()
+    found, pos = [], 0
+    while pos < len(received):
+        answer, pos = decode_delimited(Response, received, pos, ABCI_FRAME_MAX_BYTES)
+        found.append(answer.value)
+    return found
+
+
+def test_four_connections_see_one_application(tmp_path):
+    async def play() -> None:
+        app = kvstore()
+        async with serving(app, tmp_path) as (server, failures):
+            clients = [await AbciClient.connect(server.address) for _ in range(4)]
+            consensus, mempool, query, snapshot = clients
+            await query.call(INFO)
+            await consensus.call(init_chain())
+            assert (await mempool.call(RequestCheckTx(b"a=1"))).is_ok()
+            assert (await snapshot.call(RequestEcho("hello"))) == ResponseEcho("hello")
+            await consensus.call(prepare(1, b"a=1"))
+            await consensus.call(process(1, b"a=1"))
+            await run_block(consensus, 1, b"a=1")
+            assert (await query.call(RequestQuery(data=b"a"))).value == b"1"
+            assert (await query.call(INFO)).last_block_height == 1
+            for client in clients:
+                await client.close()
+            assert not failures
+
+    asyncio.run(play())
+
+
+def test_pipelined_calls_are_answered_in_their_order():
+    async def play() -> None:
+        async with (
+            serving(kvstore()) as (server, _),
+            await AbciClient.connect(server.address) as client,
+        ):
+            count = 3 * ABCI_QUEUE_MAX
+            futures = [client.send(RequestEcho(str(n))) for n in range(count)]
+            client.send(RequestFlush())
+            answers = await asyncio.gather(*futures)
+            assert [answer.message for answer in answers] == [str(n) for n in range(count)]
+
+    asyncio.run(play())
+
+
+def test_answers_do_not_wait_for_a_flush(tmp_path):
+    async def play() -> None:
+        async with serving(kvstore(), tmp_path) as (server, _):
+            client = await AbciClient.connect(server.address)
+            answer = await asyncio.wait_for(client.send(RequestEcho("now")), 5)
+            assert answer == ResponseEcho("now")
+            await client.close()
+
+    asyncio.run(play())
+
+
+def test_a_call_of_consensus_passes_a_flood_of_check_tx(tmp_path):
+    async def play() -> None:
+        app = kvstore()
+        order: list[str] = []
+        check, make = app.check_tx, app.prepare_proposal
+        app.check_tx = lambda request: (order.append("check"), check(request))[1]
+        app.prepare_proposal = lambda request: (order.append("prepare"), make(request))[1]
+        async with serving(app, tmp_path) as (server, _):
+            mempool = await AbciClient.connect(server.address)
+            consensus = await AbciClient.connect(server.address)
+            await begin(consensus)
+            flood = [mempool.send(RequestCheckTx(b"x=%d" % n)) for n in range(900)]
+            asked = consensus.send(prepare(1))
+            await asked
+            await asyncio.gather(*flood)
+            assert order.index("prepare") < 899, "the flood was finished first"
+            await mempool.close()
+            await consensus.close()
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("size", [3 * 2**30, ABCI_FRAME_MAX_BYTES + 1])
+def test_a_frame_that_announces_too_much_is_refused_at_once(tmp_path, size):
+    async def play() -> None:
+        app = kvstore()
+        async with serving(app, tmp_path) as (server, failures):
+            data = (
+                encode_delimited(Request(RequestEcho("first"))) + encode_uvarint(size) + b"x" * 99
+            )
+            first, refused = await raw_answers(server.address, data)
+            assert first == ResponseEcho("first")
+            assert refused.error.startswith(errors.FRAME_TOO_LARGE)
+            async with await AbciClient.connect(server.address) as other:
+                assert isinstance(await other.call(INFO), ResponseInfo)
+            assert not failures
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [b"\x03\xff\xff\xff", b"\x00", b"\x80" * 11, b"\x02\x9a\x06", b"\x04\x0a\x02\x0a\x00"],
+    ids=["no message", "empty", "endless length", "unknown field", "padded"],
+)
+def test_bytes_that_are_no_request_are_refused(tmp_path, junk):
+    async def play() -> None:
+        async with serving(kvstore(), tmp_path) as (server, failures):
+            (refused,) = await raw_answers(server.address, junk)
+            assert isinstance(refused, ResponseException)
+            assert refused.error.startswith(errors.MALFORMED)
+            assert not failures
+
+    asyncio.run(play())
+
+
+def test_half_a_frame_executes_nothing(tmp_path):
+    async def play() -> None:
+        app = kvstore()
+        async with serving(app, tmp_path) as (server, _):
+            async with await AbciClient.connect(server.address) as client:
+                await begin(client)
+            whole = encode_delimited(Request(finalize(1, b"a=1")))
+            assert await raw_answers(server.address, whole[:-1], end=True) == []
+            assert "finalize 1" not in app.calls
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (finalize(5), errors.HEIGHT),
+        (RequestCommit(), errors.ORDER),
+        (init_chain(chain_id="another-1"), errors.CHAIN_EXISTS),
+        (prepare(1), errors.HEIGHT),
+    ],
+)
+def test_a_client_that_breaks_the_grammar_is_refused_and_nothing_is_lost(tmp_path, request_, code):
+    async def play() -> None:
+        kv = MemoryStore()
+        app = kvstore(kv)
+        async with serving(app, tmp_path) as (server, failures):
+            async with await AbciClient.connect(server.address) as client:
+                await begin(client)
+                await run_block(client, 1, b"a=1")
+                app_hash = await run_block(client, 2, b"b=2")
+                with pytest.raises(AbciCallFailed) as refused:
+                    await client.call(request_)
+                assert refused.value.code == code
+            async with await AbciClient.connect(server.address) as again:
+                info = await again.call(INFO)
+                assert (info.last_block_height, info.last_block_app_hash) == (2, app_hash)
+                await run_block(again, 3, b"c=3")
+            assert not failures
+        assert kvstore(kv).info(INFO).last_block_height == 3
+
+    asyncio.run(play())
+
+
+def test_an_engine_of_another_version_is_refused(tmp_path):
+    async def play() -> None:
+        async with serving(kvstore(), tmp_path) as (server, _):
+            client = await AbciClient.connect(server.address)
+            with pytest.raises(AbciCallFailed) as refused:
+                await client.call(type(INFO)("0.37.2", 11, 8, "1.0.0"))
+            assert refused.value.code == errors.VERSION
+            await client.close()
+
+    asyncio.run(play())
+
+
+def test_a_second_engine_is_refused_while_the_first_is_there(tmp_path):
+    async def play() -> None:
+        async with serving(kvstore(), tmp_path) as (server, _):
+            first = await AbciClient.connect(server.address)
+            await begin(first)
+            async with await AbciClient.connect(server.address) as second:
+                await second.call(INFO)
+                with pytest.raises(AbciCallFailed) as refused:
+                    await second.call(finalize(1, b"a=2"))
+                assert refused.value.code == errors.CONSENSUS_TAKEN
+            await run_block(first, 1, b"a=1")
+            await first.close()
+
+    asyncio.run(play())
+
+
+def test_an_engine_that_died_before_commit_is_followed_by_one_that_replays(tmp_path):
+    async def play() -> None:
+        app = kvstore()
+        async with serving(app, tmp_path) as (server, _):
+            async with await AbciClient.connect(server.address) as client:
+                await begin(client)
+                await run_block(client, 1, b"a=1")
+                await client.call(finalize(2, b"a=2"))
+            async with await AbciClient.connect(server.address) as client:
+                assert (await client.call(INFO)).last_block_height == 1
+                await run_block(client, 2, b"a=2")
+                assert (await client.call(RequestQuery(data=b"a"))).value == b"2"
+
+    asyncio.run(play())
+
+
+def test_what_the_application_refuses_is_no_failure_of_it(tmp_path):
+    async def play() -> None:
+        app = kvstore()
+
+        def refuse(_request):
+            raise GenesisError("no such town")
+
+        app.init_chain = refuse
+        async with serving(app, tmp_path, refusals=(GenesisError,)) as (server, failures):
+            async with await AbciClient.connect(server.address) as client:
+                await client.call(INFO)
+                with pytest.raises(AbciCallFailed, match="abci_refused: no such town"):
+                    await client.call(init_chain())
+            assert not failures
+
+    asyncio.run(play())
+
+
+def test_a_broken_application_answers_once_and_then_nobody(tmp_path):
+    async def play() -> None:
+        app = kvstore()
+        async with serving(app, tmp_path) as (server, failures):
+            watcher = await AbciClient.connect(server.address)
+            async with await AbciClient.connect(server.address) as client:
+                await begin(client)
+                with pytest.raises(AbciCallFailed) as failed:
+                    await client.call(finalize(1, b"val:zz=1"))  # not hexadecimal: ValueError
+                assert failed.value.code == errors.BROKEN
+            assert [type(failure) for failure in failures] == [ValueError]
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(watcher.call(RequestEcho("anybody")), 0.05)
+            await watcher.close()
+
+    asyncio.run(play())
+
+
+def test_a_wrong_number_of_results_is_the_applications_failure(tmp_path):
+    async def play() -> None:
+        app = kvstore()
+        honest = app.finalize_block
+        app.finalize_block = lambda request: honest(finalize(request.height))
+        async with serving(app, tmp_path) as (server, failures):
+            async with await AbciClient.connect(server.address) as client:
+                await begin(client)
+                with pytest.raises(AbciCallFailed):
+                    await client.call(finalize(1, b"a=1"))
+            assert "breaks the grammar" in str(failures[0])
+
+    asyncio.run(play())
+
+
+def test_connections_beyond_the_limit_are_closed_and_the_others_served(tmp_path):
+    async def play() -> None:
+        async with serving(kvstore(), tmp_path) as (server, _):
+            clients = [
+                await AbciClient.connect(server.address) for _ in range(ABCI_CONNECTIONS_MAX)
+            ]
+            for client in clients:
+                await client.call(RequestEcho("here"))
+            extra = await AbciClient.connect(server.address)
+            with pytest.raises(AbciCallFailed):
+                await extra.call(RequestEcho("me too"))
+            await clients[0].call(RequestEcho("still"))
+            for client in [*clients, extra]:
+                await client.close()
+
+    asyncio.run(play())
+
+
+def test_a_stop_lets_the_answers_leave_and_closes_everything(tmp_path):
+    async def play() -> None:
+        async with serving(kvstore(), tmp_path) as (server, _):
+            client = await AbciClient.connect(server.address)
+            answer = client.send(RequestEcho("last"))
+            await answer
+        with pytest.raises(AbciCallFailed):
+            await client.call(RequestFlush())
+        await client.close()
+        assert not (tmp_path / "a.sock").exists()
+
+    asyncio.run(play())
+
+
+def test_a_client_that_reads_nothing_is_cut_at_the_stop(tmp_path, monkeypatch):
+    monkeypatch.setattr("chain.abci.server.ABCI_CLOSE_MS", 20)
+
+    async def play() -> None:
+        async with serving(kvstore(), tmp_path) as (server, _):
+            deaf = socket.socket(socket.AF_UNIX)
+            deaf.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(deaf, str(server.address.path))
+            data = encode_delimited(Request(RequestEcho("x" * 100_000)))
+            sending = loop.create_task(loop.sock_sendall(deaf, data * 60))
+            async with await AbciClient.connect(server.address) as client:
+                await client.call(RequestEcho("others are served"))
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        deaf.close()
+
+    asyncio.run(play())
+
+
+def test_only_the_owner_may_connect_to_the_unix_socket(tmp_path):
+    async def play() -> None:
+        async with serving(kvstore(), tmp_path) as (server, _):
+            mode = stat.S_IMODE(os.stat(str(server.address.path)).st_mode)
+            assert mode == 0o600
+
+    asyncio.run(play())
+
+
+def test_the_socket_of_a_killed_process_is_taken_over_that_of_a_living_one_is_not(tmp_path):
+    async def play() -> None:
+        dead = socket.socket(socket.AF_UNIX)
+        dead.bind(str(tmp_path / "a.sock"))
+        dead.close()
+        async with serving(kvstore(), tmp_path) as (server, _):
+            with pytest.raises(AddressTaken):
+                async with serving(kvstore(), tmp_path):
+                    pass
+            async with await AbciClient.connect(server.address) as client:
+                await client.call(RequestEcho("alive"))
+
+    asyncio.run(play())
+
+
+def test_our_client_refuses_to_break_the_grammar_before_anything_leaves(tmp_path):
+    async def play() -> None:
+        app = kvstore()
+        async with serving(app, tmp_path) as (server, _):
+            async with await AbciClient.connect(server.address, grammar=Grammar()) as client:
+                with pytest.raises(AbciRefusal):
+                    await client.call(finalize(1))
+                await begin(client)
+                await run_block(client, 1, b"a=1")
+            assert [c for c in app.calls if c.startswith("finalize")] == ["finalize 1"]
+
+    asyncio.run(play())
+
+
+def test_a_server_that_answers_something_else_is_noticed_by_our_client(tmp_path):
+    async def play() -> None:
+        async def lie(reader, writer):
+            await reader.read(100)
+            writer.write(encode_delimited(Response(ResponseFlush())))
+            await writer.drain()
+            writer.close()
+
+        server = await asyncio.start_unix_server(lie, str(tmp_path / "l.sock"))
+        address = SocketAddress(path=tmp_path / "l.sock")
+        async with await AbciClient.connect(address, grammar=Grammar()) as client:
+            with pytest.raises(AbciCallFailed, match="does not answer Info"):
+                await client.call(INFO)
+        server.close()
+        await server.wait_closed()
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("tcp://127.0.0.1:26658", "tcp://127.0.0.1:26658"),
+        ("unix:///run/a.sock", "unix:///run/a.sock"),
+    ],
+)
+def test_addresses_are_cometbfts(text, shown):
+    assert str(parse_address(text)) == shown
+
+
+@pytest.mark.parametrize(
+    "text", ["", "127.0.0.1:1", "tcp://h", "tcp://h:70000", "unix://", "unix:///" + "x" * 120]
+)
+def test_other_addresses_are_refused(text):
+    with pytest.raises(InvalidAddress):
+        parse_address(text)

@@ -398,6 +398,9 @@ SYNC_STATUS_MS: Final = 2_000
 SYNC_STATUS_WAIT_MS: Final = 1_000
 """How long a new peer's first answer is awaited before the others' decide."""
 
+SYNC_STRANDED_LOG_MS: Final = 60_000
+"""Between two complaints that every peer has pruned what this node needs."""
+
 SYNC_GRACE_MS: Final = 3_000
 """How long a start waits for any peer at all; then consensus begins with whoever comes."""
 

@@ -108,9 +108,14 @@ async def _run(node: Node) -> int:
 
 
 def _failed(node: Node, failure: BaseException) -> int:
-    """Write the bundle and leave at once: after a failed sync nothing more may be promised."""
+    """Say why and leave at once: after a failed sync nothing more may be promised, not even the bundle."""
     reason = "".join(traceback.format_exception(failure))
-    bundle = node.write_failure_bundle(reason)
-    code = getattr(failure, "code", "consensus_failure")
-    log.error("CONSENSUS FAILURE", code=code, error=repr(failure)[:200], bundle=str(bundle))
+    default = "disk_failed" if isinstance(failure, OSError) else "consensus_failure"
+    code = getattr(failure, "code", default)
+    try:
+        bundle = str(node.write_failure_bundle(reason))
+    except OSError as error:  # the disk that failed is the one that would hold it
+        bundle = f"none: {error}"
+        sys.stderr.write(reason)
+    log.error("CONSENSUS FAILURE", code=code, error=repr(failure)[:200], bundle=bundle)
     return EXIT_FAILED

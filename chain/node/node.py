@@ -185,6 +185,7 @@ class Node:
         assert self.tx_relay is not None
         assert self._evidence_relay is not None
         self._gossip.attach(host)
+        host.on_evidence_found = self._evidence_relay.say_news
         self._gossip.is_quiet = self._is_syncing
         self.sync = make_block_sync(
             host,

@@ -108,13 +108,17 @@ def disk_full(run: Drill) -> None:
         time.sleep(1.0)
         (volume / "ballast").write_bytes(bytes(room_left(volume) - 65_536))
         load.targets = [0, 1, 2]
-        run.did("one validator's data on a volume of 2 MB under 5 tx/s, filled up to the last 64 KiB")
+        run.did(
+            "one validator's data on a volume of 2 MB under 5 tx/s, filled up to the last 64 KiB"
+        )
         check_stopped_before_the_wire(run, town, 3, "disk full")
         again = town.nodes[3]
         again.start()
         assert again.process is not None
         code = again.process.wait(30)
-        run.check("started on a full disk it ends with a code again", code in (1, 2), f"exit {code}")
+        run.check(
+            "started on a full disk it ends with a code again", code in (1, 2), f"exit {code}"
+        )
         again.process = None
         subprocess.run(["mount", "-o", "remount,size=64m", str(volume)], check=True)
         (volume / "ballast").unlink()

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help up test sim demo check format lock drill bench clean
+.PHONY: help up test sim demo check format lock drill crash bench clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -39,6 +39,9 @@ check: $(STAMP) ## lint, types, import contracts
 format: $(STAMP) ## format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+crash: $(STAMP) ## every crash point of a three-height workload on faulty disks; EVERY=1 plays each cut byte with four validators too
+	$(BIN)/python -m tests.durability $(if $(EVERY),--every-cut)
 
 drill: $(STAMP) ## crashes, partitions and lies on real processes; NAME="kill-one …" for some, QUICK=1 for the short form
 	$(BIN)/python -m tests.drills $(NAME) $(if $(QUICK),--quick)

@@ -76,13 +76,24 @@ class NodeConfig:
     mempool_max_bytes: int = limits.MEMPOOL_MAX_BYTES
     p2p: P2PConfig = field(default_factory=P2PConfig)
     storage: Storage = field(default_factory=Storage)
+    is_key_locked: bool = True
+    """One process per validator key on this machine; False only to rehearse a copied key."""
     clock_offset_file: str = ""
     """Relative to the home; obeyed only in a town whose genesis says it is insecure."""
 
 
 _KEYS: Final[Mapping[str, frozenset[str]]] = {
     "": frozenset(
-        {"moniker", "clock_offset_file", "rpc", "p2p", "consensus", "mempool", "storage"}
+        {
+            "moniker",
+            "lock_validator_key",
+            "clock_offset_file",
+            "rpc",
+            "p2p",
+            "consensus",
+            "mempool",
+            "storage",
+        }
     ),
     "rpc": frozenset({"laddr"}),
     "p2p": frozenset({"laddr", "persistent_peers", "max_peers"}),
@@ -143,6 +154,7 @@ def parse_config(tree: Mapping[str, Any]) -> NodeConfig:
         mempool_max_txs=_count("mempool", mempool, "size", limits.MEMPOOL_MAX_TXS),
         mempool_max_bytes=_count("mempool", mempool, "max_txs_bytes", limits.MEMPOOL_MAX_BYTES),
         storage=_storage(tree.get("storage", {})),
+        is_key_locked=_flag(tree, "lock_validator_key", default=True),
         clock_offset_file=str(tree.get("clock_offset_file", "")),
     )
 
@@ -201,6 +213,13 @@ def _seconds(table: Mapping[str, Any], key: str, default_ms: int) -> float:
     return int(match[1]) * _UNIT_MS[match[2]] / 1_000
 
 
+def _flag(table: Mapping[str, Any], key: str, *, default: bool) -> bool:
+    value = table.get(key, default)
+    if not isinstance(value, bool):
+        raise ConfigError("config_range", f"{key} must be true or false")
+    return value
+
+
 def _count(section: str, table: Mapping[str, Any], key: str, default: int) -> int:
     value = table.get(key, default)
     if not isinstance(value, int) or value < 1:
@@ -228,6 +247,8 @@ def render_config(config: NodeConfig) -> str:
 moniker = "{config.moniker}"
 # Shifts this node's clock by the seconds in this file; obeyed only in a town whose genesis is insecure.
 clock_offset_file = "{config.clock_offset_file}"
+# One process per validator key on this machine: two would sign against each other.
+lock_validator_key = {"true" if config.is_key_locked else "false"}
 
 [rpc]
 # Loopback only: block bodies are not for the public; the API serves what is.

@@ -1,15 +1,17 @@
-"""One process per home folder: a node that runs, or a command that changes what it left.
+"""One process per home folder, and one per validator key on a machine.
 
-The lock is the kernel's (`flock`): it goes with the process however that ends, so there is no stale one.
+Both locks are the kernel's: they go with the process however that ends, so there is no stale one.
 """
 
 import fcntl
 import os
+import socket
 import weakref
 from pathlib import Path
 from typing import Final
 
-from chain.node.errors import ConfigError
+from chain.node.errors import ConfigError, SignerRefused
+from chain.types.primitives import Address
 
 LOCK_FILE: Final = "node.lock"
 
@@ -34,3 +36,26 @@ class HomeLock:
     def release(self) -> None:
         """Let others in; twice is fine."""
         self._end()
+
+
+class KeyLock:
+    """Held by the node that signs with a key: a copied home on the same machine does not start beside it.
+
+    An abstract Unix socket (Linux, `unix(7)`): a name in the kernel without a file, per network namespace.
+    """
+
+    def __init__(self, validator: Address) -> None:
+        """Take the lock of a validator's address; raises SignerRefused when another process has it."""
+        held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            held.bind(f"\0beffroi-validator-{validator.hex()}")
+        except OSError as error:
+            held.close()
+            raise SignerRefused(
+                "signer_key_in_use", "another node on this machine signs with this validator key"
+            ) from error
+        self._socket = held
+
+    def release(self) -> None:
+        """Let others in; twice is fine."""
+        self._socket.close()

@@ -5,18 +5,25 @@ Exit codes: 0 stopped on request, 1 consensus failure (a bundle is under data/fa
 
 import argparse
 import asyncio
+import contextlib
+import os
 import signal
 import sys
-import traceback
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import structlog
 
+from chain.crypto.ed25519 import derive_public
+from chain.crypto.keys import address
+from chain.limits import FAILURE_EXIT_MS
+from chain.node.config import load_config
 from chain.node.errors import NodeError
-from chain.node.home import Home
-from chain.node.lock import HomeLock
+from chain.node.failure import code_of, describe, text_of
+from chain.node.home import Home, load_signing_seed
+from chain.node.lock import HomeLock, KeyLock
 from chain.node.node import AppFactory, Node, town_application
 from chain.node.signer import InvalidSignerFile
 from chain.store.errors import StoreError
@@ -42,14 +49,22 @@ def main(
     configure_logging(quiet=arguments.quiet)
     home = Home(arguments.home)
     try:
-        lock = HomeLock(home.data)
-        node = make_node(home, app_factory=app_factory)
-    except (NodeError, StoreError, InvalidSignerFile) as error:
+        with contextlib.ExitStack() as locks:
+            locks.callback(HomeLock(home.data).release)
+            _lock_key(home, locks)
+            node = make_node(home, app_factory=app_factory)
+            kept = locks.pop_all()
+    except (NodeError, StoreError, InvalidSignerFile, OSError) as error:
         return _not_started(error)
-    try:
+    with kept:
         return asyncio.run(_run(node))
-    finally:
-        lock.release()
+
+
+def _lock_key(home: Home, locks: contextlib.ExitStack) -> None:
+    """Keep a second process on this machine from signing with the same key; raises NodeError."""
+    if load_config(home.config / "config.toml").is_key_locked:
+        validator = address(derive_public(load_signing_seed(home)))
+        locks.callback(KeyLock(validator).release)
 
 
 def configure_logging(*, quiet: bool = False) -> None:
@@ -69,8 +84,7 @@ def configure_logging(*, quiet: bool = False) -> None:
 
 
 def _not_started(error: Exception) -> int:
-    default = "os_error" if isinstance(error, OSError) else "signer_file"
-    log.error("node not started", code=getattr(error, "code", default), detail=str(error))
+    log.error("node not started", code=code_of(error), detail=str(error))
     return EXIT_NOT_STARTED
 
 
@@ -83,13 +97,15 @@ async def _run(node: Node) -> int:
             ended.set_result(failure)
 
     def on_exception(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Whatever escapes a callback of consensus is a failure: stop, never a zombie."""
+        """Whatever escapes a callback or a task is a failure: halt at once, then stop, never a zombie."""
         failure = context.get("exception")
         if "socket" in context and isinstance(failure, OSError):
             # asyncio could not accept a client (out of descriptors): it tries again in a second by itself.
             log.warning("connection not accepted", error=str(failure))
             return
-        end(failure if failure is not None else RuntimeError(str(context.get("message"))))
+        failure = failure if failure is not None else RuntimeError(str(context.get("message")))
+        node.fail(failure)
+        end(failure)
 
     loop.set_exception_handler(on_exception)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -98,24 +114,37 @@ async def _run(node: Node) -> int:
     try:
         await node.start(loop)
     except (NodeError, StoreError, InvalidSignerFile, OSError) as error:
-        node.close()
+        with contextlib.suppress(
+            OSError, StoreError
+        ):  # whatever broke breaks again when it is closed
+            node.close()
         return _not_started(error)
-    failure = await ended
-    if failure is None:
-        await node.stop()
-        return EXIT_OK
-    return _failed(node, failure)
+    except Exception as failure:  # noqa: BLE001  # the bundle says what it was
+        return _failed(node, failure)
+    ending = await ended
+    if ending is None:
+        try:
+            await node.stop()
+        except Exception as failure:  # noqa: BLE001  # a stop that fails is a failure too
+            ending = failure
+    return EXIT_OK if ending is None else _failed(node, ending)
 
 
 def _failed(node: Node, failure: BaseException) -> int:
-    """Say why and leave at once: after a failed sync nothing more may be promised, not even the bundle."""
-    reason = "".join(traceback.format_exception(failure))
-    default = "disk_failed" if isinstance(failure, OSError) else "consensus_failure"
-    code = getattr(failure, "code", default)
+    """Write the bundle and leave: after a failed sync nothing more may be promised."""
+    node.fail(failure)
+    _leave_soon()
     try:
-        bundle = str(node.write_failure_bundle(reason))
-    except OSError as error:  # the disk that failed is the one that would hold it
-        bundle = f"none: {error}"
-        sys.stderr.write(reason)
-    log.error("CONSENSUS FAILURE", code=code, error=repr(failure)[:200], bundle=bundle)
+        bundle = str(node.write_failure_bundle(failure))
+    except (OSError, StoreError) as error:
+        bundle = f"not written: {text_of(error)}"
+        print(describe(failure), file=sys.stderr)  # noqa: T201  # the log is the only place left
+    log.error("CONSENSUS FAILURE", code=code_of(failure), error=text_of(failure), bundle=bundle)
     return EXIT_FAILED
+
+
+def _leave_soon() -> None:
+    """End the process even if a task will not let itself be cancelled; a validator is no zombie."""
+    watchdog = threading.Timer(FAILURE_EXIT_MS / 1_000, os._exit, (EXIT_FAILED,))
+    watchdog.daemon = True
+    watchdog.start()

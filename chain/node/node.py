@@ -13,13 +13,13 @@ import structlog
 
 from chain.codec.hashing import hash_tx
 from chain.execution.validation import InvalidBlock
-from chain.limits import FAILURE_WAL_TAIL_RECORDS
 from chain.mempool.pool import Mempool, PoolRefusal
 from chain.node.clock import Clock
 from chain.node.config import VERSION, NodeConfig, load_config
 from chain.node.errors import ConfigError
 from chain.node.evidence import EvidencePool
 from chain.node.executor import BlockExecutor, Stores, open_stores
+from chain.node.failure import bundle_name, write_bundle
 from chain.node.gossip import ConsensusGossip
 from chain.node.handshake import Handshake
 from chain.node.home import Genesis, Home, load_peer_certificates
@@ -39,6 +39,7 @@ from chain.rpc.ports import RoundView
 from chain.rpc.server import RpcServer
 from chain.store.app import LmdbStateStore
 from chain.store.blocks import BlockStore
+from chain.store.errors import StoreError
 from chain.store.index import EventIndex
 from chain.store.kv import KeyValueStore
 from chain.store.state import ChainStateStore
@@ -115,6 +116,8 @@ class Node:
         self.rpc: RpcServer | None = None
         self._signer: FileSigner | None = None
         self._wal: Wal | None = None
+        self.failure: BaseException | None = None
+        """Why this node stops, once it does; `/health` tells."""
 
     def _is_insecure(self) -> bool:
         """Whether the application says that its genesis is below a production floor."""
@@ -185,8 +188,7 @@ class Node:
         assert self.tx_relay is not None
         assert self._evidence_relay is not None
         self._gossip.attach(host)
-        host.on_evidence_found = self._evidence_relay.say_news
-        self._gossip.is_quiet = self._is_syncing
+        self._gossip.is_quiet = self.is_catching_up
         self.sync = make_block_sync(
             host,
             self.executor,
@@ -287,16 +289,19 @@ class Node:
         if self._app_kv is not self._kv:
             self._app_kv.close()
 
-    def write_failure_bundle(self, reason: str) -> Path:
-        """What an inquiry needs, under data/failures: reason, state, end of the log (never transactions)."""
-        name = self.clock.now().to_rfc3339().replace(":", "")
+    def fail(self, failure: BaseException) -> None:
+        """Something unexpected came up: sign, send and store nothing from this very moment on."""
+        self.failure = self.failure or failure
+        if self.host is not None:
+            self.host.halt()
+        if self.sync is not None:
+            self.sync.stop()
+
+    def write_failure_bundle(self, failure: BaseException) -> Path:
+        """What an inquiry needs, under data/failures (never transactions); raises OSError on a full disk."""
+        name = bundle_name(self.clock.now())
         folder = self._platform.open_folder(f"failures/{name}")
-        folder.replace("reason.txt", reason.encode())
-        state = None if self.host is None else self.host.state
-        summary = None if self.host is None or self.host.core is None else self.round_view()
-        folder.replace("state.txt", f"{state}\n\n{summary}\n".encode())
-        tail = () if self._wal is None else self._wal.tail(FAILURE_WAL_TAIL_RECORDS)
-        folder.replace("wal_tail.hex", "\n".join(record.hex() for record in tail).encode())
+        write_bundle(folder, failure, self.host, self._signer, self._wal)
         return self.home.data / "failures" / name
 
     # ── NodeView ─────────────────────────────────────────────────────────────────────────────────────
@@ -364,13 +369,20 @@ class Node:
         assert self.host is not None, "the RPC starts after the host"
         return self.host.state
 
-    def is_catching_up(self) -> bool:
-        """Whether the chain is further than this node, as far as it knows."""
-        return self._is_syncing() or (
-            self.sync is not None and self.sync.lowest_out_of_reach is not None
-        )
+    def is_failed(self) -> bool:
+        """Whether the node stops because something broke."""
+        return self.failure is not None
 
-    def _is_syncing(self) -> bool:
+    def report(self, failure: Exception) -> None:
+        """The RPC met something unexpected: a damaged store or a broken invariant stops the node.
+
+        A flaw in a query does not: whoever may ask must not be able to stop a validator.
+        """
+        if isinstance(failure, StoreError | AssertionError):
+            context = {"message": "a query met a broken store", "exception": failure}
+            asyncio.get_running_loop().call_exception_handler(context)
+
+    def is_catching_up(self) -> bool:
         """Whether block sync moves the chain rather than consensus."""
         return self.sync is not None and self.sync.mode is Mode.SYNCING
 

@@ -52,7 +52,9 @@ class Methods:
     # ── the node ─────────────────────────────────────────────────────────────────────────────────────
 
     def health(self, _params: Params) -> Json:
-        """The process runs and consensus with it: a failed consensus has no process."""
+        """The process runs and consensus with it; in the moment between a failure and the end it says so."""
+        if self._node.is_failed():
+            raise InternalError("the node failed and is about to stop")
         return {}
 
     def status(self, _params: Params) -> Json:

@@ -1,10 +1,11 @@
 """JSON-RPC 2.0 over HTTP POST (batches too), over GET with a query string, and over a websocket.
 
 Reads / Writes: sockets of the loopback interface.  Never: an exception of a method out to the client; what is
-not an `RpcError` is logged and answered as an internal error, and the node's own tasks are not touched by it.
+not an `RpcError` is logged, answered as an internal error, and reported to the node, which decides whether it goes on.
 """
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Mapping
 from inspect import isawaitable
@@ -50,6 +51,7 @@ class RpcServer:
     def __init__(self, node: NodeView, events: EventBus, host: str, port: int) -> None:
         self._events = events
         self._host = host
+        self._report = node.report
         self._methods = method_table(Methods(node, events))
         self._runner: web.AppRunner | None = None
         self._clients: set[web.WebSocketResponse] = set()
@@ -138,6 +140,7 @@ class RpcServer:
             return _error(request_id, error)
         except Exception as failure:  # noqa: BLE001  # the edge: a client gets an answer whatever broke inside
             log.error("rpc failed", method=name, error=repr(failure)[:200])
+            self._report(failure)
             return _error(request_id, InternalError("the node could not answer; its log says why"))
 
     # ── websocket ────────────────────────────────────────────────────────────────────────────────────
@@ -251,7 +254,9 @@ class _WebsocketClient:
 
     async def _send(self, answer: Json) -> None:
         if not self._socket.closed:
-            await self._socket.send_str(msgspec.json.encode(answer).decode())
+            # The client may be gone since: that is its affair, and must not end a task of ours.
+            with contextlib.suppress(ConnectionError):
+                await self._socket.send_str(msgspec.json.encode(answer).decode())
 
 
 def _request_flaw(request: Json) -> RpcError | None:

@@ -5,6 +5,7 @@ key, is noticed at the read and not at the next fork.
 Reads / Writes: the environment it was opened on.  Never: leaves a read transaction open between calls.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from pathlib import Path
@@ -18,7 +19,7 @@ from chain.limits import (
     LMDB_READERS_MAX,
     LMDB_SCAN_ROWS,
 )
-from chain.store.errors import StoreCorrupted, StoreFull
+from chain.store.errors import StoreCorrupted, StoreError, StoreFailed, StoreFull
 
 SEAL_BYTES: Final = 8
 
@@ -76,25 +77,34 @@ class LmdbStore:
         map_bytes: int = LMDB_MAP_INITIAL_BYTES,
         map_max_bytes: int = LMDB_MAP_MAX_BYTES,
     ) -> None:
+        """Raises StoreError when the files cannot be opened or are not a map of ours."""
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._map_max_bytes = map_max_bytes
-        self._env: Any = lmdb.open(
-            str(path),
-            map_size=map_bytes,
-            max_readers=LMDB_READERS_MAX,
-            subdir=True,
-            metasync=True,
-            sync=True,
-            readahead=False,
-        )
-        self._env.reader_check()  # slots of processes that were killed would pin old pages
+        try:
+            self._env: Any = lmdb.open(
+                str(path),
+                map_size=map_bytes,
+                max_readers=LMDB_READERS_MAX,
+                subdir=True,
+                metasync=True,
+                sync=True,
+                readahead=False,
+            )
+            self._env.reader_check()  # slots of processes that were killed would pin old pages
+        except lmdb.Error as error:
+            raise _store_error(error) from error
         self._map_bytes: int = self._env.info()["map_size"]
+        self._opened_by = os.getpid()
+        self._is_broken = False
         self._writes = 0
 
     def get(self, key: bytes) -> bytes | None:
         """One value, its seal checked; raises StoreCorrupted."""
-        with self._env.begin() as txn:
-            sealed = txn.get(key)
+        try:
+            with self._env.begin() as txn:
+                sealed = txn.get(key)
+        except lmdb.Error as error:
+            raise _store_error(error) from error
         return None if sealed is None else unseal(key, sealed)
 
     def scan(
@@ -102,7 +112,10 @@ class LmdbStore:
     ) -> Iterator[tuple[bytes, bytes]]:
         """Rows in chunks, each under a read transaction of its own."""
         while True:
-            rows = self._read_chunk(start, stop, reverse=reverse)
+            try:
+                rows = self._read_chunk(start, stop, reverse=reverse)
+            except lmdb.Error as error:
+                raise _store_error(error) from error
             for key, sealed in rows:
                 yield key, unseal(key, sealed)
             if len(rows) < LMDB_SCAN_ROWS:
@@ -127,14 +140,21 @@ class LmdbStore:
         return rows
 
     def write(self, batch: Batch) -> None:
-        """Apply durably, growing the map while no transaction is open; raises StoreFull."""
+        """Apply durably, growing the map while no transaction is open; raises StoreFull, StoreFailed.
+
+        After a failure nothing more is taken: what a failed sync left behind only a new start may judge.
+        """
+        assert os.getpid() == self._opened_by, "the map was opened before a fork"
+        if self._is_broken:
+            raise StoreFailed("a write of the store failed before")
         while True:
             try:
                 self._apply(batch)
             except lmdb.MapFullError:
                 self._grow()
-            except lmdb.DiskError as error:
-                raise StoreFull(f"the disk refused a block: {error}") from error
+            except lmdb.Error as error:
+                self._is_broken = True
+                raise _store_error(error) from error
             else:
                 self._writes += 1
                 return
@@ -165,6 +185,24 @@ class LmdbStore:
     def close(self) -> None:
         """Release the map."""
         self._env.close()
+
+
+_CORRUPTED: Final = (
+    lmdb.CorruptedError,
+    lmdb.PageNotFoundError,
+    lmdb.InvalidError,
+    lmdb.VersionMismatchError,
+    lmdb.PanicError,
+)
+
+
+def _store_error(error: lmdb.Error) -> StoreError:
+    """Ours for one of LMDB's."""
+    if isinstance(error, lmdb.DiskError):
+        return StoreFull(f"the disk is full: {error}")
+    if isinstance(error, _CORRUPTED):
+        return StoreCorrupted(f"the map is damaged: {error}")
+    return StoreFailed(f"the disk failed: {error}")
 
 
 def _place_last(cursor: Any, stop: bytes | None) -> bool:

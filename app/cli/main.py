@@ -14,6 +14,7 @@ COMMANDS: Final = {
     "demo": "app.cli.demo.command:demo",
     "node": "app.cli.node:node",
     "abci": "app.cli.abci:abci",
+    "council": "app.cli.council:council",
     "projector": "app.cli.projector:projector",
     "proof": "app.cli.proof:proof",
     "qr": "app.cli.qr:qr",

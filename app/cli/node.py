@@ -10,12 +10,13 @@ from pathlib import Path
 
 import click
 
+from app.cli.council import JOIN_FILE, join_acts, leave_acts
 from app.cli.town import count_ports, write_testnet
 from app.core.keyfiles import KeyFileError
-from chain.node.config import NodeConfig
+from chain.node.config import NodeConfig, P2PConfig
 from chain.node.errors import ConfigError, NodeError
 from chain.node.exporting import export_genesis, render_genesis
-from chain.node.home import Home, init_home, load_genesis
+from chain.node.home import Home, init_home, join_home, load_genesis, load_node_id
 from chain.node.main import main as run_node
 from chain.node.reset import reset_home
 from chain.node.rollback import roll_back
@@ -30,18 +31,47 @@ def node() -> None:
 
 @node.command()
 @click.option("--home", required=True, type=click.Path(path_type=Path))
-@click.option("--chain-id", required=True)
+@click.option("--chain-id", help="Of a new chain.")
 @click.option(
     "--app-state",
-    required=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="JSON of the town's first state: bodies, validators, roles, params.",
+    help="Of a new chain: JSON of the town's first state: bodies, validators, roles, nodes, params.",
 )
 @click.option("--seed-file", type=click.Path(exists=True, path_type=Path), help="Validator seed.")
 @click.option("--rpc-port", default=26_657, show_default=True, type=click.IntRange(1, 65_535))
-def init(home: Path, chain_id: str, app_state: Path, seed_file: Path | None, rpc_port: int) -> None:
-    """Make a node's home: keys, genesis, settings. Never overwrites one."""
+@click.option(
+    "--join",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Genesis of a chain to join; prints the act that the council signs.",
+)
+@click.option("--body", default="", help="With --join: the body that runs the node.")
+@click.option("--power", default=10, show_default=True, type=click.IntRange(0, 1_000_000))
+@click.option("--address", default="", help="With --join: host:port where others reach the node.")
+@click.option("--listen", default="0.0.0.0", show_default=True, help="With --address: interface.")  # noqa: S104  # a default that operators see
+def init(
+    home: Path,
+    chain_id: str | None,
+    app_state: Path | None,
+    seed_file: Path | None,
+    rpc_port: int,
+    join: Path | None,
+    body: str,
+    power: int,
+    address: str,
+    listen: str,
+) -> None:
+    """Make a node's home: keys, genesis, settings. Never overwrites one.
+
+    Of a new chain with --chain-id and --app-state; of a chain that runs with --join and --body.
+    """
     try:
+        if join is not None:
+            _join(home, join, _joining_config(rpc_port, address, listen), body, power, address)
+            return
+        if chain_id is None or app_state is None:
+            raise ConfigError(
+                "config_init", "give --chain-id and --app-state, or --join and --body"
+            )
         made = init_home(
             home,
             chain_id=chain_id,
@@ -55,6 +85,56 @@ def init(home: Path, chain_id: str, app_state: Path, seed_file: Path | None, rpc
     click.echo(f"node home: {made.root}")
     click.echo(f"genesis:   {made.genesis_file}")
     click.echo(f"next:      beffroi node start --home {made.root}")
+
+
+def _joining_config(rpc_port: int, address: str, listen: str) -> NodeConfig:
+    """Settings of a joining node; without an address it listens on loopback only, and dials."""
+    host, colon, port = address.rpartition(":")
+    if address and not (host and colon and port.isdigit()):
+        raise ConfigError("config_act", f"--address {address!r} is not host:port")
+    p2p = P2PConfig(listen, int(port)) if address else P2PConfig("127.0.0.1", 26_656)
+    return NodeConfig(rpc_port=rpc_port, p2p=p2p)
+
+
+def _join(
+    root: Path, genesis: Path, config: NodeConfig, body: str, power: int, address: str
+) -> None:
+    made = join_home(root, genesis.read_bytes(), config)
+    acts = join_acts(made, body=body, power=power, address=address)
+    file = made.config / JOIN_FILE
+    file.write_text(json.dumps(acts, indent=2) + "\n", encoding="utf-8")
+    click.echo(f"node home: {made.root}")
+    click.echo(f"act:       {file}")
+    click.echo(json.dumps(acts, indent=2))
+    click.echo(
+        "next:      1. more than two thirds of the council's seats sign it: "
+        f"beffroi council sign {file} --genesis {made.genesis_file} --seat SEAT.json --o join.tx"
+    )
+    click.echo(
+        "           2. hand it in at POST /v1/city/acts; it is in force after council_delay_s"
+    )
+    click.echo(
+        f"           3. beffroi node start --home {made.root} (peers let it in from then on)"
+    )
+
+
+@node.command()
+@click.option("--home", required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--body", required=True, help="The body that runs the node.")
+@click.option("--power", default=10, show_default=True, type=click.IntRange(0, 1_000_000))
+@click.option("--address", default="", help="host:port where others reach the node.")
+@click.option("--leave", is_flag=True, help="The act by which validator and node leave instead.")
+def act(home: Path, body: str, power: int, address: str, leave: bool) -> None:
+    """Print the council act that lets this node in (again), re-weighs it, or with --leave takes it off."""
+    place = Home(home)
+    try:
+        if leave:
+            acts = leave_acts(place, body=body, node_id=load_node_id(place))
+        else:
+            acts = join_acts(place, body=body, power=power, address=address)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(json.dumps(acts, indent=2))
 
 
 @node.command()

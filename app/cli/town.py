@@ -18,7 +18,7 @@ from app.core.keyfiles import RoleKey, new_role_key, write_key_file, write_secre
 from chain.codec.canonical import b64url_encode
 from chain.node.config import NodeConfig, load_config
 from chain.node.home import init_home
-from chain.node.testnet import Member, init_testnet
+from chain.node.testnet import Member, init_testnet, registry_entry
 from chain.types.timestamp import Timestamp
 
 BODIES: Final = {
@@ -148,7 +148,13 @@ def found_town(
             roots, keys.validators, free[validators - 1 :], configs, strict=True
         )
     ]
-    init_testnet(members, chain_id=chain_id, app_state=app_state, genesis_time=genesis_time)
+    init_testnet(
+        members,
+        chain_id=chain_id,
+        app_state=app_state | {"nodes": _registry(members, keys)},
+        genesis_time=genesis_time,
+        has_registry=True,
+    )
     return chain_id
 
 
@@ -173,10 +179,20 @@ def write_testnet(
     init_testnet(
         members,
         chain_id=chain_id,
-        app_state=keys.app_state(params or SAMPLE_PARAMS, now_ns),
+        app_state=keys.app_state(params or SAMPLE_PARAMS, now_ns)
+        | {"nodes": _registry(members, keys)},
         genesis_time=Timestamp.from_ns(now_ns),
+        has_registry=True,
     )
     return chain_id, [member.root for member in members]
+
+
+def _registry(members: Sequence[Member], keys: "_Keys") -> list[dict[str, str]]:
+    """The peer registry of the genesis: every validator's node, of its validator's body."""
+    return [
+        registry_entry(validator.body, member.node_seed, f"{member.p2p_host}:{member.p2p_port}")
+        for member, validator in zip(members, keys.validators, strict=True)
+    ]
 
 
 def count_ports(hosts: Sequence[str], first: int) -> list[int]:

@@ -104,6 +104,25 @@ def sign_general(payload: bytes, typ: str, signers: Sequence[SigningKey]) -> byt
     return encode_canonical(_General(encoded, lines))
 
 
+def add_signature(data: bytes, typ: str, signer: SigningKey, max_bytes: int) -> bytes:
+    """The same payload with one signature more: signers who never meet sign one after the other.
+
+    Raises DecodeError for what is no such JWS, ValueError when that key has signed it or no room is left.
+    """
+    parsed = parse(data, typ, max_bytes)
+    encoded = b64url_encode(parsed.payload)
+    lines = {
+        entry.kid: _Line(
+            entry.signing_input.partition(b".")[0].decode("ascii"), b64url_encode(entry.signature)
+        )
+        for entry in parsed.signatures
+    }
+    if signer.kid in lines or len(lines) >= JWS_SIGNERS_MAX:
+        raise ValueError(f"signed by that key already, or by {JWS_SIGNERS_MAX} keys")
+    lines[signer.kid] = _line(encoded, typ, signer)
+    return encode_canonical(_General(encoded, tuple(lines[kid] for kid in sorted(lines))))
+
+
 def parse(data: bytes, typ: str, max_bytes: int) -> ParsedJws:
     """Read either form; raises DecodeError unless `data` is the only spelling of what it says.
 

@@ -79,11 +79,16 @@ def load_genesis(home: Home) -> Genesis:
     """Read `genesis.json`; raises ConfigError."""
     try:
         raw = home.genesis_file.read_bytes()
-        tree = json.loads(raw)
-        doc = from_json(GenesisDoc, tree)
-        check_genesis(doc)
     except FileNotFoundError as error:
         raise ConfigError("config_genesis_missing", str(home.genesis_file)) from error
+    return read_genesis(raw)
+
+
+def read_genesis(raw: bytes) -> Genesis:
+    """A genesis from the bytes of its file; raises ConfigError."""
+    try:
+        doc = from_json(GenesisDoc, json.loads(raw))
+        check_genesis(doc)
     except (DecodeError, InvalidGenesis, ValueError) as error:
         raise ConfigError("config_genesis_invalid", str(error)) from error
     return make_genesis(doc)
@@ -166,14 +171,8 @@ def init_home(
     Raises ConfigError when the folder already has a genesis or a key: those are never overwritten.
     """
     home = Home(root)
-    for taken in (home.genesis_file, home.config / KEY_FILE):
-        if taken.exists():
-            raise ConfigError("config_home_taken", f"{taken} exists")
-    config_folder, data_folder = DiskFolder(home.config), DiskFolder(home.data)
     seed = validator_seed or os.urandom(32)
-    config_folder.replace(KEY_FILE, encode_key(seed))
-    config_folder.replace("node_key.json", encode_node_key(node_seed or os.urandom(32)))
-    data_folder.replace(STATE_FILE, encode_state(LastSigned()))
+    _write_keys(home, seed, node_seed or os.urandom(32))
     if validators is None:
         validators = (GenesisValidator(derive_public(seed), 10),)
     doc = GenesisDoc(
@@ -189,9 +188,35 @@ def init_home(
         genesis = encode_genesis(doc)
     except InvalidGenesis as error:
         raise ConfigError("config_genesis_invalid", str(error)) from error
-    config_folder.replace("config.toml", render_config(config or NodeConfig()).encode())
-    config_folder.replace("genesis.json", genesis)
+    folder = DiskFolder(home.config)
+    folder.replace("config.toml", render_config(config or NodeConfig()).encode())
+    folder.replace("genesis.json", genesis)
     return home
+
+
+def join_home(root: Path, genesis: bytes, config: NodeConfig) -> Home:
+    """Make a home for a node that joins a chain: fresh keys, the chain's own genesis file.
+
+    Raises ConfigError as `init_home` does, and for a genesis that starts no chain.
+    """
+    home = Home(root)
+    read_genesis(genesis)
+    _write_keys(home, os.urandom(32), os.urandom(32))
+    folder = DiskFolder(home.config)
+    folder.replace("config.toml", render_config(config).encode())
+    folder.replace("genesis.json", genesis)
+    return home
+
+
+def _write_keys(home: Home, validator_seed: bytes, node_seed: bytes) -> None:
+    """Both keys and a signer that signed nothing yet; raises ConfigError where a home is already."""
+    for taken in (home.genesis_file, home.config / KEY_FILE):
+        if taken.exists():
+            raise ConfigError("config_home_taken", f"{taken} exists")
+    folder = DiskFolder(home.config)
+    folder.replace(KEY_FILE, encode_key(validator_seed))
+    folder.replace("node_key.json", encode_node_key(node_seed))
+    DiskFolder(home.data).replace(STATE_FILE, encode_state(LastSigned()))
 
 
 def encode_genesis(doc: GenesisDoc) -> bytes:

@@ -22,12 +22,14 @@ from chain.node.executor import BlockExecutor, Stores, open_stores
 from chain.node.failure import bundle_name, write_bundle
 from chain.node.gossip import ConsensusGossip
 from chain.node.handshake import Handshake
-from chain.node.home import Genesis, Home, load_peer_certificates
+from chain.node.home import Genesis, Home
 from chain.node.host import CommittedBlock, ConsensusHost, HostParts
+from chain.node.membership import PeerList, SetWatch
 from chain.node.network import Network, NoPeers
 from chain.node.platform import DiskPlatform, Platform
 from chain.node.publishing import publish_block
 from chain.node.recovery import open_log, open_signer
+from chain.node.registry import PeerRegistry
 from chain.node.relay import EvidenceRelay, TxRelay
 from chain.node.retention import RetentionPolicy
 from chain.node.signer import FileSigner
@@ -118,6 +120,10 @@ class Node:
         self._wal: Wal | None = None
         self.failure: BaseException | None = None
         """Why this node stops, once it does; `/health` tells."""
+        self._status: dict[str, Any] = {}
+        """The application's `/status` after the newest block."""
+        self._peer_list: PeerList | None = None
+        self._set_watch: SetWatch | None = None
 
     def _is_insecure(self) -> bool:
         """Whether the application says that its genesis is below a production floor."""
@@ -132,8 +138,13 @@ class Node:
         return status if isinstance(status, dict) else {}
 
     def _next_due_s(self) -> int | None:
-        due = self._app_status().get("next_due")
-        return due if isinstance(due, int) else None
+        """Asked once per block, before anybody hears of it; keeps the answer for `_on_committed`."""
+        self._status = self._app_status()
+        return self._status_int("next_due")
+
+    def _status_int(self, name: str) -> int | None:
+        value = self._status.get(name)
+        return value if isinstance(value, int) else None
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -164,6 +175,7 @@ class Node:
             rpc_port=self.rpc.port,
             validator=self._signer.address.hex(),
         )
+        self._set_watch = SetWatch(self._signer.address, state)
         if self.switch is None:
             loop.call_soon(self.host.start)
         else:
@@ -203,6 +215,15 @@ class Node:
         self.tx_relay.start()
         self._evidence_relay.start()
         await switch.start()
+        registry = PeerRegistry(self.app.query, self._platform.load_node_id())
+        self._peer_list = PeerList(
+            switch,
+            registry,
+            self._platform.load_peer_certificates(),
+            self.config.p2p.persistent_peers,
+        )
+        self._status = self._app_status()
+        self._follow_members(host.state)
         log.info(
             "listening to peers", port=switch.listen_port, node_id=self._platform.load_node_id()
         )
@@ -243,16 +264,25 @@ class Node:
 
         A file that cannot be used leaves everything as it was, with a line in the log.
         """
-        if self.switch is None:
+        if self._peer_list is None:
             return
         try:
             config = load_config(self.home.config / "config.toml")
-            self.switch.set_trusted(load_peer_certificates(self.home))
+            trusted = self._platform.load_peer_certificates()
+            self._peer_list.configure(
+                trusted, config.p2p.persistent_peers, self.state().last_block_height
+            )
         except (ConfigError, PeerFault, OSError) as error:
             log.error("peers not reloaded", detail=str(error))
             return
-        self.switch.set_persistent(config.p2p.persistent_peers)
         log.info("peers reloaded", addresses=len(config.p2p.persistent_peers))
+
+    def _follow_members(self, state: ChainState) -> None:
+        """Let the switch and the operator know what the newest block says of members."""
+        if self._peer_list is not None:
+            self._peer_list.on_block(self._status_int("nodes_changed"), state.last_block_height)
+        if self._set_watch is not None:
+            self._set_watch.on_block(state)
 
     def _on_tx_available(self, loop: asyncio.AbstractEventLoop) -> None:
         if self.host is not None:
@@ -260,6 +290,7 @@ class Node:
 
     def _on_committed(self, committed: CommittedBlock) -> None:
         publish_block(self.events, committed)
+        self._follow_members(committed.state)
         if self._gossip is not None and self._evidence_relay is not None:
             self._gossip.on_committed()
             self._evidence_relay.say_news()

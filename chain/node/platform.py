@@ -44,6 +44,10 @@ class Platform(Protocol):
         """Lower-case hex address of the node key; raises ConfigError."""
         ...
 
+    def load_peer_certificates(self) -> dict[str, bytes]:
+        """PEM certificates of the peers that the settings name, by node id; raises OSError."""
+        ...
+
     def open_store(self, name: str) -> KeyValueStore:
         """A map of its own under the data folder; raises StoreError."""
         ...
@@ -82,6 +86,10 @@ class DiskPlatform:
     def load_node_id(self) -> str:
         """Of `config/node_key.json`."""
         return load_node_id(self._home)
+
+    def load_peer_certificates(self) -> dict[str, bytes]:
+        """Of `config/peers`."""
+        return load_peer_certificates(self._home)
 
     def open_store(self, name: str) -> KeyValueStore:
         """An LMDB environment."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from itertools import count
+from typing import Any
 
 from chain.crypto.ed25519 import derive_public
 from chain.mempool.pool import Mempool
@@ -96,6 +97,9 @@ def genesis_doc(validators: int = 1, **changes: object) -> GenesisDoc:
     return GenesisDoc(**(values | changes))  # type: ignore[arg-type]
 
 
+MakeApp = Callable[[LmdbStateStore, Callable[[], Timestamp]], Any]
+
+
 class VirtualNode:
     """One host with everything under it; `crash` forgets it, a new one on the same disk is a restart."""
 
@@ -109,6 +113,7 @@ class VirtualNode:
         *,
         split: bool = False,
         pacing: Pacing | None = None,
+        make_app: MakeApp | None = None,
         seed: bytes | None = None,
     ) -> None:
         self.index, self.disk = index, disk
@@ -116,7 +121,7 @@ class VirtualNode:
             disk.data.replace(STATE_FILE, encode_state(LastSigned()))
         app_store = LmdbStateStore(disk.app_kv if split else disk.kv, shared=not split)
         self.stores: Stores = open_stores(disk.kv, None if split else app_store)
-        self.app = KvStoreApp(app_store, time.now)
+        self.app: Any = (make_app or KvStoreApp)(app_store, time.now)
         self.pool = Mempool(self.app.check_tx, height=0)
         evidence = EvidencePool(disk.kv, self.stores.blocks, self.stores.states)
         self.executor = BlockExecutor(

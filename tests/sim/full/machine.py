@@ -107,6 +107,9 @@ class SimPlatform:
     def make_clock(self, offset_file: str, is_insecure: Callable[[], bool]) -> SimClock:
         return SimClock(self._machine.loop, self._machine)
 
+    def load_peer_certificates(self) -> dict[str, bytes]:
+        return {}
+
     def open_switch(self, settings: P2PConfig, info: DefaultNodeInfo) -> MemorySwitch:
         machine = self._machine
         return MemorySwitch(

@@ -8,11 +8,13 @@ import json
 import os
 import socket
 import ssl
+import subprocess
+import sys
 import tempfile
 import threading
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from itertools import count
@@ -49,8 +51,7 @@ PLENTY = 1_000_000
 TX_LIFE_S = 3_600
 RPC_BATCH = 10
 """Calls per request; the node takes no more."""
-SYNC_SAMPLES = 200
-ROUND_TRIPS = 300
+PING_EVERY_S = 0.02
 PING_BYTES = 300
 """About the size of a vote on the wire."""
 LIMITS = {"quota_till_per_minute": PLENTY, "quota_gateway_per_minute": PLENTY}
@@ -60,6 +61,7 @@ class BenchTown:
     """A running town of four validators, furnished for sales."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.cluster = Cluster(
             folder, SIZE, module="bench.profiled_node", config=NodeConfig(), app_state={}
         )
@@ -221,56 +223,51 @@ def _cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def measure_sync_ms(folder: Path) -> float:
-    """Median milliseconds of an append of 200 bytes made durable on the disk the nodes write to."""
-    found = []
-    with (folder / "sync.probe").open("wb", buffering=0) as probe:
-        for _ in range(SYNC_SAMPLES):
-            started = time.perf_counter()
-            probe.write(b"x" * 200)
-            os.fdatasync(probe.fileno())
-            found.append((time.perf_counter() - started) * 1_000)
-    return median(found)
+class RoundTrips:
+    """Vote-sized pings over TLS 1.3 on the loopback to a process of its own, every now and then, while a block runs.
 
+    So they wait for a core as the nodes' messages do. `median_ms` is known afterwards.
+    """
 
-def measure_round_trip_ms(folder: Path) -> float:
-    """Median milliseconds of a vote-sized ping and its answer over TLS 1.3 on the loopback."""
-    pem = folder / "ping.pem"
-    pem.write_bytes(make_key_pem(b"\x07" * 32) + make_certificate(b"\x07" * 32))
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(pem)
-    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=_echo, args=(listener, server))
-        thread.start()
+    def __init__(self, folder: Path) -> None:
+        pem = folder / "ping.pem"
+        pem.write_bytes(make_key_pem(b"\x07" * 32) + make_certificate(b"\x07" * 32))
+        self._pem = pem
+        self._found: list[float] = []
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._ping_for_ever)
+
+    def __enter__(self) -> "RoundTrips":
+        command = [sys.executable, "-m", "bench.echo", str(self._pem)]
+        self._echo = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._echo.stdout is not None
+        self._port = int(self._echo.stdout.readline())
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+        self._echo.kill()
+        self._echo.communicate()
+
+    @property
+    def median_ms(self) -> float:
+        """Milliseconds from a ping to its answer."""
+        return median(self._found)
+
+    def _ping_for_ever(self) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with (
-            socket.create_connection(listener.getsockname()) as raw,
-            client.wrap_socket(raw) as line,
+            socket.create_connection(("127.0.0.1", self._port)) as raw,
+            context.wrap_socket(raw) as line,
         ):
             line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            found = [_ping_ms(line) for _ in range(ROUND_TRIPS)]
-        thread.join()
-    return median(found)
-
-
-def _ping_ms(line: ssl.SSLSocket) -> float:
-    started = time.perf_counter()
-    line.sendall(b"v" * PING_BYTES)
-    _receive(line.recv)
-    return (time.perf_counter() - started) * 1_000
-
-
-def _echo(listener: socket.socket, context: ssl.SSLContext) -> None:
-    raw, _ = listener.accept()
-    with raw, context.wrap_socket(raw, server_side=True) as line:
-        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for _ in range(ROUND_TRIPS):
-            line.sendall(_receive(line.recv))
-
-
-def _receive(recv: Callable[[int], bytes]) -> bytes:
-    data = b""
-    while len(data) < PING_BYTES:
-        data += recv(PING_BYTES - len(data))
-    return data
+            while not self._is_over.wait(PING_EVERY_S):
+                started = time.perf_counter()
+                line.sendall(b"v" * PING_BYTES)
+                left = PING_BYTES
+                while left:
+                    left -= len(line.recv(left))
+                self._found.append((time.perf_counter() - started) * 1_000)

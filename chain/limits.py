@@ -124,6 +124,8 @@ TIMEOUT_MAX_MS: Final = 60_000
 """Cap on the growth with rounds: a long halt must not need an hour to heal (tendermint issue 1464)."""
 VOTE_TIME_STEP_NS: Final = NANOS_PER_MS
 """A vote is at least this much later than the block it votes for (CometBFT `TimeIotaMs`)."""
+LATE_VOTE_HEIGHTS: Final = 16
+"""Decided heights whose votes are kept to convict who voted twice: some seconds under load, 2 kB per validator."""
 HEIGHT_MAX: Final = 2**63 - 1
 """The largest height there is (int64 on the wire)."""
 FUTURE_MESSAGES_MAX: Final = 1_000
@@ -399,6 +401,9 @@ SYNC_STATUS_MS: Final = 2_000
 
 SYNC_STATUS_WAIT_MS: Final = 1_000
 """How long a new peer's first answer is awaited before the others' decide."""
+
+SYNC_STRANDED_LOG_MS: Final = 60_000
+"""Between two complaints that every peer has pruned what this node needs."""
 
 SYNC_GRACE_MS: Final = 3_000
 """How long a start waits for any peer at all; then consensus begins with whoever comes."""

@@ -19,7 +19,7 @@ from app.core.logs import configure_logging
 from app.core.problems import NodeUnavailable
 from app.core.projector import HALTED_EXIT, GenesisUnusable, Projector, read_genesis
 from app.core.relay import Relay
-from app.core.verifier import NodeLied
+from app.core.verifier import NODE_PRUNED, NodeLied
 from app.core.wakeup import BlockWakeup
 from app.wiring import build_projections
 
@@ -52,8 +52,18 @@ def _run(act: Callable[[Config, ChainClient, Projector], None]) -> None:
     except (ConfigError, GenesisUnusable, NodeUnavailable) as error:
         raise click.ClickException(str(error)) from error
     except NodeLied as lie:
-        click.echo(f"STOPPED: the node lied: {lie.code}: {lie.detail}", err=True)
-        click.echo("SQL holds what was verified before; inquire before you start again.", err=True)
+        if lie.code == NODE_PRUNED:
+            click.echo(f"STOPPED: {lie.code}: {lie.detail}", err=True)
+            click.echo(
+                'Next: add an archive node ([storage] retain = "archive") to BEFFROI_NODE_URLS and start again,\n'
+                "or restore a copy of SQL that is newer than what the nodes keep.",
+                err=True,
+            )
+        else:
+            click.echo(f"STOPPED: the node lied: {lie.code}: {lie.detail}", err=True)
+            click.echo(
+                "SQL holds what was verified before; inquire before you start again.", err=True
+            )
         sys.exit(HALTED_EXIT)
 
 

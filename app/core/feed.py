@@ -7,12 +7,14 @@ Reads: the node's RPC.  Writes: nothing.  Never: verifies; the verifier and the 
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 
 from app.core.chain_client import ChainClient, QueryAnswer, RpcError, read_query_answer
+from app.core.problems import NodeUnavailable
 
 HEIGHTS_PER_BATCH: Final = 2
 """Four requests a height and one for the status stay within the ten of an RPC batch."""
@@ -58,15 +60,25 @@ class BlockFeed:
         Raises Pruned, NodeUnavailable; ValueError or KeyError for a malformed status.
         """
         if height not in self._shown:
-            self._fetch(height)
+            self._fetch_from_any(height)
         return self._shown.get(height)
 
-    def _fetch(self, height: int) -> None:
+    def _fetch_from_any(self, height: int) -> None:
+        """From the first healthy node; should it have pruned the height, from whichever still has it."""
+        try:
+            self._fetch(height)
+        except Pruned:
+            for url in self._chain.urls:
+                with suppress(Pruned, NodeUnavailable):
+                    return self._fetch(height, node=url)
+            raise
+
+    def _fetch(self, height: int, *, node: str = "") -> None:
         wanted = range(height, height + HEIGHTS_PER_BATCH)
         calls = [("status", dict[str, Any]())]
         for each in wanted:
             calls += _calls_for(each)
-        answers = self._chain.try_many(calls)
+        answers = self._chain.try_many(calls, node=node)
         lines = [answers[i : i + 4] for i in range(1, len(answers), 4)]
         for each, line in zip(wanted, lines, strict=True):
             shown = _read(line)

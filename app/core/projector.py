@@ -10,6 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,11 +36,13 @@ from app.core.projection import (
 from app.core.transactions import ReadTransaction, read_body, read_committed
 from app.core.verifier import Anchor, NodeLied, ProvenBlock, Verifier
 from app.core.wakeup import Wakeup
+from chain.codec.canonical import b64url_decode
 from chain.codec.cmtjson import from_json
 from chain.codec.errors import DecodeError
 from chain.codec.hashing import hash_validators
 from chain.crypto.keys import address
 from chain.town.genesis import GenesisError, compute_town, decode_genesis_state
+from chain.town.migration import decode_migration, is_migration
 from chain.types.abci import ExecTxResult
 from chain.types.params import GenesisDoc
 from chain.types.validator import Validator, new_validator_set
@@ -105,10 +108,13 @@ class Projector:
             return False
 
     def prepare(self) -> None:
-        """Write the genesis on a fresh database; check it on any other."""
+        """Write the genesis on a fresh database; check it on any other, and move to the next chain with the town."""
         state = get_projector_state()
-        town = _compute_town(self._genesis)
-        if state is None:
+        lineage = _read_lineage(self._genesis)
+        town = _compute_town(self._genesis) if lineage is None else lineage.town
+        if lineage is not None and (state is None or state.chain_id != self._genesis.chain_id):
+            self._move(state, lineage)
+        elif state is None:
             with write():
                 self._project_genesis(town)
         elif (state.chain_id, state.town) != (self._genesis.chain_id, town):
@@ -117,6 +123,24 @@ class Projector:
             _log.warning("trying_again", halted_code=state.halted_code)
             self._note_halt("")
         self._verifier = Verifier(self._chain, self._feed, self._anchor())
+
+    def _move(self, state: ProjectorState | None, lineage: "_Lineage") -> None:
+        """Go on with rows of the old chain, if they end exactly where the new one begins."""
+        at = (lineage.town, lineage.chain_id, lineage.height, lineage.header_hash)
+        if state is None or (state.town, state.chain_id, state.height, state.header_hash) != at:
+            raise GenesisUnusable(
+                f"this genesis continues {lineage.chain_id} after height {lineage.height}: first follow that chain "
+                "to that height, with its own genesis and an archive node of it; then start with this genesis"
+            )
+        with write():
+            ProjectorState.update(
+                chain_id=self._genesis.chain_id,
+                header_hash="",
+                next_validators_hash=_hash_genesis_validators(self._genesis).hex(),
+                app_hash=self._genesis.app_hash.hex(),
+                halted_code="",
+            ).where(ProjectorState.id == PROJECTOR_ROW).execute()
+        _log.info("chain_moved", chain_id=self._genesis.chain_id, height=lineage.height)
 
     def step(self) -> bool:
         """Project one block; False when the next one is not provable yet. Raises NodeLied."""
@@ -135,7 +159,12 @@ class Projector:
         return True
 
     def rebuild(self) -> int:
-        """Empty the projected tables, fill them again; returns the height reached."""
+        """Empty the projected tables, fill them again; returns the height reached.
+
+        Raises GenesisUnusable on a genesis that continues an older chain: its rows cannot be made from it alone.
+        """
+        if _read_lineage(self._genesis) is not None:
+            raise GenesisUnusable("the rows began on an older chain: restore a copy of SQL instead")
         with connected():
             with write():
                 for table in reversed(self._projections.tables):
@@ -273,6 +302,30 @@ def read_genesis(path: Path) -> GenesisDoc:
         return from_json(GenesisDoc, json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, DecodeError) as error:
         raise GenesisUnusable(f"{path}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Lineage:
+    """Where an exported genesis takes over."""
+
+    town: str
+    chain_id: str
+    height: int
+    header_hash: str
+
+
+def _read_lineage(genesis: GenesisDoc) -> _Lineage | None:
+    """None for a genesis that founds a town."""
+    raw = json.dumps(genesis.app_state).encode()
+    if not is_migration(raw):
+        return None
+    try:
+        state = decode_migration(raw)
+    except GenesisError as error:
+        raise GenesisUnusable(str(error)) from error
+    before = state.lineage
+    header_hash = b64url_decode(before.header_hash).hex()
+    return _Lineage(state.town, before.chain_id, before.height, header_hash)
 
 
 def _compute_town(genesis: GenesisDoc) -> str:

@@ -25,8 +25,13 @@ from chain.types.block import Block, Commit, Header, SignedHeader
 from chain.types.evidence import LightBlock
 from chain.types.validator import Validator, ValidatorSet
 
+PRUNED_TEXT: Final = "is not available, lowest height is"
+"""CometBFT's words for a height below the base."""
 VALIDATORS_PER_PAGE: Final = 100
 """CometBFT's limit of one page of `validators`."""
+
+NODE_PRUNED: Final = "node_pruned"
+"""Not a lie, but as much an end: what SQL needs next is nowhere to be read."""
 
 
 class NodeLied(Exception):
@@ -135,8 +140,8 @@ class Verifier:
             with reading("node_malformed"):
                 return self._feed.get(height)
         except Pruned as gone:
-            detail = f"height {gone.height} is gone; follow an archive node"
-            raise NodeLied("node_pruned", detail) from gone
+            detail = f"no configured node keeps height {gone.height} any more"
+            raise NodeLied(NODE_PRUNED, detail) from gone
 
     def _fetch_results(self, header: Header, child: Header) -> tuple[ExecTxResult, ...]:
         found = self._show(header.height)
@@ -160,21 +165,26 @@ class Verifier:
         return found
 
     def _is_witnessed(self, checked: CheckedBlock) -> bool:
-        """f other nodes show the same header (PROTOCOL §4), as far as so many are configured."""
+        """f other nodes show the same header (PROTOCOL §4), as far as so many are configured and still have it."""
         others = self._chain.urls[1:]
         wanted = min((len(checked.validators.validators) - 1) // 3, len(others))
-        agreed = 0
+        agreed = gone = 0
         for url in others if wanted else ():
-            agreed += self._ask_witness(url, checked)
+            said = self._ask_witness(url, checked)
+            gone += said is None
+            agreed += said is True
             if agreed == wanted:
                 break
-        return agreed >= wanted
+        return agreed >= min(wanted, len(others) - gone)
 
-    def _ask_witness(self, url: str, checked: CheckedBlock) -> bool:
+    def _ask_witness(self, url: str, checked: CheckedBlock) -> bool | None:
+        """Whether a node shows the header; None when it has pruned it, and so cannot speak for or against."""
         height = checked.header.height
         try:
             answer = self._chain.call("commit", {"height": str(height)}, node=url)
-        except (NodeUnavailable, RpcError):
+        except RpcError as error:
+            return None if PRUNED_TEXT in error.data else False
+        except NodeUnavailable:
             return False
         with reading("node_malformed"):
             shown = from_json(SignedHeader, answer["signed_header"])

@@ -60,6 +60,16 @@ class EvidencePool:
         if len(self._conflicts) < EVIDENCE_PENDING_MAX:
             self._conflicts.setdefault(offence, (vote_a, vote_b))
 
+    def submit_conflict(self, state: ChainState, vote_a: Vote, vote_b: Vote) -> None:
+        """Make evidence of conflicting votes of a decided height at once; it waits for the next block."""
+        meta = self._blocks.load_meta(vote_a.height)
+        validators = self._states.load_validators(vote_a.height)
+        if meta is None or validators is None:
+            return
+        item = make_duplicate_vote(vote_a, vote_b, meta.header.time, validators)
+        if item is not None:
+            self.submit(state, item)
+
     def submit(self, state: ChainState, item: Evidence) -> InvalidBlock | None:
         """Take in evidence that somebody brought; None when it is true and waits, or waited, or was committed."""
         key = hash_evidence(item)

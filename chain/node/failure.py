@@ -7,6 +7,7 @@
 Never in it: transactions, keys, texts of exceptions that are not ours (they may quote what a citizen sent).
 """
 
+import errno
 import json
 import platform
 import traceback
@@ -48,7 +49,7 @@ def code_of(failure: BaseException) -> str:
     if isinstance(failure, NodeError | StoreError):
         return failure.code
     if isinstance(failure, OSError):
-        return "disk_full" if failure.errno == 28 else "os_error"
+        return "disk_full" if failure.errno == errno.ENOSPC else "disk_failed"
     code = getattr(failure, "code", None)
     return code if isinstance(code, str) else UNEXPECTED
 

@@ -65,6 +65,7 @@ from chain.node.config import Timeouts
 from chain.node.errors import ConsensusFailure
 from chain.node.evidence import EvidencePool
 from chain.node.executor import BlockExecutor, BuiltBlock, next_height
+from chain.node.latevotes import LateVotes
 from chain.node.network import Network
 from chain.node.pacing import Pacing, PacingFacts, compute_start_at_s
 from chain.node.recovery import may_begin_alone
@@ -192,6 +193,7 @@ class ConsensusHost:
         self._work = _HeightWork()
         self._inputs: deque[Input] = deque()
         self._decision: Decide | None = None
+        self._late_votes = LateVotes()
         self._early: list[tuple[ConsensusBody, str]] = []
         """Messages for the next height that the core does not keep: block parts."""
         self._start_timer: TimerHandle | None = None
@@ -215,6 +217,8 @@ class ConsensusHost:
         self.stage_ns: dict[str, int] = {}
         self.on_bad_signature: Callable[[str], None] = _ignore_peer
         """Called with the peer that sent a vote whose signature is wrong: correct nodes check before they relay."""
+        self.on_evidence_found: Callable[[], None] = lambda: None
+        """Called when evidence was made between two blocks: peers should hear of it now."""
         self._slow_checks = Budget(burst=SLOW_VERIFICATIONS_BURST, per_s=SLOW_VERIFICATIONS_PER_S)
 
     # ── start and stop ───────────────────────────────────────────────────────────────────────────────
@@ -479,6 +483,8 @@ class ConsensusHost:
         """Begin the next height; the core's first effects are performed like any others."""
         postponed = () if self.core is None else self.core.postponed
         self._last_commit_for_next = self._last_commit()
+        if self.core is not None and self.core.height == self.state.last_block_height:
+            self._late_votes.remember(self.core, self.state.last_validators)
         height = next_height(self.state)
         signer_address = self._do.signer.address
         self.core, effects = start_height(
@@ -547,6 +553,12 @@ class ConsensusHost:
                 vote, peer
             ):
                 self._feed(body, peer, VoteReceived(vote))
+            case VoteMessage(vote) if self._late_votes.is_news(vote) and self._is_vote_good(
+                vote, peer
+            ):
+                conflict = self._late_votes.take(vote)
+                if conflict is not None:
+                    self._report_conflict(*conflict)
             case VoteSetMaj23(height, round_, type_, block_id):
                 claim = MajorityClaimed(type_, height, round_, block_id, peer.encode())
                 if self.core is not None and self._is_news(claim):
@@ -632,7 +644,7 @@ class ConsensusHost:
             0: self.state.validators,
             1: self.state.next_validators,
         }
-        return sets.get(ahead)
+        return sets.get(ahead) or self._late_votes.validators_of(height)
 
     @_entry
     def _on_timeout(self, timeout: ScheduleTimeout) -> None:
@@ -743,7 +755,11 @@ class ConsensusHost:
             round=vote_a.round,
             validator=vote_a.validator_address.hex(),
         )
-        self._do.evidence.report_conflict(vote_a, vote_b)
+        if vote_a.height > self.state.last_block_height:
+            self._do.evidence.report_conflict(vote_a, vote_b)
+        else:  # decided already: the next block can carry it, and starts for it
+            self._do.evidence.submit_conflict(self.state, vote_a, vote_b)
+            self.on_evidence_found()
 
     # ── our own messages ─────────────────────────────────────────────────────────────────────────────
 

@@ -120,6 +120,7 @@ async def _run(node: Node) -> int:
             node.close()
         return _not_started(error)
     except Exception as failure:  # noqa: BLE001  # the bundle says what it was
+        _leave_soon()
         return _failed(node, failure)
     ending = await ended
     if ending is None:
@@ -127,17 +128,19 @@ async def _run(node: Node) -> int:
             await node.stop()
         except Exception as failure:  # noqa: BLE001  # a stop that fails is a failure too
             ending = failure
-    return EXIT_OK if ending is None else _failed(node, ending)
+    if ending is None:
+        return EXIT_OK
+    _leave_soon()
+    return _failed(node, ending)
 
 
 def _failed(node: Node, failure: BaseException) -> int:
     """Write the bundle and leave: after a failed sync nothing more may be promised."""
     node.fail(failure)
-    _leave_soon()
     try:
         bundle = str(node.write_failure_bundle(failure))
     except (OSError, StoreError) as error:
-        bundle = f"not written: {text_of(error)}"
+        bundle = f"none: {text_of(error)}"
         print(describe(failure), file=sys.stderr)  # noqa: T201  # the log is the only place left
     log.error("CONSENSUS FAILURE", code=code_of(failure), error=text_of(failure), bundle=bundle)
     return EXIT_FAILED

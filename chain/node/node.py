@@ -200,7 +200,8 @@ class Node:
         assert self.tx_relay is not None
         assert self._evidence_relay is not None
         self._gossip.attach(host)
-        self._gossip.is_quiet = self.is_catching_up
+        host.on_evidence_found = self._evidence_relay.say_news
+        self._gossip.is_quiet = self._is_syncing
         self.sync = make_block_sync(
             host,
             self.executor,
@@ -414,6 +415,12 @@ class Node:
             asyncio.get_running_loop().call_exception_handler(context)
 
     def is_catching_up(self) -> bool:
+        """Whether the chain is further than this node, as far as it knows."""
+        return self._is_syncing() or (
+            self.sync is not None and self.sync.lowest_out_of_reach is not None
+        )
+
+    def _is_syncing(self) -> bool:
         """Whether block sync moves the chain rather than consensus."""
         return self.sync is not None and self.sync.mode is Mode.SYNCING
 

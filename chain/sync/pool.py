@@ -147,6 +147,12 @@ class BlockPool:
         heights = [s.height for _, s in self._usable(now_s) if s.covers(self.next_height)]
         return max(heights, default=self.next_height - 1) - self.next_height + 1
 
+    def lowest_out_of_reach(self, now_s: float) -> Height | None:
+        """The lowest block any peer keeps, when everybody who answers has pruned the one that follows ours."""
+        bases = [s.base for _, s in self._usable(now_s) if s.has_claim]
+        lowest = min(bases, default=0)
+        return lowest if lowest > self.next_height else None
+
     def has_level_peer(self, now_s: float) -> bool:
         """Whether some usable peer is no further than we are."""
         return any(s.has_claim and s.height < self.next_height for _, s in self._usable(now_s))

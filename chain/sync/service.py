@@ -22,6 +22,7 @@ from chain.limits import (
     SYNC_SERVE_RETRY_MS,
     SYNC_STALL_MS,
     SYNC_STATUS_MS,
+    SYNC_STRANDED_LOG_MS,
     SYNC_TICK_MS,
     SYNC_WINDOW_BLOCKS,
 )
@@ -80,6 +81,9 @@ class BlockSync:
         self.mode = Mode.SYNCING
         self.applied = 0
         """Blocks applied here since the start."""
+        self.lowest_out_of_reach: Height | None = None
+        """Lowest block that peers keep, when all of them have pruned the one after ours."""
+        self._complained_at_s = -SYNC_STRANDED_LOG_MS / 1_000
         self.expelled: list[Expel] = []
         """The newest bans, for people and tests."""
         now_s = parts.clock.monotonic_s()
@@ -164,7 +168,22 @@ class BlockSync:
             for peer in sorted(self._peers):
                 self._send(peer, StatusRequest())
         self._work()
+        self._note_stranded(now_s)
         self._later("tick", SYNC_TICK_MS / 1_000, self._tick)
+
+    def _note_stranded(self, now_s: float) -> None:
+        """Say, once a minute, that nobody can help: every peer has pruned what this node needs next."""
+        self.lowest_out_of_reach = self._pool.lowest_out_of_reach(now_s)
+        if self.lowest_out_of_reach is None:
+            return
+        if now_s - self._complained_at_s >= SYNC_STRANDED_LOG_MS / 1_000:
+            self._complained_at_s = now_s
+            log.error(
+                "no peer keeps the next block: add an archive node as peer, or restore a snapshot",
+                code="sync_blocks_pruned",
+                height=self._pool.next_height,
+                lowest_kept=self.lowest_out_of_reach,
+            )
 
     def _work(self) -> None:
         """Apply what is proved, ask for what is missing, change over when it is time."""

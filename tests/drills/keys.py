@@ -13,8 +13,8 @@ from chain.crypto.keys import address
 from chain.node.config import load_config, render_config
 from chain.node.home import (
     Home,
-    _encode_node_key,
     add_peer_certificate,
+    encode_node_key,
     load_node_seed,
     load_signing_seed,
 )
@@ -129,7 +129,7 @@ def add_twin(town: Town, index: int) -> TownNode:
     original, twin = town.homes[index], Home(town.root / "twin")
     copytree(original.root, twin.root)
     (twin.config / "node_tls.pem").unlink(missing_ok=True)
-    (twin.config / "node_key.json").write_bytes(_encode_node_key(os.urandom(32)))
+    (twin.config / "node_key.json").write_bytes(encode_node_key(os.urandom(32)))
     config = load_config(twin.config / "config.toml")
     p2p = replace(config.p2p, listen_port=p2p_port)
     own = replace(config, rpc_port=rpc_port, is_key_locked=False, p2p=p2p)

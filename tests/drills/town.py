@@ -72,6 +72,16 @@ class Town(Cluster):
         self.gateway = read_key_file(root / "keys" / "gateway.json")
         self.town_id = ""
 
+    def start(self, *, wait: bool = True) -> None:
+        """Start all and wait for the first block; machines that share their cores take long."""
+        super().start(wait=False)
+        if wait:
+            self.wait_height(1, seconds=90)
+
+    def wait(self, condition: Callable[[], object], seconds: float = 60) -> None:
+        """As the cluster's, with more patience: what must be quick is measured and checked apart."""
+        super().wait(condition, seconds)
+
     @property
     def faults(self) -> int:
         """f: how many of these may be Byzantine."""

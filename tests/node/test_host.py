@@ -132,6 +132,31 @@ def test_conflicting_votes_become_evidence_in_a_block_and_reach_the_application(
     assert len({node.host.state.app_hash for node in network.nodes.values()}) == 1
 
 
+@pytest.mark.parametrize("age", [0, 1, 5])
+def test_conflicting_votes_that_come_when_their_height_is_over_convict_when_the_witness_proposes(
+    age,
+):
+    """A liar keeps its peers apart until the height is decided; one correct node hears both afterwards."""
+    time, network = start_cluster(4)
+    for n in range(8):
+        network.nodes[0].pool.add(b"k%d=1" % n)
+        time.run(2)
+    witness, guilty = network.nodes[0], network.nodes[3]
+    found_at = witness.height
+    first, second = forge_conflicts(guilty, found_at - age)
+    witness.host.deliver(first, "1")
+    witness.host.deliver(second, "2")
+    time.run(10)
+    told = {
+        height: {item.vote_a.validator_address for item in block.block.evidence.evidence}
+        for height in range(found_at, witness.height + 1)
+        if (block := witness.stores.blocks.load(height))
+    }
+    carrying = [height for height, voters in told.items() if guilty.signer.address in voters]
+    assert carrying, "evidence is in a block without anybody sending a transaction"
+    assert carrying[0] <= found_at + 4, "no evidence gossip here: each of four proposes in turn"
+
+
 def forge_conflicts(guilty: VirtualNode, height: int) -> list[VoteMessage]:
     from dataclasses import replace
 

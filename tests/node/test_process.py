@@ -11,7 +11,9 @@ from itertools import count, islice
 from pathlib import Path
 
 import pytest
+import structlog
 
+from chain.node.main import _failed
 from chain.store.wal import HEAD, frame
 from tests.node.live import make_home
 
@@ -199,3 +201,20 @@ def test_a_home_with_a_wrong_file_is_refused_with_a_code(start, tmp_path, break_
     refused = start()
     assert refused.process.wait(5) == 2
     assert code in refused.log.read_text()
+
+
+def test_a_disk_that_takes_no_bundle_either_still_leaves_a_code(tmp_path, capsys):
+    """The failed sync and the bundle meet the same full disk: the exit says why all the same."""
+
+    class FullDisk:
+        def fail(self, _failure):
+            pass
+
+        def write_failure_bundle(self, _reason):
+            raise OSError(28, "No space left on device")
+
+    structlog.reset_defaults()
+    assert _failed(FullDisk(), OSError(5, "Input/output error")) == 1
+    told = capsys.readouterr()
+    assert "disk_failed" in told.out + told.err
+    assert "Input/output error" in told.err

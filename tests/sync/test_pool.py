@@ -48,6 +48,23 @@ def test_who_can_not_serve_our_next_block_does_not_make_us_wait():
     assert pool.standing(0.0) is Standing.LEVEL
 
 
+def test_it_is_noticed_when_everybody_has_pruned_what_comes_next():
+    pool = BlockPool(10)
+    assert pool.lowest_out_of_reach(0.0) is None
+    for name, base in (("a", 30), ("b", 12)):
+        pool.add_peer(name, 0.0)
+        pool.take_status(name, StatusResponse(60, base))
+    assert pool.lowest_out_of_reach(0.0) == 12
+    pool.add_peer("archive", 0.0)
+    assert pool.lowest_out_of_reach(0.0) == 12, "it has not answered yet"
+    pool.take_status("archive", StatusResponse(60, 1))
+    assert pool.lowest_out_of_reach(0.0) is None
+    level = BlockPool(10)
+    level.add_peer("level", 0.0)
+    level.take_status("level", StatusResponse(9, 1))
+    assert level.lowest_out_of_reach(0.0) is None
+
+
 def test_an_overdue_next_block_is_asked_of_one_more_peer_and_far_ones_are_not():
     pool = pool_with(("a", 60), ("b", 60), ("c", 60))
     pool.plan(0.0, 4)

@@ -1,6 +1,8 @@
 """The projector writes what verifies, once, in whole blocks, and the same rows every time."""
 
 import copy
+import dataclasses
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -14,10 +16,21 @@ from app.core.projector import GenesisUnusable, Projector
 from app.core.verifier import NodeLied
 from app.core.wakeup import Wakeup
 from app.wiring import build_projections
+from chain.codec.hashing import hash_header
+from chain.execution.genesis import (
+    apply_init_chain,
+    make_genesis_state,
+    make_init_chain_request,
+)
+from chain.town.application import TownApplication
+from chain.town.migration import LastBlock, export_state
 from chain.town.schemas import ActBodyAdd, ActBodyRemove, ActRoleGrant, CouncilActs
+from chain.town.snapshot import view_state
+from chain.types.params import GenesisValidator
+from chain.types.timestamp import Timestamp
 from tests.api.conftest import Town
 from tests.api.lab import Lab, LabClient
-from tests.town.town_kit import BODIES, jwk, key
+from tests.town.town_kit import BODIES, MemoryStateStore, jwk, key
 
 SEATS = [key(f"seat@{body}") for body in BODIES]
 
@@ -255,8 +268,6 @@ def test_a_forged_validator_set_is_a_lie(town: Town) -> None:
 
 
 def test_sql_of_one_town_is_never_continued_with_another_genesis(town: Town) -> None:
-    import dataclasses
-
     other = dataclasses.replace(town.lab.genesis, chain_id="other-town-1")
     with pytest.raises(GenesisUnusable):
         Projector(town.lab.client(), other, build_projections()).catch_up()
@@ -333,3 +344,117 @@ def test_two_nodes_that_show_different_headers_stop_the_projector(town: Town) ->
     client.forge = fork
     with pytest.raises(NodeLied, match="node_fork"):
         Projector(client, town.lab.genesis, build_projections()).catch_up()
+
+
+class PartlyPruned(LabClient):
+    """Several nodes of one chain; each keeps heights from its own base on."""
+
+    def __init__(self, lab: Lab, **bases: int) -> None:
+        super().__init__(lab)
+        self.bases = {f"http://{name}": base for name, base in bases.items()}
+        self.urls = tuple(self.bases)
+        self._base = 1
+
+    def _post(self, url: str, document: Any) -> Any:
+        self._base = self.bases[url]
+        return super()._post(url, document)
+
+    def _one(self, call: dict[str, Any]) -> dict[str, Any]:
+        height = int(call["params"].get("height") or self._base)
+        if height < self._base and call["method"] in ("block", "commit", "block_results"):
+            text = f"height {height} is not available, lowest height is {self._base}"
+            error = {"code": -32603, "message": "Internal error", "data": text}
+            return {"jsonrpc": "2.0", "id": call["id"], "error": error}
+        answer = super()._one(call)
+        if call["method"] == "status":
+            answer["result"]["sync_info"]["earliest_block_height"] = str(self._base)
+        return answer
+
+
+def test_what_one_node_has_pruned_is_read_from_another_that_has_it(town: Town) -> None:
+    live_a_little(town)
+    before = dump()
+    base = town.lab.height - 2
+    for bases in ({"pruned": base, "archive": 1}, {"archive": 1, "pruned": base}):
+        chain = PartlyPruned(town.lab, **bases)
+        Projector(chain, town.lab.genesis, build_projections()).rebuild()
+        assert dump() == before
+
+
+def test_a_height_that_no_node_keeps_stops_the_projector_with_a_code_of_its_own(
+    town: Town,
+) -> None:
+    live_a_little(town)
+    base = town.lab.height - 2
+    chain = PartlyPruned(town.lab, one=base, other=base)
+    with pytest.raises(NodeLied, match="no configured node keeps height 1 any more") as caught:
+        Projector(chain, town.lab.genesis, build_projections()).rebuild()
+    assert caught.value.code == "node_pruned"
+
+
+class MovedLab(Lab):
+    """The chain that continues another one's town after a height."""
+
+    def __init__(self, old: Lab, height: int) -> None:
+        header = old.blocks[height].header
+        last = LastBlock(
+            old.genesis.chain_id,
+            height,
+            hash_header(header),
+            old.blocks[height + 1].header.app_hash,
+            header.time,
+        )
+        migration = export_state(view_state(old.app._store, height), last, "beffroi-test-2")
+        members = tuple(GenesisValidator(u.pub_key, u.power) for u in migration.validators)
+        self.genesis = dataclasses.replace(
+            old.genesis,
+            genesis_time=header.time,
+            chain_id="beffroi-test-2",
+            initial_height=height + 1,
+            validators=members,
+            app_hash=migration.app_hash,
+            app_state=migration.app_state,
+        )
+        self.now_s, self.seeds = old.now_s, old.seeds
+        self.app = TownApplication(MemoryStateStore(), lambda: Timestamp(self.now_s))
+        init = make_init_chain_request(self.genesis, json.dumps(migration.app_state).encode())
+        self.state = apply_init_chain(make_genesis_state(self.genesis), self.app.init_chain(init))
+        self.blocks, self.commits, self.results, self.sets = {}, {}, {}, {}
+        self.sets[height + 1] = self.state.validators
+        self.tamper = lambda _method, result: result
+        self.on_block = lambda: None
+        self.is_down = self.is_lazy = False
+        self.pending, self.broadcasts = [], 0
+        self.produce()
+        self.produce()
+
+    @property
+    def height(self) -> int:
+        return max(self.state.last_block_height, self.genesis.initial_height - 1)
+
+
+def test_rows_go_on_with_the_town_on_its_new_chain(town: Town) -> None:
+    live_a_little(town)
+    waiting = town.open_tx(key("dora"))
+    moved = MovedLab(town.lab, town.lab.height - 1)
+    projector = Projector(moved.client(), moved.genesis, build_projections())
+    with connected():
+        before = get_projector_state().height
+    assert projector.catch_up() == moved.height - 1
+    moved.produce(waiting)
+    moved.produce()
+    assert projector.catch_up() == moved.height - 1 > before
+    rows = dump()
+    assert {row[0] for row in rows["accounts"]} == {
+        key(n).kid for n in ("alice", "bob", "carol", "dora")
+    }
+    with pytest.raises(GenesisUnusable, match="restore a copy of SQL"):
+        projector.rebuild()
+    assert dump() == rows
+
+
+def test_rows_that_do_not_end_where_the_new_chain_begins_are_not_continued(town: Town) -> None:
+    live_a_little(town)
+    moved = MovedLab(town.lab, town.lab.height - 3)
+    with pytest.raises(GenesisUnusable, match="first follow that chain to that height"):
+        Projector(moved.client(), moved.genesis, build_projections()).catch_up()

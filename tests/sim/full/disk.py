@@ -116,6 +116,12 @@ class Disk:
             file.durable = len(file.content)
         return torn
 
+    def wipe(self) -> None:
+        """Another disk, empty."""
+        self.files.clear()
+        self.rows.clear()
+        self.keys.clear()
+
     def durable_bytes(self, folder: str, name: str) -> bytes:
         """What a power cut at this instant would leave for certain."""
         file = self.files.get((folder, name))

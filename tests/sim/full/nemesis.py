@@ -39,6 +39,7 @@ FAULTS = {
     "stall": 2,
     "fsync error": 2,
     "disk full": 2,
+    "disk lost": 1,
     "slow disk": 1,
     "clock ahead": 1,
     "clock behind": 1,
@@ -46,6 +47,18 @@ FAULTS = {
     "clock frozen": 1,
 }
 """Weights of the draw."""
+
+
+BROADCAST = frozenset(
+    {
+        ChannelId.STATE,
+        ChannelId.DATA,
+        ChannelId.VOTE,
+        ChannelId.VOTE_BITS,
+        ChannelId.MEMPOOL,
+        ChannelId.EVIDENCE,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -121,8 +134,9 @@ class Nemesis:
         """Directions through which nothing comes, with how many faults want it so."""
         self._lost: dict[tuple[object, ...], bool] = {}
         self._heals_at_s: dict[int, float] = {}
+        self.forgetful: set[int] = set()
+        """Machines whose disk was lost: they may well meet votes of their own that they know nothing of."""
         self.hit: list[str] = []
-        self.on_all_end: Callable[[], None] = lambda: None
 
     # ── Route ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -139,7 +153,9 @@ class Nemesis:
             self.marks["message lost"] += 1
             return ()
         found = [self._delay()]
-        if profile.doubles and chance.random() < profile.doubles:
+        # Questions and answers are paired on one TCP stream, which doubles nothing; the rest comes by many ways.
+        is_paired = channel not in BROADCAST
+        if profile.doubles and not is_paired and chance.random() < profile.doubles:
             self.marks["message doubled"] += 1
             found.append(self._delay() + chance.uniform(0.0, 0.5))
         return tuple(found)
@@ -318,6 +334,16 @@ class Nemesis:
             victim.disk.faults.is_full = False
 
         self._later(self.chance.uniform(0.5, 4.0), empty)
+
+    def _disk_lost(self) -> None:
+        """A machine with its key and nothing else. It is silent for a while, so at most f may be so, liars included."""
+        faulty = (self.profile.validators - 1) // 3
+        victim = self._victim()
+        if victim is not None and len(self.profile.liars) + len(self.forgetful) < faulty:
+            victim.crash("disk lost", power=True)
+            victim.disk.wipe()
+            self.forgetful.add(victim.index)
+            self.marks["disk lost"] += 1
 
     def _slow_disk(self) -> None:
         victim = self._victim()

@@ -18,7 +18,8 @@ from tests.sim.full.machine import Machine, describe, is_disk_fault, seed_of
 from tests.sim.full.nemesis import Nemesis, Profile, draw_profile
 from tests.sim.full.net import Net
 from tests.sim.full.puppets import TRICKS, Puppet
-from tests.sim.full.scene import Scene, key_value_scene, town_scene
+from tests.sim.full.scene import Scene, key_value_scene
+from tests.sim.full.town import TownTraffic, state_of, town_scene
 from tests.sim.full.verdict import Verdict
 from tests.sim.full.watch import Marks, Trace, Watcher
 from tests.sim.full.workload import Clients
@@ -85,8 +86,10 @@ class Run:
         self.trace = Trace(self.loop.time, say)
         self.trace(f"{self.profile}")
         self.scene: Scene = (town_scene if self.profile.is_town else key_value_scene)(
-            self.profile.validators, self.chance
+            self.profile.validators, self.chance, self.loop
         )
+        if isinstance(self.scene.traffic, TownTraffic):
+            self.scene.traffic.find = self._find_record
         chain_id = self.scene.genesis.doc.chain_id
         self.watcher = Watcher(chain_id, self.trace, self.marks)
         self.watcher.verify = self._is_by
@@ -149,6 +152,10 @@ class Run:
             for trick in chosen:
                 self.marks[f"trick: {trick}"] += 1
 
+    def _find_record(self, namespace: str, record_id: bytes) -> bytes | None:
+        up = [m for m in self.machines if m.is_up and m.node is not None]
+        return state_of(up[0]).get(namespace, record_id) if up else None
+
     # ── what happens to machines ─────────────────────────────────────────────────────────────────────
 
     def _on_write(self, machine: Machine, batch: Batch) -> None:
@@ -160,6 +167,9 @@ class Run:
         self.trace(f"n{machine.index} starts, life {machine.lives}")
         if machine.lives > 1:
             self.marks["restarted"] += 1
+        if machine.index in self.watcher.liars:
+            # Its mouth signs with its key: the node inside must not fall silent over that.
+            machine.node.host._heed_signature = lambda *_args: None
 
     def _on_crash(self, machine: Machine, why: str) -> None:
         self.trace(f"n{machine.index} ends: {why}")
@@ -277,8 +287,9 @@ class Run:
         if model is not None:
             verdict.check_model(model, codes)
         verdict.check_answers(self.clients, codes)
+        verdict.check_evidence()
         verdict.check_bounds()
-        self.scene.check_state(verdict.best, self.watcher.violate)
+        self.scene.check_state(verdict.best, self.clients, self.watcher.violate)
         for block in verdict.blocks:
             if block.evidence.evidence:
                 self.marks["evidence committed"] += 1
@@ -292,6 +303,12 @@ class Run:
             height, round_ = event["height"], event["round"]
             self.watcher.rounds[height] = max(round_, self.watcher.rounds.get(height, 0))
             return
+        is_liar = process.name in {f"n{i}" for i in self.watcher.liars}
+        if name == "conflicting votes" and self.nemesis.is_healed and not is_liar:
+            self.watcher.conflicts.setdefault(event["height"], event["validator"])
+        is_forgetful = process.name in {f"n{i}" for i in self.nemesis.forgetful}
+        if name == "our key signed elsewhere: signing nothing" and not (is_liar or is_forgetful):
+            self.watcher.violate("H2", f"{process.name} believes that somebody else has its key")
         if name == "consensus begins" and event.get("synced_blocks"):
             self.marks["blocks synced"] += 1
         if name in LOG_MARKS:
@@ -303,6 +320,9 @@ class Run:
         self.clients.abandon()
         for task in asyncio.all_tasks(self.loop):
             task._log_destroy_pending = False  # type: ignore[attr-defined]
+            coroutine = task.get_coro()
+            if coroutine is not None:
+                coroutine.close()  # what a life that was cut short left in the middle
         self.loop.close()
 
 

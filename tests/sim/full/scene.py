@@ -11,8 +11,9 @@ from chain.node.node import AppFactory
 from chain.types.params import ConsensusParams, GenesisDoc, GenesisValidator
 from chain.types.timestamp import Timestamp
 from tests.sim.full.apps import KeyValueModel, OnceApp
+from tests.sim.full.loop import VirtualLoop
 from tests.sim.full.machine import GENESIS_NS, Machine, seed_of
-from tests.sim.full.workload import KeyValueTraffic, Traffic
+from tests.sim.full.workload import Clients, KeyValueTraffic, Traffic
 from tests.town.town_kit import MemoryStateStore
 
 
@@ -28,7 +29,7 @@ class Scene:
     """An independent model of the rules, or None."""
     traffic: Traffic
     pause_s: tuple[float, float]
-    check_state: Callable[[Machine, Callable[[str, str], None]], None]
+    check_state: Callable[[Machine, Clients, Callable[[str, str], None]], None]
 
 
 def genesis_of(validators: int, app_state: Any) -> Genesis:
@@ -46,7 +47,7 @@ def genesis_of(validators: int, app_state: Any) -> Genesis:
     return make_genesis(doc)
 
 
-def key_value_scene(validators: int, chance: random.Random) -> Scene:
+def key_value_scene(validators: int, chance: random.Random, _loop: VirtualLoop) -> Scene:
     return Scene(
         genesis=genesis_of(validators, {}),
         app_factory=lambda store, clock: OnceApp(store, clock.now),
@@ -54,8 +55,5 @@ def key_value_scene(validators: int, chance: random.Random) -> Scene:
         model=KeyValueModel,
         traffic=KeyValueTraffic(chance),
         pause_s=(0.1, 0.6),
-        check_state=lambda _machine, _violate: None,
+        check_state=lambda _machine, _clients, _violate: None,
     )
-
-
-town_scene = key_value_scene

@@ -2,6 +2,7 @@
 
 S1  every correct node's blocks are the same, named by their own bytes, each proved by more than two thirds
 S2  genesis and blocks, executed again by a fresh application, give every app hash and every outcome
+E1  two conflicting votes that reached a correct node are proved in a block within two heights
 S5, S6  what clients were told, against the chain
 L2  nothing that a node holds in memory is beyond its bound
 """
@@ -19,6 +20,7 @@ from chain.execution.genesis import make_init_chain_request
 from chain.execution.updating import finalize_request, misbehavior_of
 from chain.node.home import Genesis
 from chain.types.block import Block, Commit, Vote
+from chain.types.evidence import DuplicateVoteEvidence
 from chain.types.primitives import BlockIDFlag, SignedMsgType
 from chain.types.validator import ValidatorSet
 from tests.sim.full.machine import Machine
@@ -26,6 +28,8 @@ from tests.sim.full.watch import Watcher
 from tests.sim.full.workload import Answer, Clients
 
 Violate = Callable[[str, str], None]
+EVIDENCE_HEIGHTS = 2
+"""Blocks after the offence's within which its evidence is committed, once the network is good."""
 
 
 class Verdict:
@@ -141,6 +145,7 @@ class Verdict:
         for block, outcomes in zip(self.blocks, codes, strict=True):
             for tx, code in zip(block.data.txs, outcomes, strict=True):
                 places.setdefault(tx, []).append((block.header.height, code))
+        clients.effects = {tx: min(code for _, code in found) for tx, found in places.items()}
         for sent in clients.sent.values():
             found = places.get(sent.tx, [])
             if sum(1 for _, code in found if code == 0) > 1:
@@ -152,6 +157,25 @@ class Verdict:
                     self.watcher.violate("S5", f"answered {(height, code)}, the chain has {found}")
                 if kind is Answer.REFUSED and any(done == 0 for _, done in found):
                     self.watcher.violate("S5", f"refused {sent.tx[:40]!r} is in the chain: {found}")
+
+    # ── E1 ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def check_evidence(self) -> None:
+        """Two votes of one validator that a correct node saw are in a block within two heights."""
+        proved: dict[tuple[int, str], int] = {}
+        for block in self.blocks:
+            for item in block.evidence.evidence:
+                if isinstance(item, DuplicateVoteEvidence):
+                    place = item.vote_a.height, item.vote_a.validator_address.hex()
+                    proved.setdefault(place, block.header.height)
+        for height, validator in sorted(self.watcher.conflicts.items()):
+            if height + EVIDENCE_HEIGHTS > self.tip:
+                continue
+            at = proved.get((height, validator))
+            if at is None or at > height + EVIDENCE_HEIGHTS:
+                self.watcher.violate("E1", f"two votes of {validator} at {height} proved at {at}")
+            else:
+                self.watcher.marks[f"evidence after {at - height} heights"] += 1
 
     # ── L2 ───────────────────────────────────────────────────────────────────────────────────────────
 

@@ -4,6 +4,7 @@ S3  no correct validator puts two different messages for one (height, round, typ
 S4  at the instant its own signed message leaves, its disk's durable bytes hold the message and its position
 S1  no node ever stores another block at a height than every other node, or than itself in an earlier life
 H1  no correct node accuses a correct node of what only a liar does
+H2  no correct validator falls silent for fear of a second machine with its key: there is none
 """
 
 import json
@@ -66,6 +67,8 @@ class Watcher:
         self.heights: Counter[int] = Counter()
         self.rounds: dict[int, int] = {}
         self.own_messages = 0
+        self.conflicts: dict[int, str] = {}
+        """Heights of which a correct node saw two votes of one validator after everything was healed."""
         self.violations: list[tuple[str, str]] = []
         self.heard: list[Callable[[Any], None]] = []
 

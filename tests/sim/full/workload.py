@@ -85,6 +85,8 @@ class Clients:
         self.chance, self.trace, self.marks = chance, trace, marks
         self._pause_s = pause_s
         self.sent: dict[bytes, Sent] = {}
+        self.effects: dict[bytes, int] = {}
+        """Best outcome of each transaction in the chain, once it is known."""
         self.is_stopped = False
         self._tasks: list[Any] = []
 

@@ -78,7 +78,9 @@ RPC_GENESIS_CHUNK_BYTES: Final = 16 * MIB
 RPC_SUBSCRIPTIONS_PER_CLIENT: Final = 5
 """Queries of one websocket (CometBFT `max_subscriptions_per_client`)."""
 RPC_CLIENTS_MAX: Final = 100
-"""Websockets at once (CometBFT `max_subscription_clients`); the API and its projector hold a few."""
+"""Websockets with a subscription (CometBFT `max_subscription_clients`); the API and its projector hold a few."""
+RPC_WEBSOCKETS_MAX: Final = 200
+"""Websockets at once, subscribed or not; further ones are turned away with status 503."""
 RPC_SUBSCRIBER_BUFFER: Final = 200
 """Events a websocket client may lag behind before its subscription is cancelled."""
 RPC_QUERY_MAX_CHARS: Final = 512

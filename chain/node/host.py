@@ -244,6 +244,10 @@ class ConsensusHost:
             self._do.wal.sync()
             self._do.signer.flush()
 
+    def is_halted(self) -> bool:
+        """Whether consensus was stopped, or has failed."""
+        return self._is_stopped
+
     def halt(self) -> None:
         """Take nothing, sign nothing, send nothing, write nothing any more; again does nothing."""
         self._is_stopped = True

@@ -35,6 +35,7 @@ from chain.node.retention import RetentionPolicy
 from chain.node.signer import FileSigner
 from chain.node.syncing import make_block_sync
 from chain.p2p.errors import PeerFault
+from chain.p2p.status import PeerStatus
 from chain.p2p.switch import Switch
 from chain.rpc.events import EventBus
 from chain.rpc.ports import RoundView
@@ -54,6 +55,7 @@ from chain.types.evidence import Evidence
 from chain.types.messages import DefaultNodeInfo, DefaultNodeInfoOther, ProtocolVersion
 from chain.types.params import GenesisDoc
 from chain.types.state import ChainState
+from chain.types.timestamp import Timestamp
 
 log = structlog.get_logger("node")
 
@@ -403,7 +405,7 @@ class Node:
 
     def is_failed(self) -> bool:
         """Whether the node stops because something broke."""
-        return self.failure is not None
+        return self.failure is not None or (self.host is not None and self.host.is_halted())
 
     def report(self, failure: Exception) -> None:
         """The RPC met something unexpected: a damaged store or a broken invariant stops the node.
@@ -427,6 +429,20 @@ class Node:
     def retention(self) -> str:
         """`archive` or `pruned`."""
         return self.config.storage.name()
+
+    def peers(self) -> tuple[PeerStatus, ...]:
+        """Connected peers, by node id."""
+        return () if self.switch is None else self.switch.statuses()
+
+    def p2p_address(self) -> str:
+        """host:port that peers connect to, "" without a listener."""
+        if self.switch is None or not self.switch.listen_port:
+            return ""
+        return f"{self.config.p2p.listen_host}:{self.switch.listen_port}"
+
+    def now(self) -> Timestamp:
+        """The node's clock."""
+        return self.clock.now()
 
     def peer_count(self) -> int:
         """Connected peers."""

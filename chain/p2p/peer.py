@@ -80,6 +80,10 @@ class PeerConnection(asyncio.Protocol):
         self.bulk: deque[tuple[ChannelId, bytes]] = deque()
         self.inbox_bytes = 0
         self.remote = "?"
+        self.since_s = self.heard_at_s
+        """Loop time of the beginning."""
+        self.sent_bytes = 0
+        self.received_bytes = 0
         self.lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._loop = asyncio.get_running_loop()
         self._owner = owner
@@ -110,6 +114,7 @@ class PeerConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Cut frames and pass them on."""
+        self.received_bytes += len(data)
         self._guard(lambda: self._take(data))
 
     def pause_writing(self) -> None:
@@ -241,6 +246,7 @@ class PeerConnection(asyncio.Protocol):
 
     def _write(self, frame: bytes) -> None:
         assert self._transport is not None
+        self.sent_bytes += len(frame)
         self._transport.write(frame)
 
     @property

@@ -27,6 +27,7 @@ from chain.p2p.channels import CHANNELS, ChannelId
 from chain.p2p.errors import PeerFault
 from chain.p2p.frames import encode_frame
 from chain.p2p.peer import PeerConnection, PeerRules
+from chain.p2p.status import PeerStatus
 from chain.types.messages import DefaultNodeInfo
 
 log = structlog.get_logger("p2p")
@@ -82,6 +83,8 @@ class Switch:
         self._client_context: ssl.SSLContext
         self.set_trusted(settings.trusted)
         self._peers: dict[str, PeerConnection] = {}
+        self._infos: dict[str, DefaultNodeInfo] = {}
+        """What each connected peer said of itself."""
         self._strangers: set[PeerConnection] = set()
         self._handlers: dict[ChannelId, Handler] = {}
         self._urgent_turns: deque[PeerConnection] = deque()
@@ -120,6 +123,22 @@ class Switch:
     def peers(self) -> tuple[str, ...]:
         """Node ids of connected peers, sorted."""
         return tuple(sorted(self._peers))
+
+    def statuses(self) -> tuple[PeerStatus, ...]:
+        """Every connected peer, by node id."""
+        now_s = asyncio.get_running_loop().time()
+        return tuple(
+            PeerStatus(
+                self._infos[node_id],
+                peer.is_outbound,
+                peer.remote,
+                now_s - peer.since_s,
+                peer.sent_bytes,
+                peer.received_bytes,
+                peer.queued_bytes,
+            )
+            for node_id, peer in sorted(self._peers.items())
+        )
 
     def queued_bytes(self, node_id: str) -> int:
         """Bytes that wait for a peer to read; 0 for one that is not connected."""
@@ -344,6 +363,7 @@ class Switch:
             held.close()
         self._strangers.discard(peer)
         self._peers[peer.node_id] = peer
+        self._infos[peer.node_id] = info
         self.counts["p2p_connected"] += 1
         log.info("peer connected", peer=peer.node_id, remote=peer.remote, dialled=peer.is_outbound)
         asyncio.get_running_loop().call_soon(self._announce, peer)
@@ -365,7 +385,7 @@ class Switch:
         self._strangers.discard(peer)
         if self._peers.get(peer.node_id) is not peer:
             return
-        del self._peers[peer.node_id]
+        del self._peers[peer.node_id], self._infos[peer.node_id]
         log.info("peer gone", peer=peer.node_id)
         if not self._is_stopped:
             for tell in self.on_peer_down:

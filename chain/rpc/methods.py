@@ -4,6 +4,7 @@ Reads: stores, pool, application.  Writes: the pool, through `broadcast_tx_*`.  
 """
 
 import asyncio
+import re
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping
 from json import dumps
@@ -24,10 +25,11 @@ from chain.limits import (
 from chain.rpc.errors import InternalError, InvalidParams
 from chain.rpc.events import EventBus
 from chain.rpc.params import Params
+from chain.rpc.peers_json import peer_json
 from chain.rpc.ports import NamedBlock, NodeView
 from chain.rpc.query import Query, QueryError, parse_query
 from chain.rpc.round_json import concise, full
-from chain.rpc.search import search_blocks, search_txs
+from chain.rpc.search import Position, search_blocks, search_txs
 from chain.types.abci import RequestCheckTx, RequestInfo, RequestQuery, ResponseCheckTx
 from chain.types.block import (
     ABCI_VERSION,
@@ -67,8 +69,8 @@ class Methods:
         power = 0 if index is None else state.validators.validators[index].voting_power
         return {
             "node_info": to_json(node.node_info),
-            "sync_info": _sync_side("latest", latest, state.app_hash)
-            | _sync_side("earliest", earliest, b"")
+            "sync_info": _sync_side("latest", latest)
+            | _sync_side("earliest", earliest)
             | {"catching_up": node.is_catching_up()},
             "validator_info": {
                 "address": address(node.validator_key).hex().upper(),
@@ -81,11 +83,13 @@ class Methods:
 
     def net_info(self, _params: Params) -> Json:
         """Connected peers."""
+        address, now = self._node.p2p_address(), self._node.now()
+        peers = [peer_json(peer, now) for peer in self._node.peers()]
         return {
-            "listening": True,
-            "listeners": ["Listener(@)"],
-            "n_peers": str(self._node.peer_count()),
-            "peers": [],
+            "listening": bool(address),
+            "listeners": [f"Listener(@{address})"],
+            "n_peers": str(len(peers)),
+            "peers": peers,
         }
 
     def genesis(self, _params: Params) -> Json:
@@ -101,7 +105,9 @@ class Methods:
         raw = self._genesis_bytes()
         total = -(-len(raw) // RPC_GENESIS_CHUNK_BYTES)
         chunk = params.integer("chunk") or 0
-        if not 0 <= chunk < total:
+        if chunk < 0:
+            raise InvalidParams("chunk must not be negative")
+        if chunk >= total:
             raise InternalError(f"there are {total - 1} chunks, {chunk} is invalid")
         piece = raw[chunk * RPC_GENESIS_CHUNK_BYTES : (chunk + 1) * RPC_GENESIS_CHUNK_BYTES]
         return {"chunk": str(chunk), "total": str(total), "data": b64encode(piece).decode()}
@@ -111,7 +117,7 @@ class Methods:
 
     def consensus_params(self, params: Params) -> Json:
         """Parameters in force at a height."""
-        height = self._height(params, newest=self._node.state().last_block_height + 1)
+        height = self._height(params, newest=self._newest_undecided())
         found = self._node.states.load_params(height)
         if found is None:
             raise InternalError(f"no consensus params at height {height}")
@@ -198,7 +204,7 @@ class Methods:
 
     def validators(self, params: Params) -> Json:
         """A page of the validator set of a height."""
-        height = self._height(params, newest=self._node.state().last_block_height + 1)
+        height = self._height(params, newest=self._newest_undecided())
         found = self._node.states.load_validators(height)
         if found is None:
             raise InternalError(f"could not find validator set for height #{height}")
@@ -210,6 +216,11 @@ class Methods:
             "count": str(len(page)),
             "total": str(len(found.validators)),
         }
+
+    def _newest_undecided(self) -> int:
+        """The height in progress, whose set and parameters are known; while syncing the newest stored one."""
+        height = self._node.state().last_block_height
+        return height if self._node.is_catching_up() and height else height + 1
 
     def _height(self, params: Params, *, newest: int | None = None) -> int:
         """The height asked for, or the newest; raises InternalError with CometBFT's texts."""
@@ -242,7 +253,7 @@ class Methods:
         """A committed transaction, with its proof on request."""
         tx_hash = params.octets("hash")
         place = self._node.index.load_tx(tx_hash)
-        if place is None:
+        if place is None or place[0] < self._node.blocks.base():
             raise InternalError(f"tx ({tx_hash.hex().upper()}) not found")
         return self._tx_json(*place, prove=params.boolean("prove"))
 
@@ -267,22 +278,23 @@ class Methods:
     def tx_search(self, params: Params) -> Json:
         """A page of the transactions that satisfy a query."""
         query = _query(params)
-        found = search_txs(self._node.index, self._node.blocks, query)
-        page, total = _ordered_page(params, found)
+        found = search_txs(
+            self._node.index, self._node.blocks, query, is_bounded=not params.has("cursor")
+        )
+        page, told = _page(params, found, default_order="asc")
         prove = params.boolean("prove")
-        return {
-            "txs": [self._tx_json(height, index, prove=prove) for height, index in page],
-            "total_count": str(total),
-        }
+        return {"txs": [self._tx_json(height, index, prove=prove) for height, index in page]} | told
 
     def block_search(self, params: Params) -> Json:
         """A page of the blocks that satisfy a query."""
-        found = search_blocks(self._node.index, self._node.blocks, _query(params))
-        page, total = _ordered_page(params, found, default_order="desc")
-        return {
-            "blocks": [_block_json(self._block_at(height)) for height in page],
-            "total_count": str(total),
-        }
+        found = search_blocks(
+            self._node.index,
+            self._node.blocks,
+            _query(params),
+            is_bounded=not params.has("cursor"),
+        )
+        page, told = _page(params, found, default_order="desc")
+        return {"blocks": [_block_json(self._block_at(height)) for height, _ in page]} | told
 
     def check_tx(self, params: Params) -> Json:
         """The application's verdict, without letting the transaction wait."""
@@ -307,9 +319,9 @@ class Methods:
         }
 
     def broadcast_tx_async(self, params: Params) -> Json:
-        """Take a transaction and answer at once; its verdict is not awaited, nor told."""
+        """Take a transaction; the application's verdict is not told, but a full pool's refusal is."""
         tx = params.octets("tx")
-        asyncio.get_running_loop().call_soon(self._node.submit_tx, tx)
+        self._submit(tx)
         return _broadcast_json(ResponseCheckTx(), tx)
 
     def broadcast_tx_sync(self, params: Params) -> Json:
@@ -411,20 +423,21 @@ def method_table(methods: Methods) -> Mapping[str, Method]:
     return {name: getattr(methods, name) for name in METHOD_NAMES}
 
 
+_CURSOR: Final = re.compile(r"([0-9]{1,18})\.([0-9]{1,9})")
 _NIL_BLOCK_ID: Final = {"hash": "", "parts": {"total": 0, "hash": ""}}
 _EMPTY_RESULT: Final = to_json(ResponseCheckTx())
-_ZERO_TIME_TEXT: Final = "0001-01-01T00:00:00Z"
+_NO_BLOCK_TIME: Final = "1970-01-01T00:00:00Z"
+"""What CometBFT tells before the first block."""
 
 
-def _sync_side(side: str, meta: Any, app_hash: bytes) -> dict[str, Json]:
-    """Half of `sync_info`: hash, app hash, height and time of the newest or oldest block."""
+def _sync_side(side: str, meta: Any) -> dict[str, Json]:
+    """Half of `sync_info`: hash, app hash, height and time in the header of the newest or oldest block."""
     known = meta is not None
-    shown_hash = app_hash if side == "latest" else meta.header.app_hash if known else b""
     return {
         f"{side}_block_hash": meta.block_id.hash.hex().upper() if known else "",
-        f"{side}_app_hash": shown_hash.hex().upper(),
+        f"{side}_app_hash": meta.header.app_hash.hex().upper() if known else "",
         f"{side}_block_height": str(meta.header.height) if known else "0",
-        f"{side}_block_time": meta.header.time.to_rfc3339() if known else _ZERO_TIME_TEXT,
+        f"{side}_block_time": meta.header.time.to_rfc3339() if known else _NO_BLOCK_TIME,
     }
 
 
@@ -482,12 +495,43 @@ def _page_bounds(params: Params, total: int) -> tuple[int, int]:
     return (page - 1) * per_page, min(page * per_page, total)
 
 
-def _ordered_page(
-    params: Params, found: list[Any], *, default_order: str = "asc"
-) -> tuple[list[Any], int]:
+def _page(
+    params: Params, found: list[Position], *, default_order: str
+) -> tuple[list[Position], dict[str, Json]]:
+    """The page asked for by number or by cursor, and what the answer says beside it; raises InternalError."""
     order = params.text("order_by") or default_order
     if order not in {"asc", "desc"}:
         raise InternalError("expected order_by to be either `asc` or `desc` or empty")
     ordered = found if order == "asc" else found[::-1]
+    if params.has("cursor"):
+        return _page_after(params, ordered, order)
     start, stop = _page_bounds(params, len(ordered))
-    return ordered[start:stop], len(ordered)
+    return ordered[start:stop], {"total_count": str(len(ordered))}
+
+
+def _page_after(
+    params: Params, ordered: list[Position], order: str
+) -> tuple[list[Position], dict[str, Json]]:
+    """The page after the item that a cursor names; "start" begins.
+
+    Unlike page numbers it neither skips nor repeats when blocks come, or are pruned, between two pages.
+    """
+    if params.has("page"):
+        raise InternalError("page and cursor exclude each other")
+    after = _position(params.text("cursor"))
+    if after is not None:
+        ordered = [p for p in ordered if (p > after if order == "asc" else p < after)]
+    page = ordered[: _per_page(params.integer("per_page"))]
+    is_last = len(page) == len(ordered)
+    following = "" if is_last else "{}.{}".format(*page[-1])
+    return page, {"total_count": str(len(ordered)), "next_cursor": following}
+
+
+def _position(cursor: str) -> Position | None:
+    """Height and index in a cursor, None at the start; raises InvalidParams."""
+    if cursor == "start":
+        return None
+    match = _CURSOR.fullmatch(cursor)
+    if match is None:
+        raise InvalidParams('cursor is "start" or the next_cursor of an answer')
+    return int(match[1]), int(match[2])

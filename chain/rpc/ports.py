@@ -1,6 +1,6 @@
 """What the RPC needs of a node, by shape: it knows neither store nor mempool nor consensus."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -154,6 +154,30 @@ class EvidenceRefusal(Protocol):
     def detail(self) -> str: ...
 
 
+class PeerFacts(Protocol):
+    """A connected peer; bytes are of frames, times in seconds."""
+
+    @property
+    def info(self) -> DefaultNodeInfo: ...
+
+    @property
+    def is_outbound(self) -> bool: ...
+
+    @property
+    def remote(self) -> str:
+        """host:port."""
+        ...
+
+    @property
+    def connected_s(self) -> float: ...
+
+    @property
+    def sent_bytes(self) -> int: ...
+
+    @property
+    def received_bytes(self) -> int: ...
+
+
 class NodeView(Protocol):
     """The node as the RPC sees it."""
 
@@ -198,7 +222,17 @@ class NodeView(Protocol):
         """`archive` or `pruned`."""
         ...
 
-    def peer_count(self) -> int: ...
+    def peers(self) -> Sequence[PeerFacts]:
+        """Connected peers, by node id."""
+        ...
+
+    def p2p_address(self) -> str:
+        """host:port that peers connect to, "" when nobody can."""
+        ...
+
+    def now(self) -> Timestamp:
+        """The node's clock."""
+        ...
 
     def round_view(self) -> RoundView: ...
 

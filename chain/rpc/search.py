@@ -13,35 +13,45 @@ Position = tuple[int, int]
 Rows = Callable[[str, str | None], Iterable[tuple[str, int, int]]]
 
 
-def search_txs(index: Index, blocks: Blocks, query: Query) -> list[Position]:
-    """Places of transactions that satisfy every condition, ascending; raises InternalError beyond the bounds."""
+def search_txs(
+    index: Index, blocks: Blocks, query: Query, *, is_bounded: bool = True
+) -> list[Position]:
+    """Places of transactions that satisfy every condition, ascending; raises InternalError beyond the bounds.
+
+    `is_bounded` False (for who pages by cursor): only what is read of the index is bounded, not how much fits.
+    """
     by_hash = _hash_condition(query)
     if by_hash is not None:
         place = index.load_tx(by_hash)
         found = set() if place is None else {place}
         conditions = [c for c in query.conditions if c.key != "tx.hash"]
-        return _narrowed(conditions, found, "tx.height", index.tx_event_rows, None, blocks)
+        return _narrowed(
+            conditions, found, "tx.height", index.tx_event_rows, None, blocks, is_bounded
+        )
     return _narrowed(
         list(query.conditions),
         None,
         "tx.height",
         index.tx_event_rows,
-        lambda heights: _txs_of(blocks, heights),
+        lambda heights: set(_positions(blocks, heights, is_bounded)),
         blocks,
+        is_bounded,
     )
 
 
-def search_blocks(index: Index, blocks: Blocks, query: Query) -> list[int]:
-    """Heights of blocks that satisfy every condition, ascending; raises InternalError beyond the bounds."""
-    places = _narrowed(
+def search_blocks(
+    index: Index, blocks: Blocks, query: Query, *, is_bounded: bool = True
+) -> list[Position]:
+    """Places (height, 0) of blocks that satisfy every condition, ascending; raises InternalError beyond the bounds."""
+    return _narrowed(
         list(query.conditions),
         None,
         "block.height",
         index.block_event_rows,
         lambda heights: {(height, 0) for height in heights},
         blocks,
+        is_bounded,
     )
-    return [height for height, _ in places]
 
 
 def _hash_condition(query: Query) -> bytes | None:
@@ -61,6 +71,7 @@ def _narrowed(
     rows: Rows,
     of_heights: Callable[[range], set[Position]] | None,
     blocks: Blocks,
+    is_bounded: bool,
 ) -> list[Position]:
     """Intersect conditions; those on height are arithmetic and go last."""
     on_height = [c for c in conditions if c.key == height_key]
@@ -76,7 +87,7 @@ def _narrowed(
     kept = [
         p for p in found if p[0] >= blocks.base() and all(c.holds_for(str(p[0])) for c in on_height)
     ]
-    if len(kept) > RPC_SEARCH_MAX_RESULTS:
+    if is_bounded and len(kept) > RPC_SEARCH_MAX_RESULTS:
         raise InternalError(f"more than {RPC_SEARCH_MAX_RESULTS} results: narrow the query")
     return sorted(kept)
 
@@ -133,11 +144,7 @@ def _height_range(conditions: list[Condition], blocks: Blocks) -> range:
     return range(low, high + 1)
 
 
-def _txs_of(blocks: Blocks, heights: range) -> set[Position]:
-    return set(_positions(blocks, heights))
-
-
-def _positions(blocks: Blocks, heights: range) -> Iterator[Position]:
+def _positions(blocks: Blocks, heights: range, is_bounded: bool) -> Iterator[Position]:
     count = 0
     for height in heights:
         stored = blocks.load(height)
@@ -145,6 +152,6 @@ def _positions(blocks: Blocks, heights: range) -> Iterator[Position]:
             continue
         for index in range(len(stored.block.data.txs)):
             count += 1
-            if count > RPC_SEARCH_MAX_RESULTS:
+            if is_bounded and count > RPC_SEARCH_MAX_RESULTS:
                 raise InternalError(f"more than {RPC_SEARCH_MAX_RESULTS} results: narrow the query")
             yield height, index

@@ -20,6 +20,7 @@ from chain.limits import (
     RPC_BODY_MAX_BYTES,
     RPC_CLIENTS_MAX,
     RPC_SUBSCRIPTIONS_PER_CLIENT,
+    RPC_WEBSOCKETS_MAX,
 )
 from chain.rpc.errors import (
     InternalError,
@@ -54,7 +55,7 @@ class RpcServer:
         self._report = node.report
         self._methods = method_table(Methods(node, events))
         self._runner: web.AppRunner | None = None
-        self._clients: set[web.WebSocketResponse] = set()
+        self._clients: dict[web.WebSocketResponse, _WebsocketClient] = {}
         self.port = port
         """The port listened on; of a configured 0, the one the system gave."""
 
@@ -146,12 +147,11 @@ class RpcServer:
     # ── websocket ────────────────────────────────────────────────────────────────────────────────────
 
     async def _on_websocket(self, request: web.Request) -> web.StreamResponse:
-        if len(self._clients) >= RPC_CLIENTS_MAX:
+        if len(self._clients) >= RPC_WEBSOCKETS_MAX:
             return _answer(_error(None, ServerError("too many clients")), status=503)
         socket = web.WebSocketResponse(max_msg_size=RPC_BODY_MAX_BYTES, heartbeat=30.0)
         await socket.prepare(request)
-        self._clients.add(socket)
-        client = _WebsocketClient(self, socket, self._events)
+        client = self._clients[socket] = _WebsocketClient(self, socket, self._events)
         try:
             async for message in socket:
                 if message.type is not WSMsgType.TEXT:
@@ -159,8 +159,12 @@ class RpcServer:
                 await client.handle(message.data)
         finally:
             client.close()
-            self._clients.discard(socket)
+            self._clients.pop(socket, None)
         return socket
+
+    def subscribed_clients(self) -> int:
+        """Websockets with at least one subscription."""
+        return sum(client.is_subscribed() for client in self._clients.values())
 
     async def call_over_websocket(self, request: Json) -> Json | None:
         """A plain method called over a websocket."""
@@ -188,8 +192,8 @@ class _WebsocketClient:
             answer = await self._server.call_over_websocket(request)
             if answer is not None:
                 await self._send(answer)
-            return
-        await self._send(self._subscription_call(request))
+        elif request.get("id") is not None:  # a notification is not carried out
+            await self._send(self._subscription_call(request))
 
     def _subscription_call(self, request: Mapping[str, Json]) -> Json:
         request_id = request.get("id")
@@ -201,12 +205,18 @@ class _WebsocketClient:
                 case "unsubscribe":
                     self._unsubscribe(params.text("query"))
                 case _:
-                    self.close()
+                    self._unsubscribe_all()
+        except InvalidParams as error:
+            # Over a websocket CometBFT calls this an internal error, over HTTP not.
+            text = f"error converting json params to arguments: {error.data}"
+            return _error(request_id, InternalError(text))
         except RpcError as error:
             return _error(request_id, error)
         return _result(request_id, {})
 
     def _subscribe(self, text: str, request_id: Json) -> None:
+        if not self._held and self._server.subscribed_clients() >= RPC_CLIENTS_MAX:
+            raise InternalError(f"max_subscription_clients {RPC_CLIENTS_MAX} reached")
         if len(self._held) >= RPC_SUBSCRIPTIONS_PER_CLIENT:
             raise InternalError(
                 f"max_subscriptions_per_client {RPC_SUBSCRIPTIONS_PER_CLIENT} reached"
@@ -227,6 +237,15 @@ class _WebsocketClient:
             raise InternalError("subscription not found")
         self._drop(held)
 
+    def _unsubscribe_all(self) -> None:
+        if not self._held:
+            raise InternalError("subscription not found")
+        self.close()
+
+    def is_subscribed(self) -> bool:
+        """Whether any event may come."""
+        return bool(self._held)
+
     def _drop(self, held: tuple[Subscription, "asyncio.Task[None]"]) -> None:
         self._events.unsubscribe(held[0])
         held[1].cancel()
@@ -246,7 +265,8 @@ class _WebsocketClient:
                 await self._send(_result(request_id, subscription.queue.get_nowait()))
             if subscription.is_cancelled:
                 reason = (
-                    "subscription was canceled (reason: client is not pulling messages fast enough)"
+                    "subscription was canceled "
+                    "(reason: internal subscription event buffer is out of capacity)"
                 )
                 await self._send(_error(request_id, ServerError(reason)))
                 self._held.pop(subscription.query.text, None)

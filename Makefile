@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help up test sim demo check format lock drill crash bench clean
+.PHONY: help up test sim demo check format lock drill crash bench mutants clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -26,6 +26,9 @@ test: $(STAMP) ## the whole fast test suite
 SEEDS ?= 200
 sim: $(STAMP) ## SEEDS=2000: so many seeds of the consensus core, a tenth as many of the whole node, one report
 	$(BIN)/python -m tests.sim --seeds $(SEEDS)
+
+mutants: $(STAMP) ## plant every bug of tests/mutants/mutants.toml, one at a time: the tests must notice each
+	$(BIN)/python -m tests.mutants
 
 demo: $(STAMP) ## a scripted day through the public API; exits 0 only if every step was checked
 	$(BIN)/beffroi demo

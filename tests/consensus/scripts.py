@@ -1,10 +1,8 @@
-"""Scripted attacks and situations, each naming the line of arXiv 1807.04938 it is about.
+"""Scripted attacks on one core, and on a few by hand: each names the line of arXiv 1807.04938 it is about.
 
 A script raises AssertionError when the core gives way. The tests run each on the core as it is, and on the core
 with bugs planted in it: a script that no bug can break, or a bug that no script finds, is worth a look.
 """
-
-from collections.abc import Callable
 
 from chain.consensus import (
     BuildBlock,
@@ -28,6 +26,7 @@ from chain.limits import (
     CONSENSUS_ROUNDS_AHEAD_MAX,
     CONSENSUS_ROUNDS_BEHIND_MAX,
 )
+from tests.consensus.catalogue import attack
 from tests.consensus.lone import (
     HEIGHT,
     NIL,
@@ -40,19 +39,10 @@ from tests.consensus.lone import (
     vote,
 )
 
-Script = Callable[[], None]
-SCRIPTS: dict[str, Script] = {}
-
-
-def script(function: Script) -> Script:
-    SCRIPTS[function.__name__] = function
-    return function
-
-
 # --- L11-L21: rounds and proposals ---------------------------------------------------------------
 
 
-@script
+@attack("L14, L21", "a silent proposer stops the town")
 def l14_proposer_builds_and_everybody_arms_the_propose_timeout() -> None:
     proposer, other = Lone(ours=0), Lone(ours=3)
     assert BuildBlock(HEIGHT, 0) in proposer.effects
@@ -61,7 +51,7 @@ def l14_proposer_builds_and_everybody_arms_the_propose_timeout() -> None:
     assert (TimeoutKind.PROPOSE, 0) in other.timeouts()
 
 
-@script
+@attack("L19", "a correct proposer equivocates by itself")
 def l19_second_built_block_is_not_offered() -> None:
     p = Lone(ours=0)
     p.build(0, "A")
@@ -69,7 +59,7 @@ def l19_second_built_block_is_not_offered() -> None:
     assert p.offers() == [(0, "A", -1)]
 
 
-@script
+@attack("L19", "a slow builder speaks in a round that is not its own")
 def l19_block_built_for_a_round_that_is_over_is_not_offered() -> None:
     late, over = Lone(ours=0), Lone(ours=0)
     late.timeout(TimeoutKind.PROPOSE, 0)
@@ -80,7 +70,7 @@ def l19_block_built_for_a_round_that_is_over_is_not_offered() -> None:
     assert over.offers() == []
 
 
-@script
+@attack("L16", "locked processes refuse every new block: stuck")
 def l16_valid_value_is_offered_again_with_its_polka_round() -> None:
     p = Lone(ours=1)
     p.lock(0, "A")
@@ -88,7 +78,7 @@ def l16_valid_value_is_offered_again_with_its_polka_round() -> None:
     assert p.offers() == [(1, "A", 0)]
 
 
-@script
+@attack("L16, L42", "a value that others locked is never offered again")
 def l16_valid_value_learnt_after_our_nil_precommit_is_offered_too() -> None:
     """L42: a process that never locked still carries the value that others may have locked."""
     p = Lone(ours=1)
@@ -106,14 +96,14 @@ def l16_valid_value_learnt_after_our_nil_precommit_is_offered_too() -> None:
 # --- L22-L33: prevotes ---------------------------------------------------------------------------
 
 
-@script
+@attack("L22", "nothing is ever decided")
 def l22_fresh_valid_proposal_is_prevoted() -> None:
     p = Lone()
     p.propose(0, "A")
     assert p.sent == [(PREVOTE, 0, "A")]
 
 
-@script
+@attack("L23", "a Byzantine proposer has an invalid block voted for")
 def l23_invalid_proposal_gets_nil() -> None:
     p = Lone()
     p.feed(ProposalReceived(proposal(0, "A")))
@@ -123,7 +113,19 @@ def l23_invalid_proposal_gets_nil() -> None:
     assert p.sent == [(PREVOTE, 0, NIL)]
 
 
-@script
+@attack("valid(v)", "an invalid block is judged again until somebody finds it good")
+def l23_first_verdict_on_a_block_is_final() -> None:
+    p = Lone()
+    p.judge("A", valid=False)
+    p.judge("A", valid=True)
+    p.feed(ProposalReceived(proposal(0, "A")))
+    assert p.sent == [(PREVOTE, 0, NIL)]
+    p.prevotes(0, "A", 0, 1, 2)
+    p.precommits(0, "A", 0, 1, 2)
+    assert p.decided is None
+
+
+@attack("L23, L28", "liars' votes make an invalid block acceptable")
 def l23_invalid_proposal_with_a_polka_gets_nil() -> None:
     p = Lone()
     p.prevotes(0, "A", 0, 1, 2)
@@ -135,7 +137,7 @@ def l23_invalid_proposal_with_a_polka_gets_nil() -> None:
     assert p.sent[-1] == (PREVOTE, 1, NIL)
 
 
-@script
+@attack("L23", "a second block is decided after a first")
 def l23_lock_refuses_another_fresh_value() -> None:
     p = Lone()
     p.lock(0, "A")
@@ -145,7 +147,7 @@ def l23_lock_refuses_another_fresh_value() -> None:
     assert p.locked == (0, "A")
 
 
-@script
+@attack("L23", "an attacker waits for a lock to be forgotten")
 def l23_lock_survives_several_rounds() -> None:
     p = Lone()
     p.lock(0, "A")
@@ -157,7 +159,7 @@ def l23_lock_survives_several_rounds() -> None:
     assert p.locked == (0, "A")
 
 
-@script
+@attack("L23", "a locked process refuses its own block: stuck")
 def l23_lock_accepts_its_own_value_again() -> None:
     p = Lone()
     p.lock(0, "A")
@@ -166,7 +168,7 @@ def l23_lock_accepts_its_own_value_again() -> None:
     assert p.sent[-1] == (PREVOTE, 1, "A")
 
 
-@script
+@attack("L29", "two groups of locks refuse each other for ever")
 def l29_newer_polka_frees_the_lock() -> None:
     p = Lone()
     p.lock(0, "A")
@@ -179,7 +181,7 @@ def l29_newer_polka_frees_the_lock() -> None:
     assert p.sent[-1] == (PREVOTE, 2, "B")
 
 
-@script
+@attack("L29", "the block everybody locked is refused")
 def l29_polka_of_the_lock_round_is_enough() -> None:
     p = Lone()
     p.lock(0, "A")
@@ -188,7 +190,7 @@ def l29_polka_of_the_lock_round_is_enough() -> None:
     assert p.sent[-1] == (PREVOTE, 1, "A")
 
 
-@script
+@attack("L29", "an old proof of lock undoes a newer decision")
 def l29_older_polka_does_not_free_the_lock() -> None:
     p = Lone()
     p.timeout(TimeoutKind.PROPOSE, 0)
@@ -201,7 +203,7 @@ def l29_older_polka_does_not_free_the_lock() -> None:
     assert p.sent[-1] == (PREVOTE, 2, NIL)
 
 
-@script
+@attack("L28", "a proposer names a polka that nobody saw")
 def l28_proposal_waits_for_the_polka_it_names() -> None:
     p = Lone()
     p.timeout(TimeoutKind.PROPOSE, 0)
@@ -216,7 +218,7 @@ def l28_proposal_waits_for_the_polka_it_names() -> None:
     assert p.sent[before:] == [(PREVOTE, 1, "B")]
 
 
-@script
+@attack("L28", "a lie about the proof's round frees locks")
 def l28_polka_of_another_round_is_no_proof() -> None:
     """POL round lie: B had its polka in round 0, the proposal names round 1."""
     p = Lone()
@@ -230,7 +232,7 @@ def l28_polka_of_another_round_is_no_proof() -> None:
     assert len(p.sent) == before
 
 
-@script
+@attack("L28", "a polka for one block proves another")
 def l28_polka_for_another_block_is_no_proof() -> None:
     p = Lone()
     p.lock(0, "A")
@@ -242,7 +244,7 @@ def l28_polka_for_another_block_is_no_proof() -> None:
     assert p.sent[-1] == (PREVOTE, 1, NIL)
 
 
-@script
+@attack("L28", "a proposal proves itself by its own round")
 def l28_polka_round_must_be_past() -> None:
     p = Lone()
     p.prevotes(0, "A", 0, 1)
@@ -251,7 +253,7 @@ def l28_polka_round_must_be_past() -> None:
     assert p.state == before
 
 
-@script
+@attack("L22", "a proposal that overtakes its round is lost")
 def l22_proposal_for_a_coming_round_is_used_when_it_begins() -> None:
     p = Lone()
     p.propose(1, "B")
@@ -262,7 +264,7 @@ def l22_proposal_for_a_coming_round_is_used_when_it_begins() -> None:
     assert p.sent[-1] == (PREVOTE, 1, "B")
 
 
-@script
+@attack("L22", "a proposer with two blocks makes correct processes vote twice")
 def l22_one_prevote_a_round_whatever_the_proposer_sends() -> None:
     p = Lone()
     p.propose(0, "A")
@@ -274,7 +276,7 @@ def l22_one_prevote_a_round_whatever_the_proposer_sends() -> None:
 # --- L34-L46: precommits -------------------------------------------------------------------------
 
 
-@script
+@attack("L36", "two halves of the town lock two blocks")
 def l36_two_of_four_are_no_polka() -> None:
     p = Lone()
     p.propose(0, "A")
@@ -285,7 +287,7 @@ def l36_two_of_four_are_no_polka() -> None:
     assert p.sent[-1] == (PRECOMMIT, 0, "A")
 
 
-@script
+@attack("L36", "with unequal power f liars make a polka")
 def l36_exactly_two_thirds_are_no_polka() -> None:
     p = Lone(3, 3, 2, 1, ours=3)
     p.propose(0, "A")
@@ -295,7 +297,7 @@ def l36_exactly_two_thirds_are_no_polka() -> None:
     assert p.sent[-1] == (PRECOMMIT, 0, "A")
 
 
-@script
+@attack("L36", "a validator repeats itself into a quorum")
 def l36_one_voter_counts_once() -> None:
     p = Lone()
     p.propose(0, "A")
@@ -304,7 +306,7 @@ def l36_one_voter_counts_once() -> None:
     assert p.sent == [(PREVOTE, 0, "A")]
 
 
-@script
+@attack("L36", "votes of different rounds make a polka that never was")
 def l36_votes_of_two_rounds_do_not_add_up() -> None:
     p = Lone()
     p.propose(0, "A")
@@ -318,7 +320,7 @@ def l36_votes_of_two_rounds_do_not_add_up() -> None:
     assert p.locked == (-1, NIL)
 
 
-@script
+@attack("L36", "one kind of vote passes for the other")
 def l36_prevotes_are_not_precommits() -> None:
     p = Lone()
     p.propose(0, "A")
@@ -327,7 +329,7 @@ def l36_prevotes_are_not_precommits() -> None:
     assert p.decided is None
 
 
-@script
+@attack("L36", "a block that nobody has is locked")
 def l36_unknown_block_is_fetched_before_it_is_locked() -> None:
     p = Lone()
     p.timeout(TimeoutKind.PROPOSE, 0)
@@ -338,7 +340,7 @@ def l36_unknown_block_is_fetched_before_it_is_locked() -> None:
     assert p.locked == (0, "A")
 
 
-@script
+@attack("L36", "a polka of liars locks an invalid block")
 def l36_invalid_block_is_never_locked() -> None:
     p = Lone()
     p.timeout(TimeoutKind.PROPOSE, 0)
@@ -349,7 +351,7 @@ def l36_invalid_block_is_never_locked() -> None:
     assert p.decided is None
 
 
-@script
+@attack("L36", "a late polka of an old round locks in a new one")
 def l36_polka_of_a_past_round_does_not_lock() -> None:
     p = Lone()
     p.timeout(TimeoutKind.PROPOSE, 0)
@@ -364,7 +366,7 @@ def l36_polka_of_a_past_round_does_not_lock() -> None:
     assert p.sent[-1] == (PREVOTE, 1, "B")
 
 
-@script
+@attack("L36", "an equivocator shows each process another face, and none sees the quorum")
 def l36_equivocator_cannot_hide_a_polka() -> None:
     """It shows us B first; others saw its A. Their claim makes its A count here as well."""
     p = Lone()
@@ -379,7 +381,7 @@ def l36_equivocator_cannot_hide_a_polka() -> None:
     assert p.locked == (0, "A")
 
 
-@script
+@attack("L36", "more faces than are kept hide the one that matters")
 def l36_equivocator_with_many_faces_cannot_hide_a_polka() -> None:
     """Its third vote is the one that matters: it is taken once a peer claims the majority."""
     p = Lone()
@@ -393,7 +395,7 @@ def l36_equivocator_with_many_faces_cannot_hide_a_polka() -> None:
     assert p.locked == (0, "A")
 
 
-@script
+@attack("L36", "claims let an equivocator count twice")
 def l36_equivocator_does_not_count_twice_for_one_block() -> None:
     p = Lone()
     p.propose(0, "A")
@@ -404,7 +406,20 @@ def l36_equivocator_does_not_count_twice_for_one_block() -> None:
     assert p.locked == (-1, NIL)
 
 
-@script
+@attack("L36", "an equivocator repeats a vote that a claim made count until it is a quorum")
+def l36_claimed_vote_of_an_equivocator_counts_once() -> None:
+    p = Lone()
+    p.propose(0, "A")
+    p.claim(PREVOTE, 0, "A")
+    p.prevotes(0, "B", 1)
+    p.prevotes(0, "C", 1)
+    p.prevotes(0, "A", 1, 1, 1)
+    assert p.locked == (-1, NIL)
+    p.prevotes(0, "A", 0)
+    assert p.locked == (0, "A")
+
+
+@attack("evidence", "an equivocator floods the evidence pool")
 def l36_equivocation_is_reported_once() -> None:
     p = Lone()
     p.prevotes(0, "A", 1)
@@ -414,7 +429,7 @@ def l36_equivocation_is_reported_once() -> None:
     assert sum(isinstance(e, FoundConflict) for e in p.effects) == 1
 
 
-@script
+@attack("evidence", "an honest restart is punished as equivocation")
 def l36_same_vote_at_another_time_is_no_conflict() -> None:
     p = Lone()
     p.prevotes(0, "A", 1)
@@ -423,7 +438,7 @@ def l36_same_vote_at_another_time_is_no_conflict() -> None:
     assert p.state == before
 
 
-@script
+@attack("L44", "f liars end every round by nil votes")
 def l44_nil_flood_needs_a_quorum() -> None:
     p = Lone()
     p.propose(0, "A")
@@ -433,7 +448,7 @@ def l44_nil_flood_needs_a_quorum() -> None:
     assert p.sent[-1] == (PRECOMMIT, 0, NIL)
 
 
-@script
+@attack("L44", "nil votes free locks, then another block is decided")
 def l44_nil_polka_keeps_the_lock() -> None:
     p = Lone()
     p.lock(0, "A")
@@ -445,7 +460,7 @@ def l44_nil_polka_keeps_the_lock() -> None:
     assert p.valid == (0, "A")
 
 
-@script
+@attack("L34", "split prevotes wait for ever")
 def l34_prevote_timeout_is_armed_once_at_a_mixed_quorum() -> None:
     p = Lone()
     p.propose(0, "A")
@@ -457,7 +472,7 @@ def l34_prevote_timeout_is_armed_once_at_a_mixed_quorum() -> None:
     assert p.sent[-1] == (PRECOMMIT, 0, NIL)
 
 
-@script
+@attack("L34", "votes that came first leave a process waiting")
 def l34_prevotes_that_came_first_arm_the_timeout_when_we_prevote() -> None:
     p = Lone()
     p.prevotes(0, "A", 0)
@@ -468,7 +483,7 @@ def l34_prevotes_that_came_first_arm_the_timeout_when_we_prevote() -> None:
     assert (TimeoutKind.PREVOTE, 0) in p.timeouts()
 
 
-@script
+@attack("L38, L42", "a process precommits twice in a round")
 def l42_polka_after_our_nil_precommit_does_not_lock() -> None:
     p = Lone()
     p.propose(0, "A")
@@ -484,7 +499,7 @@ def l42_polka_after_our_nil_precommit_does_not_lock() -> None:
 # --- L47-L54: deciding ---------------------------------------------------------------------------
 
 
-@script
+@attack("L47, L65", "split precommits wait for ever")
 def l47_precommit_timeout_is_armed_once_and_starts_the_next_round() -> None:
     p = Lone()
     p.precommits(0, "A", 0)
@@ -494,7 +509,7 @@ def l47_precommit_timeout_is_armed_once_and_starts_the_next_round() -> None:
     assert p.rounds_started() == [0, 1]
 
 
-@script
+@attack("L49", "two halves decide two blocks")
 def l49_two_of_four_decide_nothing() -> None:
     p = Lone()
     p.propose(0, "A")
@@ -504,7 +519,7 @@ def l49_two_of_four_decide_nothing() -> None:
     assert p.decided == "A"
 
 
-@script
+@attack("L49", "one validator alone decides")
 def l49_one_voter_decides_nothing() -> None:
     p = Lone()
     p.propose(0, "A")
@@ -512,7 +527,7 @@ def l49_one_voter_decides_nothing() -> None:
     assert p.decided is None
 
 
-@script
+@attack("L49", "who missed the last precommit never decides")
 def l49_precommits_of_a_past_round_decide() -> None:
     p = Lone()
     p.propose(0, "A")
@@ -528,7 +543,17 @@ def l49_precommits_of_a_past_round_decide() -> None:
     assert p.state.decision.round == 0
 
 
-@script
+@attack("L49", "a decision whose block comes hundreds of rounds later is lost")
+def l49_precommits_of_a_round_long_past_decide_when_the_block_comes() -> None:
+    p = Lone()
+    p.precommits(0, "A", 0, 1, 2)
+    p.prevotes(CONSENSUS_ROUNDS_BEHIND_MAX + 10, NIL, 0, 1)
+    assert p.decided is None
+    p.judge("A")
+    assert p.decided == "A"
+
+
+@attack("L49", "votes of different rounds decide")
 def l49_precommits_of_two_rounds_do_not_add_up() -> None:
     p = Lone()
     p.propose(0, "A")
@@ -540,7 +565,7 @@ def l49_precommits_of_two_rounds_do_not_add_up() -> None:
     assert p.decided is None
 
 
-@script
+@attack("L49", "who is rounds behind never decides")
 def l49_precommits_of_a_coming_round_decide() -> None:
     p = Lone()
     p.judge("A")
@@ -548,7 +573,7 @@ def l49_precommits_of_a_coming_round_decide() -> None:
     assert p.decided == "A"
 
 
-@script
+@attack("L49", "withheld parts keep a process behind for ever")
 def l49_unknown_block_is_fetched_then_decided() -> None:
     p = Lone()
     wanted = p.precommits(0, "A", 0, 1, 2)
@@ -558,7 +583,7 @@ def l49_unknown_block_is_fetched_then_decided() -> None:
     assert any(isinstance(e, Decide) for e in decided)
 
 
-@script
+@attack("L49-L54", "a decision is taken back, or cannot be proved")
 def l49_decision_is_final_and_carries_its_proof() -> None:
     p = Lone()
     p.lock(0, "A")
@@ -577,7 +602,7 @@ def l49_decision_is_final_and_carries_its_proof() -> None:
     assert sum(isinstance(e, Decide) for e in p.effects) == 1
 
 
-@script
+@attack("L49", "a liar's stray precommit spoils the next block's commit")
 def l49_votes_for_another_block_stay_out_of_the_commit() -> None:
     p = Lone()
     p.lock(0, "A")
@@ -586,7 +611,7 @@ def l49_votes_for_another_block_stay_out_of_the_commit() -> None:
     assert [v.validator_index for v in commit_votes(p.state)] == [1, 2, 3]
 
 
-@script
+@attack("L49", "slow validators are marked absent for ever")
 def l49_stragglers_join_the_commit() -> None:
     p = Lone()
     p.lock(0, "A")
@@ -597,7 +622,7 @@ def l49_stragglers_join_the_commit() -> None:
     assert has_all_precommits(p.state)
 
 
-@script
+@attack("L49", "a round that failed is taken for a decision")
 def l49_nil_majority_decides_nothing() -> None:
     p = Lone()
     p.propose(0, "A")
@@ -608,7 +633,7 @@ def l49_nil_majority_decides_nothing() -> None:
 # --- L55-L67: skipping and late timeouts ---------------------------------------------------------
 
 
-@script
+@attack("L55", "who fell rounds behind comes back only by its own timers")
 def l55_one_third_and_a_bit_pull_us_to_their_round() -> None:
     p = Lone()
     p.prevotes(5, "B", 0)
@@ -620,7 +645,7 @@ def l55_one_third_and_a_bit_pull_us_to_their_round() -> None:
     assert (TimeoutKind.PROPOSE, 5) in p.timeouts()
 
 
-@script
+@attack("L55", "f liars drive everybody through rounds")
 def l55_exactly_one_third_pulls_nobody() -> None:
     p = Lone(2, 2, 1, 1, ours=3)
     p.prevotes(5, NIL, 0)
@@ -629,7 +654,7 @@ def l55_exactly_one_third_pulls_nobody() -> None:
     assert p.state.round == 5
 
 
-@script
+@attack("L55", "liars in many rounds pull a process on")
 def l55_voters_of_two_rounds_do_not_add_up() -> None:
     p = Lone()
     p.prevotes(5, NIL, 0)
@@ -637,7 +662,7 @@ def l55_voters_of_two_rounds_do_not_add_up() -> None:
     assert p.state.round == 0
 
 
-@script
+@attack("L55", "a jump over rounds forgets a lock")
 def l55_skipping_keeps_the_lock() -> None:
     p = Lone()
     p.lock(0, "A")
@@ -646,7 +671,7 @@ def l55_skipping_keeps_the_lock() -> None:
     assert p.locked == (0, "A")
 
 
-@script
+@attack("L55", "far rounds fill the memory, or strand who comes back late")
 def l55_far_rounds_pull_too_and_cost_little() -> None:
     p = Lone()
     for round_ in range(100, 900, 9):
@@ -656,7 +681,7 @@ def l55_far_rounds_pull_too_and_cost_little() -> None:
     assert p.state.round == 5_000
 
 
-@script
+@attack("L55", "a liar pushes honest votes out of memory")
 def l55_far_votes_of_a_liar_displace_nobody_elses() -> None:
     p = Lone()
     p.prevotes(500, NIL, 1)
@@ -666,7 +691,7 @@ def l55_far_votes_of_a_liar_displace_nobody_elses() -> None:
     assert p.state.round == 500
 
 
-@script
+@attack("L57, L61, L65", "clocks that are wrong make a process vote in the wrong round")
 def l57_late_timeouts_mean_nothing() -> None:
     p = Lone()
     p.lock(0, "A")
@@ -677,7 +702,7 @@ def l57_late_timeouts_mean_nothing() -> None:
     assert p.state == before
 
 
-@script
+@attack("L61", "a late timeout adds a second precommit")
 def l61_prevote_timeout_after_the_precommit_means_nothing() -> None:
     p = Lone()
     p.lock(0, "A")
@@ -687,10 +712,24 @@ def l61_prevote_timeout_after_the_precommit_means_nothing() -> None:
     assert p.state == before
 
 
+@attack("L61", "a timeout of an older round ends the prevotes of this one")
+def l61_prevote_timeout_of_a_past_round_means_nothing() -> None:
+    p = Lone()
+    p.propose(0, "A")
+    p.prevotes(0, NIL, 0, 1)
+    p.timeout(TimeoutKind.PREVOTE, 0)
+    p.pass_round(0)
+    p.propose(1, "A")
+    assert p.sent[-1] == (PREVOTE, 1, "A")
+    assert p.timeout(TimeoutKind.PREVOTE, 0) == []
+    p.prevotes(1, "A", 0, 1)
+    assert p.sent[-1] == (PRECOMMIT, 1, "A")
+
+
 # --- several processes ---------------------------------------------------------------------------
 
 
-@script
+@attack("L22, L28", "a decision that one process alone saw is overturned")
 def l22_l28_a_decided_block_is_the_only_one_left() -> None:
     """0 decides A and falls silent; 3 saw nothing and offers B; 1 and 2 hold the locks that save agreement."""
     zero, *others = (Lone(ours=i) for i in range(4))
@@ -733,7 +772,7 @@ def l22_l28_a_decided_block_is_the_only_one_left() -> None:
     assert [p.decided for p in others] == ["A", "A", "A"]
 
 
-@script
+@attack("L16, L28, L36", "a hidden lock stops the town (tendermint issue 1047)")
 def l36_hidden_lock_is_shown_by_its_holder() -> None:
     """Only 1 saw the polka for A in round 0; as proposer it shows it, and nobody stays behind."""
     others = [Lone(ours=i) for i in (1, 2, 3)]
@@ -772,7 +811,7 @@ def _fail_round(processes: list[Lone], round_: int) -> None:
 # --- bounds and neighbours -----------------------------------------------------------------------
 
 
-@script
+@attack("bounds", "a proposer fills the memory")
 def proposals_of_one_round_are_bounded() -> None:
     p = Lone()
     for number in range(20):
@@ -786,7 +825,7 @@ def proposals_of_one_round_are_bounded() -> None:
     assert proposer_of(p.state, 2) == address(2)
 
 
-@script
+@attack("bounds", "an equivocator fills the memory")
 def conflicting_votes_of_one_voter_are_bounded() -> None:
     p = Lone()
     for number in range(60):
@@ -794,7 +833,7 @@ def conflicting_votes_of_one_voter_are_bounded() -> None:
     assert len(held_votes(p.state.votes)) == 2
 
 
-@script
+@attack("bounds", "false claims fill the memory")
 def claims_of_one_peer_are_bounded() -> None:
     p = Lone()
     p.prevotes(0, "A", 0)
@@ -804,7 +843,7 @@ def claims_of_one_peer_are_bounded() -> None:
     assert len(tally.claims) == 1
 
 
-@script
+@attack("L28, bounds", "long heights fill the memory, or lose the proof of lock")
 def old_rounds_are_forgotten_but_not_the_locked_one() -> None:
     p = Lone()
     p.lock(0, "A")
@@ -820,7 +859,7 @@ def old_rounds_are_forgotten_but_not_the_locked_one() -> None:
     assert p.sent[-1] == (PREVOTE, far, "A")
 
 
-@script
+@attack("L22, L49", "a stranger's vote counts")
 def strangers_and_other_heights_change_nothing() -> None:
     p = Lone()
     before = p.state
@@ -836,7 +875,7 @@ def strangers_and_other_heights_change_nothing() -> None:
     assert p.state == before
 
 
-@script
+@attack("bounds", "votes ahead of time fill the memory")
 def votes_of_the_next_height_are_kept_within_bounds() -> None:
     p = Lone()
     for round_ in range(40):
@@ -848,7 +887,7 @@ def votes_of_the_next_height_are_kept_within_bounds() -> None:
     assert len(p.state.postponed) == kept + 1
 
 
-@script
+@attack("L21-L49", "a full node votes")
 def node_without_a_key_follows_and_signs_nothing() -> None:
     p = Lone(ours=None)
     p.propose(0, "A")
@@ -858,7 +897,7 @@ def node_without_a_key_follows_and_signs_nothing() -> None:
     assert not any(isinstance(e, SignVote) for e in p.effects)
 
 
-@script
+@attack("PROTOCOL §5", "nobody can count an equivocator's other face")
 def majorities_held_are_what_is_claimed_to_peers() -> None:
     p = Lone()
     p.lock(0, "A")

@@ -54,7 +54,9 @@ class Town:
         return {process_of(v.address): v.voting_power for v in self.validators(height).validators}
 
     def index_in(self, height: int, process: int) -> int | None:
-        """Place of a process in the set of a height, None for one outside."""
+        """Place of a process in the set of a height, None for one outside, or when the set is not known yet."""
+        if height > len(self._sets):
+            return None
         if height not in self._indices:
             members = self.validators(height).validators
             self._indices[height] = {process_of(v.address): i for i, v in enumerate(members)}

@@ -1,0 +1,48 @@
+"""Every planted bug still fits the code, and the list holds what the reliability study asks for."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.mutants.patches import StalePatch, apply_to, check_patches, load_mutants
+
+MEASURED_IN_THE_STUDY = {
+    "quorum_is_half",
+    "same_voter_counted_twice",
+    "no_lock_rule_L22",
+    "no_lock_rule_L28",
+    "lock_forgotten_at_a_new_round",
+    "valid_value_never_set",
+    "polka_counted_over_any_round",
+}
+FIRST = load_mutants()[0]
+
+
+def test_every_patch_fits_the_code_exactly_once_and_compiles() -> None:
+    """When this fails you changed code that a planted bug changes: bring `mutants.toml` up to date."""
+    assert check_patches(load_mutants()) == []
+
+
+def test_at_least_forty_bugs_are_planted_over_consensus_and_recovery() -> None:
+    mutants = load_mutants()
+    assert len(mutants) >= 40
+    assert {mutant.name for mutant in mutants} >= MEASURED_IN_THE_STUDY
+    files = {mutant.file for mutant in mutants}
+    for part in ("consensus/driver", "consensus/rounds", "consensus/votes", "node/host"):
+        assert f"chain/{part}.py" in files
+    for part in ("node/gossip", "node/signer", "store/wal", "node/handshake", "sync/proof"):
+        assert f"chain/{part}.py" in files
+    for part in ("execution/evidence", "execution/validation", "types/validator"):
+        assert f"chain/{part}.py" in files
+
+
+def test_a_patch_whose_old_text_is_gone_or_twice_there_is_refused() -> None:
+    edit = FIRST.edits()[0]
+    assert apply_to(f"a\n{edit.old}", edit, "x") == f"a\n{edit.new}"
+    with pytest.raises(StalePatch, match="stands 0 times"):
+        apply_to("other code", edit, "x")
+    with pytest.raises(StalePatch, match="stands 2 times"):
+        apply_to(edit.old * 2, edit, "x")
+    with pytest.raises(StalePatch, match="changes nothing"):
+        apply_to(edit.old, replace(edit, new=edit.old), "x")
+    assert check_patches((FIRST, FIRST)) == [f"{FIRST.name}: twice"]

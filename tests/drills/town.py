@@ -229,6 +229,13 @@ class Load:
         for thread in self._threads:
             thread.join()
 
+    def absorb(self, other: "Load") -> None:
+        """Take over what another load found."""
+        self.committed |= other.committed
+        self.latencies_s += other.latencies_s
+        self.unknown += other.unknown
+        self.refused += other.refused
+
     def _pace(self) -> None:
         turn = 0
         while not self._is_ended.wait(self._gap_s):

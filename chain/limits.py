@@ -316,6 +316,18 @@ P2P_EVIDENCE_MAX_BYTES: Final = 1 * MIB
 P2P_BLOCKSYNC_MAX_BYTES: Final = 24 * MIB
 """A block of the default `block.max_bytes` (21 MiB) with its commit."""
 
+P2P_SNAPSHOT_MAX_BYTES: Final = 4_000_000
+"""One offer with its metadata (CometBFT `snapshotMsgSize`)."""
+
+P2P_CHUNK_MAX_BYTES: Final = SNAPSHOT_CHUNK_MAX_BYTES + 64
+"""One chunk with its frame."""
+
+P2P_LIGHT_BLOCK_MAX_BYTES: Final = 4 * MIB
+"""Header, commit and set: 230 bytes a validator, and 10 000 of them are more than a commit may hold."""
+
+P2P_PARAMS_MAX_BYTES: Final = 4 * KIB
+"""Consensus parameters are about 60 bytes."""
+
 P2P_PEERS_MAX: Final = 64
 """Peers at once: 20 validators and as many full nodes, twice."""
 
@@ -445,6 +457,47 @@ SYNC_SEND_QUEUE_BYTES: Final = 256 * KIB
 
 SYNC_SERVE_RETRY_MS: Final = 20
 """Pause when a peer's line is full or its allowance is spent."""
+
+# --- state sync ----------------------------------------------------------------------------------
+
+STATESYNC_TICK_MS: Final = 100
+"""Between two looks at deadlines."""
+
+STATESYNC_DISCOVERY_MS: Final = 15_000
+"""How long offers are gathered before one is tried (CometBFT `discovery_time`)."""
+
+STATESYNC_CHUNK_TIMEOUT_MS: Final = 10_000
+"""A chunk is asked of another peer after this (CometBFT: `chunk_request_timeout`)."""
+
+STATESYNC_CHUNK_FETCHERS: Final = 4
+"""Chunks asked for at once (CometBFT `chunk_fetchers`)."""
+
+STATESYNC_ANSWER_MS: Final = 5_000
+"""A light block, parameters or a block may take so long."""
+
+STATESYNC_RETRY_MS: Final = 5_000
+"""A snapshot whose next header does not exist yet is tried again after this: an idle town ticks once a minute."""
+
+STATESYNC_OFFERS_PER_PEER: Final = 10
+"""Snapshots one peer may offer (CometBFT `recentSnapshots`)."""
+
+STATESYNC_OFFER_BYTES_PER_PEER: Final = 4 * MIB
+"""Metadata kept of one peer's offers."""
+
+STATESYNC_UNASKED_STRIKES: Final = 8
+"""Messages nobody asked for, before their sender is dropped."""
+
+STATESYNC_BACKFILL_WINDOW: Final = 64
+"""Headers asked for at once below a restored snapshot, of all peers together."""
+
+STATESYNC_BACKFILL_BATCH: Final = 256
+"""Headers written at once: one durable write each would take longer than fetching them."""
+
+STATESYNC_WITNESSES_MAX: Final = 4
+"""Peers that a header is compared with; more would only take longer."""
+
+STATESYNC_SERVE_QUEUE: Final = 64
+"""Questions of one peer waiting for their answer; more are dropped."""
 
 # --- gossip (chain.node) -------------------------------------------------------------------------
 

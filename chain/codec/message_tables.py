@@ -23,7 +23,7 @@ from chain.codec.schema import (
     uint32,
     uint64,
 )
-from chain.types import abci, block
+from chain.types import abci, block, evidence, params
 from chain.types import messages as m
 from chain.types.primitives import SignedMsgType
 
@@ -154,9 +154,26 @@ define(
     octets(4, "chunk"),
     boolean(5, "missing"),
 )
+define(m.LightBlockRequest, uint64(1, "height"))
+define(m.LightBlockResponse, optional(1, "light_block", evidence.LightBlock))
+define(m.ParamsRequest, uint64(1, "height"))
+define(
+    m.ParamsResponse,
+    uint64(1, "height"),
+    message(2, "consensus_params", params.ConsensusParams),
+)
 define_envelope(
     m.StatesyncMessage,
-    {1: m.SnapshotsRequest, 2: m.SnapshotsResponse, 3: m.ChunkRequest, 4: m.ChunkResponse},
+    {
+        1: m.SnapshotsRequest,
+        2: m.SnapshotsResponse,
+        3: m.ChunkRequest,
+        4: m.ChunkResponse,
+        5: m.LightBlockRequest,
+        6: m.LightBlockResponse,
+        7: m.ParamsRequest,
+        8: m.ParamsResponse,
+    },
 )
 
 # -- peers --------------------------------------------------------------------------------------

@@ -95,15 +95,22 @@ class LightClient:
         flaw = flaw or _majority_flaw(answer)
         if flaw:
             return Failure(height, flaw)
-        detection = yield from self._compare_roots(answer)
-        return detection if isinstance(detection, Failure) else self._keep((answer,))
+        contradicted = yield from self._compare_roots(root, answer)
+        return contradicted or self._keep((answer,))
 
-    def _compare_roots(self, first: LightBlock) -> Steps[Failure | None]:
-        """The first block has no trace to examine: a witness that differs ends it (`compareFirstHeader…`)."""
+    def _compare_roots(
+        self, root: HashRoot | GenesisRoot, first: LightBlock
+    ) -> Steps[Failure | None]:
+        """A witness that shows another first block is dropped, unless that one is as well founded."""
         for witness in self.witnesses:
             answer = yield from fetch_at(witness, height_of(first))
-            if isinstance(answer, LightBlock) and block_hash(answer) != block_hash(first):
-                return Failure(height_of(first), f"{witness} shows another first block")
+            if isinstance(answer, Missing) or block_hash(answer) == block_hash(first):
+                continue
+            flaw = light_block_form(answer, self.chain_id) or _root_flaw(root, answer)
+            flaw = flaw or _majority_flaw(answer)
+            if not flaw:
+                return Failure(height_of(first), f"{witness} shows another first block, signed too")
+            self._note(Detection(removed=((witness, f"another first block: {flaw}"),)))
         return None
 
     # --- verify ----------------------------------------------------------------------------

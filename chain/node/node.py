@@ -60,8 +60,8 @@ from chain.types.timestamp import Timestamp
 log = structlog.get_logger("node")
 
 AppFactory = Callable[[LmdbStateStore, Clock], Application]
-CHANNELS = bytes.fromhex("40202122233038606100")
-"""Channels of CometBFT 0.38, as `node_info` lists them."""
+CHANNELS = bytes.fromhex("402021222330386061626300")
+"""Channels of CometBFT 0.38 as `node_info` lists them, and Tendermint 0.35's for light blocks and parameters."""
 
 
 def town_application(store: LmdbStateStore, clock: Clock) -> Application:

@@ -1,7 +1,8 @@
 """Channels: which message may come on which number, and how large it may be before it is even read.
 
-Numbers and messages are CometBFT 0.38's (`consensus/reactor.go`, `mempool`, `evidence`, `blocksync`), except the two
-of the connection itself, which CometBFT keeps outside its channels: node info and keep-alive.
+Numbers and messages are CometBFT 0.38's (`consensus/reactor.go`, `mempool`, `evidence`, `blocksync`, `statesync`),
+those of light blocks and parameters Tendermint 0.35's. Two are of the connection itself, which CometBFT keeps
+outside its channels: node info and keep-alive.
 """
 
 from dataclasses import dataclass
@@ -13,16 +14,25 @@ from chain.types.block import EvidenceList
 from chain.types.messages import (
     BlockPart,
     BlocksyncMessage,
+    ChunkRequest,
+    ChunkResponse,
     ConsensusBody,
     ConsensusMessage,
     DefaultNodeInfo,
     HasVote,
+    LightBlockRequest,
+    LightBlockResponse,
     MempoolMessage,
     NewRoundStep,
     NewValidBlock,
     Packet,
+    ParamsRequest,
+    ParamsResponse,
     ProposalMessage,
     ProposalPOL,
+    SnapshotsRequest,
+    SnapshotsResponse,
+    StatesyncMessage,
     VoteMessage,
     VoteSetBits,
     VoteSetMaj23,
@@ -41,6 +51,10 @@ class ChannelId(IntEnum):
     MEMPOOL = 0x30
     EVIDENCE = 0x38
     BLOCKSYNC = 0x40
+    SNAPSHOT = 0x60
+    CHUNK = 0x61
+    LIGHT_BLOCK = 0x62
+    PARAMS = 0x63
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +76,10 @@ CHANNELS: Final = {
     ChannelId.MEMPOOL: Channel(MempoolMessage, limits.P2P_MEMPOOL_MAX_BYTES, False),
     ChannelId.EVIDENCE: Channel(EvidenceList, limits.P2P_EVIDENCE_MAX_BYTES, False),
     ChannelId.BLOCKSYNC: Channel(BlocksyncMessage, limits.P2P_BLOCKSYNC_MAX_BYTES, False),
+    ChannelId.SNAPSHOT: Channel(StatesyncMessage, limits.P2P_SNAPSHOT_MAX_BYTES, False),
+    ChannelId.CHUNK: Channel(StatesyncMessage, limits.P2P_CHUNK_MAX_BYTES, False),
+    ChannelId.LIGHT_BLOCK: Channel(StatesyncMessage, limits.P2P_LIGHT_BLOCK_MAX_BYTES, False),
+    ChannelId.PARAMS: Channel(StatesyncMessage, limits.P2P_PARAMS_MAX_BYTES, False),
 }
 """Every channel; a number that is not here ends the connection."""
 
@@ -76,6 +94,29 @@ _CONSENSUS: Final[dict[type[Any], ChannelId]] = {
     VoteMessage: ChannelId.VOTE,
     VoteSetBits: ChannelId.VOTE_BITS,
 }
+
+
+_STATESYNC: Final[dict[type[Any], ChannelId]] = {
+    SnapshotsRequest: ChannelId.SNAPSHOT,
+    SnapshotsResponse: ChannelId.SNAPSHOT,
+    ChunkRequest: ChannelId.CHUNK,
+    ChunkResponse: ChannelId.CHUNK,
+    LightBlockRequest: ChannelId.LIGHT_BLOCK,
+    LightBlockResponse: ChannelId.LIGHT_BLOCK,
+    ParamsRequest: ChannelId.PARAMS,
+    ParamsResponse: ChannelId.PARAMS,
+}
+STATESYNC_CHANNELS: Final = (
+    ChannelId.SNAPSHOT,
+    ChannelId.CHUNK,
+    ChannelId.LIGHT_BLOCK,
+    ChannelId.PARAMS,
+)
+
+
+def statesync_channel(message: StatesyncMessage) -> ChannelId:
+    """The channel a state sync message belongs on; on any other it is malformed."""
+    return _STATESYNC[type(message.value)]
 
 
 def channel_of(body: ConsensusBody) -> ChannelId:

@@ -85,6 +85,19 @@ class ChainStateStore:
                 batch.delete(key)
         batch.put(CHAIN_STATE, _ENCODER.encode(_StateRow(FORMAT, state)))
 
+    def stage_restored(self, batch: Batch, state: ChainState) -> None:
+        """Add a state that no block here led to, with the sets of its height and the two after it."""
+        height = state.last_block_height
+        batch.put(CHAIN_STATE, _ENCODER.encode(_StateRow(FORMAT, state)))
+        self.stage_validators(batch, height, state.last_validators)
+        self.stage_validators(batch, height + 1, state.validators)
+        self.stage_validators(batch, height + 2, state.next_validators)
+        batch.put(height_key(PARAMS, height + 1), _ENCODER.encode(state.consensus_params))
+
+    def stage_validators(self, batch: Batch, height: int, validators: ValidatorSet) -> None:
+        """Add the set of one height."""
+        batch.put(height_key(VALIDATORS, height), _ENCODER.encode(validators))
+
     def load_validators(self, height: int) -> ValidatorSet | None:
         """Validators that decide `height`, priorities included, or None when unknown."""
         for key, raw in self._kv.scan(VALIDATORS, height_key(VALIDATORS, height + 1), reverse=True):

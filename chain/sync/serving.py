@@ -7,7 +7,7 @@ it, and a node rejoining an idle town is at the tip without waiting for the next
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Generic, TypeAlias, TypeVar
 
 from chain.limits import (
     SYNC_SERVE_BYTES_PER_S,
@@ -29,14 +29,15 @@ from chain.types.primitives import Height
 
 Question: TypeAlias = BlockRequest | StatusRequest
 Send: TypeAlias = Callable[[PeerId, BlocksyncMessage], bool]
+QuestionT = TypeVar("QuestionT")
 
 
 @dataclass(slots=True)
-class _Reader:
+class _Reader(Generic[QuestionT]):
     """One peer's open questions and what it may still get; both allowances refill up to one second's worth."""
 
     refilled_at_s: float
-    questions: deque[Question] = field(default_factory=deque)
+    questions: deque[QuestionT] = field(default_factory=deque)
     requests: float = SYNC_SERVE_REQUESTS_PER_S
     bytes: float = SYNC_SERVE_BYTES_PER_S
 
@@ -53,20 +54,23 @@ class _Reader:
         return self.requests >= 1 and self.bytes > 0
 
 
-class BlockServer:
+class RationedServer(Generic[QuestionT]):
     """Questions of all peers, answered in rotation."""
 
-    def __init__(self, source: BlockSource, send: Send) -> None:
-        self._source = source
-        self._send = send
-        self._readers: dict[PeerId, _Reader] = {}
+    def __init__(
+        self, give: Callable[[PeerId, QuestionT], int | None], queue_max: int = SYNC_SERVE_QUEUE
+    ) -> None:
+        """`give` answers one question and says about how many bytes it took; None when the line is full."""
+        self._give = give
+        self._queue_max = queue_max
+        self._readers: dict[PeerId, _Reader[QuestionT]] = {}
         self.dropped = 0
         """Questions beyond a peer's queue, not answered."""
 
-    def take(self, peer: PeerId, question: Question, now_s: float) -> None:
+    def take(self, peer: PeerId, question: QuestionT, now_s: float) -> None:
         """Queue a question; beyond the limit it is dropped: a correct peer never has so many open."""
         reader = self._readers.setdefault(peer, _Reader(now_s))
-        if len(reader.questions) >= SYNC_SERVE_QUEUE:
+        if len(reader.questions) >= self._queue_max:
             self.dropped += 1
             return
         reader.questions.append(question)
@@ -96,22 +100,35 @@ class BlockServer:
         """Whether any question is open."""
         return any(reader.questions for reader in self._readers.values())
 
-    def status(self) -> StatusResponse:
-        """What this node has."""
-        return StatusResponse(self._source.height(), self._source.base())
-
     def _serve_one(self, peer: PeerId, now_s: float) -> bool:
         reader = self._readers[peer]
         reader.refill(now_s)
         if not reader.questions or not reader.may_get():
             return False
-        answer, size = self._answer(reader.questions[0])
-        if not self._send(peer, BlocksyncMessage(answer)):
+        size = self._give(peer, reader.questions[0])
+        if size is None:
             return False
         reader.questions.popleft()
         reader.requests -= 1
         reader.bytes -= size
         return True
+
+
+class BlockServer(RationedServer[Question]):
+    """Blocks of this node's store."""
+
+    def __init__(self, source: BlockSource, send: Send) -> None:
+        super().__init__(self._answer_to)
+        self._source = source
+        self._send = send
+
+    def status(self) -> StatusResponse:
+        """What this node has."""
+        return StatusResponse(self._source.height(), self._source.base())
+
+    def _answer_to(self, peer: PeerId, question: Question) -> int | None:
+        answer, size = self._answer(question)
+        return size if self._send(peer, BlocksyncMessage(answer)) else None
 
     def _answer(
         self, question: Question

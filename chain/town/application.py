@@ -68,7 +68,7 @@ from chain.types.messages import (
     ResponseLoadSnapshotChunk,
     ResponseOfferSnapshot,
 )
-from chain.types.params import ConsensusParams
+from chain.types.params import ConsensusParams, VersionParams
 from chain.types.timestamp import NANOS_PER_SECOND, Timestamp
 
 APP_NAME: Final = "beffroi"
@@ -217,7 +217,7 @@ class TownApplication:
             self._store.restore(version)
             self._height, self._app_hash = version.height, version.app_hash
             self._versions, self._genesis = {}, None
-            self._base = StoreReader(self._store)
+            self._base = self._committed = StoreReader(self._store)
             self._reset_candidates()
             self._load()
         return response
@@ -261,7 +261,7 @@ class TownApplication:
         assert town is not None, "genesis wrote the town"
         self._begin(TownFacts(town.chain_id, town.town))
         self._reset_candidates()
-        return ResponseInitChain(_bounded_gas(request.consensus_params), (), self._app_hash)
+        return ResponseInitChain(_own_params(request.consensus_params), (), self._app_hash)
 
     def _found_town(self, overlay: Overlay, request: RequestInitChain) -> Forest:
         write_genesis(
@@ -418,7 +418,7 @@ class TownApplication:
         previous_time, self._last_time = self._last_time, _time_of(version)
         if self._snapshots is not None:
             held = self._store.namespaces()
-            self._snapshots.note_commit(self._base, held, version, previous_time.to_ns())
+            self._snapshots.note_commit(self._store, held, version, previous_time.to_ns())
         self._versions[version.height] = decided.forest
         for old in [
             height for height in self._versions if height <= version.height - VERSIONS_KEPT
@@ -527,11 +527,15 @@ def _ordered(changes: tuple[RecordChange, ...]) -> tuple[RecordChange, ...]:
     return tuple(sorted(changes, key=lambda change: change[:2]))
 
 
-def _bounded_gas(consensus: ConsensusParams | None) -> ConsensusParams | None:
-    """Set `block.max_gas` to what one block may cost, whatever the genesis document said."""
+def _own_params(consensus: ConsensusParams | None) -> ConsensusParams | None:
+    """Set `block.max_gas` to what one block may cost, whatever the genesis document said, and name our rules.
+
+    An engine takes the version in every header from these parameters once it is given any.
+    """
     if consensus is None:
         return None
-    return replace(consensus, block=replace(consensus.block, max_gas=BLOCK_MAX_GAS_US))
+    bounded = replace(consensus.block, max_gas=BLOCK_MAX_GAS_US)
+    return replace(consensus, block=bounded, version=VersionParams(APP_PROTOCOL_VERSION))
 
 
 def _check_response(result: ExecTxResult) -> ResponseCheckTx:

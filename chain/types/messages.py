@@ -3,7 +3,7 @@
 Names are those of CometBFT 0.38's .proto files; where a message only wraps a value of the same name it is called
 as in CometBFT's Go code (`ProposalMessage`). A class with the one attribute `value` is a `oneof` envelope.
 Channels: 0x00 pex, 0x20-0x23 consensus, 0x30 mempool, 0x38 evidence (`EvidenceList`), 0x40 block sync,
-0x60-0x61 state sync.
+0x60-0x63 state sync.
 """
 
 from dataclasses import dataclass, field
@@ -21,6 +21,8 @@ from chain.types.block import (
     Proposal,
     Vote,
 )
+from chain.types.evidence import LightBlock
+from chain.types.params import ConsensusParams
 from chain.types.primitives import Height, Round, SignedMsgType
 from chain.types.timestamp import Timestamp
 
@@ -303,10 +305,48 @@ class ChunkResponse:
 
 
 @dataclass(frozen=True, slots=True)
-class StatesyncMessage:
-    """`tendermint.statesync.Message`."""
+class LightBlockRequest:
+    """Ask for the light block of a height, 0 for the newest (Tendermint 0.35)."""
 
-    value: SnapshotsRequest | SnapshotsResponse | ChunkRequest | ChunkResponse
+    height: Height
+
+
+@dataclass(frozen=True, slots=True)
+class LightBlockResponse:
+    """A light block, or nothing when it is not there (any more)."""
+
+    light_block: LightBlock | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParamsRequest:
+    """Ask for the consensus parameters in force at a height (Tendermint 0.35)."""
+
+    height: Height
+
+
+@dataclass(frozen=True, slots=True)
+class ParamsResponse:
+    """Consensus parameters; only those of blocks are hashed in headers."""
+
+    height: Height
+    consensus_params: ConsensusParams
+
+
+@dataclass(frozen=True, slots=True)
+class StatesyncMessage:
+    """`tendermint.statesync.Message`: 1 to 4 are CometBFT 0.38's, 5 to 8 Tendermint 0.35's."""
+
+    value: (
+        SnapshotsRequest
+        | SnapshotsResponse
+        | ChunkRequest
+        | ChunkResponse
+        | LightBlockRequest
+        | LightBlockResponse
+        | ParamsRequest
+        | ParamsResponse
+    )
 
 
 # -- peers (tendermint.p2p) ---------------------------------------------------------------------

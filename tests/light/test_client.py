@@ -219,13 +219,22 @@ def test_a_genesis_of_other_validators_or_another_time_is_refused():
         assert isinstance(net.drive(client.begin(GenesisRoot(doc))), Failure)
 
 
-def test_a_first_block_that_a_witness_contradicts_is_not_trusted():
+def test_a_witness_with_another_block_than_the_hash_trusted_is_dropped():
     chain = long_chain()
-    source = honest(chain)
-    net = Net({"primary": source, "w": lambda h: source(h + 1)})
     other = replace(block_at(chain, 50).signed_header.header, app_hash=b"\7" * 32)
+    net = Net({"primary": honest(chain)})
     net.sources["w"] = lambda _h: resigned(other, block_at(chain, 50).validator_set)
-    outcome = net.drive(client_of(chain, "w").begin(HashRoot(50, hash_at(chain, 50))))
+    client = client_of(chain, "w")
+    assert isinstance(net.drive(client.begin(HashRoot(50, hash_at(chain, 50)))), Verified)
+    assert client.witnesses == ()
+
+
+def test_two_first_blocks_signed_by_the_genesis_validators_are_both_refused():
+    chain = long_chain()
+    other = replace(block_at(chain, 1).signed_header.header, data_hash=b"\7" * 32)
+    net = Net({"primary": honest(chain)})
+    net.sources["w"] = lambda _h: resigned(other, block_at(chain, 1).validator_set)
+    outcome = net.drive(client_of(chain, "w").begin(GenesisRoot(chain.doc)))
     assert isinstance(outcome, Failure)
     assert "another first block" in outcome.reason
 

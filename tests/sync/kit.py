@@ -26,6 +26,7 @@ from chain.types.messages import (
 from chain.types.params import GenesisDoc
 from chain.types.primitives import SignedMsgType
 from chain.types.state import ChainState
+from tests.node.kvstore_app import KvStoreApp
 from tests.node.virtual import Disk, VirtualNode, VirtualTime, genesis_doc, seed_of
 
 SEEDS = {address(derive_public(seed_of(i))): seed_of(i) for i in range(16)}
@@ -81,11 +82,15 @@ class Chain:
         return self.state.app_hash if stored is None else stored.block.header.app_hash
 
 
-def new_chain(validators: int = 4, **doc: object) -> Chain:
+def new_chain(
+    validators: int = 4, make_app: Callable[..., object] = KvStoreApp, **doc: object
+) -> Chain:
     """Nobody's node: its application takes transactions whatever the clock says."""
-    genesis = genesis_doc(validators, **doc)
-    node = VirtualNode(VirtualTime(), Disk(), genesis)
-    node.app.clock = None
+    genesis = doc.pop("genesis", None) or genesis_doc(validators, **doc)
+    assert isinstance(genesis, GenesisDoc)
+    node = VirtualNode(VirtualTime(), Disk(), genesis, make_app=make_app)
+    if isinstance(node.app, KvStoreApp):
+        node.app.clock = None
     return Chain(genesis, node, node.host.state)
 
 

@@ -7,13 +7,16 @@ without it those cuts are opened one by one, and played at both borders and in t
 import argparse
 import logging
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
+from pathlib import Path
 
 import structlog
 
+from tests.durability import real
 from tests.durability.disk import KILL, NONE, Point
 from tests.durability.points import SHAPES, Shape, open_every_cut, play, points_of, twice
 
@@ -71,6 +74,8 @@ def main() -> int:
             for text in found[:5]:
                 print(f"  {text}", flush=True)
             total, opened, violations = total + count, opened + cut.cuts, violations + found
+    with tempfile.TemporaryDirectory() as folder:
+        violations += real.main(Path(folder))
     spent_s = time.monotonic() - began_s
     print(f"{total} crashes, {opened} cuts opened, {len(violations)} violations, {spent_s:.0f} s")
     return 1 if violations else 0

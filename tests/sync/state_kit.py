@@ -82,6 +82,7 @@ def new_town(every: int = SNAPSHOT_EVERY, **doc: object) -> GrownTown:
         app_state=json.loads(request.app_state_bytes),
     )
     chain = new_chain(4, TownApplication, genesis=genesis)
+    chain.signing = SEEDS
     town = GrownTown(chain, kit)
     kit.town = json.loads(town.app.query(RequestQuery(path="/status")).value)["town"]
     store = FolderSnapshots(MemoryFolder(), 2)

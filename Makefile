@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help up test sim demo check format lock drill crash bench mutants clean
+.PHONY: help up test sim demo check format lock drill crash bench mutants cometbft tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -17,8 +17,11 @@ $(STAMP): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $(STAMP)
 
-up: $(STAMP) ## a town with sample data, its API on 127.0.0.1:8000; Ctrl-C stops it, state stays in .beffroi/
-	$(BIN)/beffroi up
+ENGINE ?= embedded
+TOOLS = $(if $(filter cometbft,$(ENGINE)),tools)
+
+up: $(STAMP) $(TOOLS) ## a town with sample data, its API on 127.0.0.1:8000; Ctrl-C stops it, state stays in .beffroi/; ENGINE=cometbft
+	$(BIN)/beffroi up --engine $(ENGINE)
 
 test: $(STAMP) ## the whole fast test suite
 	$(BIN)/python -m pytest -n 2 --dist worksteal
@@ -30,8 +33,14 @@ sim: $(STAMP) ## SEEDS=2000: so many seeds of the consensus core, a tenth as man
 mutants: $(STAMP) ## plant every bug of tests/mutants/mutants.toml, one at a time: the tests must notice each
 	$(BIN)/python -m tests.mutants
 
-demo: $(STAMP) ## a scripted day through the public API; exits 0 only if every step was checked
-	$(BIN)/beffroi demo
+demo: $(STAMP) $(TOOLS) ## a scripted day through the public API; exits 0 only if every step was checked; ENGINE=cometbft
+	$(BIN)/beffroi demo --engine $(ENGINE)
+
+cometbft: $(STAMP) tools ## the long tests against real CometBFT: light client, kills, migration
+	$(BIN)/python -m pytest -p no:xdist tests/cometbft/long_*.py
+
+tools: ## CometBFT and its tools at the pinned tag, built by Go into .tools/bin
+	$(PYTHON) tests/cometbft/install.py
 
 check: $(STAMP) ## lint, types, import contracts
 	$(BIN)/ruff check .

@@ -589,5 +589,9 @@ SIGNER_DIAL_MS: Final = 50
 COMETBFT_GOSSIP_SLEEP_MS: Final = 5
 """CometBFT's `peer_gossip_sleep_duration` in a town of a few validators (its default of 100 suits two hundred)."""
 
+COMETBFT_TIMEOUT_COMMIT_MS: Final = 250
+"""CometBFT's `timeout_commit` in a town: it waits so long for a straggler's precommit before each next block, and
+PROTOCOL §1 wants no less between transaction blocks under load."""
+
 COMETBFT_FLUSH_THROTTLE_MS: Final = 5
 """CometBFT's `p2p.flush_throttle_timeout` (default 100): a vote must not wait for company."""

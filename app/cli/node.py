@@ -11,8 +11,10 @@ from pathlib import Path
 import click
 
 from app.cli.council import JOIN_FILE, join_acts, leave_acts
+from app.cli.engine import EMBEDDED, ENGINES, run_engine
 from app.cli.town import count_ports, write_testnet
 from app.core.keyfiles import KeyFileError
+from chain.node.cometbft import is_engine_home
 from chain.node.config import NodeConfig, P2PConfig
 from chain.node.errors import ConfigError, NodeError
 from chain.node.exporting import export_genesis, render_genesis
@@ -147,7 +149,16 @@ def act(home: Path, body: str, power: int, address: str, leave: bool) -> None:
 )
 @click.option("--rpc-port", default=26_657, show_default=True, type=click.IntRange(1, 65_000))
 @click.option("--p2p-port", default=26_700, show_default=True, type=click.IntRange(1, 65_000))
-def testnet(count: int, folder: Path, hosts: str, rpc_port: int, p2p_port: int) -> None:
+@click.option(
+    "--engine",
+    default=EMBEDDED,
+    show_default=True,
+    type=click.Choice(ENGINES),
+    help="cometbft: homes of real CometBFT nodes, the town behind each.",
+)
+def testnet(
+    count: int, folder: Path, hosts: str, rpc_port: int, p2p_port: int, engine: str
+) -> None:
     """Make homes of several validators that know each other: node0, node1, … and the town's keys."""
     names = [name.strip() for name in hosts.split(",") if name.strip()] or ["127.0.0.1"] * count
     if len(names) != count:
@@ -158,6 +169,7 @@ def testnet(count: int, folder: Path, hosts: str, rpc_port: int, p2p_port: int) 
             hosts=names,
             rpc_ports=count_ports(names, rpc_port),
             p2p_ports=count_ports(names, p2p_port),
+            engine=engine,
         )
     except (ConfigError, KeyFileError, ValueError) as error:
         raise click.ClickException(str(error)) from error
@@ -252,5 +264,8 @@ def _refusals() -> Iterator[None]:
 @click.option("--home", required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--quiet", is_flag=True, help="Log warnings and errors only.")
 def start(home: Path, quiet: bool) -> None:
-    """Run the node until SIGTERM or Ctrl-C. Exit 1: consensus failure."""
+    """Run the node until SIGTERM or Ctrl-C. Exit 1: consensus failure. A CometBFT home starts both processes."""
+    if is_engine_home(home):
+        run_engine(home)
+        return
     sys.exit(run_node(["--home", str(home), *(["--quiet"] if quiet else [])]))

@@ -8,6 +8,7 @@ Reads: exit codes, health routes.  Writes: log files.
 import http.client
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -41,6 +42,8 @@ class Child:
     """Not waited for before the next one starts."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables of its own, over those of all."""
+    leftovers: Sequence[Path] = ()
+    """What a killed predecessor may have left and would be in the way: removed before each start."""
     process: subprocess.Popen[bytes] | None = None
     is_given_up: bool = False
     restarts: list[float] = field(default_factory=list)
@@ -119,6 +122,8 @@ class Supervisor:
             process.wait()
 
     def _spawn(self, child: Child) -> None:
+        for path in child.leftovers:
+            path.unlink(missing_ok=True)
         with self._open_log(child) as log:
             child.process = subprocess.Popen(  # noqa: S603  # our own commands, no shell
                 list(child.command),
@@ -170,6 +175,16 @@ class Supervisor:
 def python(*arguments: str) -> list[str]:
     """A command line of this very interpreter."""
     return [sys.executable, *arguments]
+
+
+def is_listening(path: Path) -> bool:
+    """True when somebody accepts connections on a Unix socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def is_answering(port: int, path: str) -> bool:

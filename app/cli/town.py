@@ -14,8 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from app.cli.engine import COMETBFT, EMBEDDED, engine_member
 from app.core.keyfiles import RoleKey, new_role_key, write_key_file, write_secret_file
 from chain.codec.canonical import b64url_encode
+from chain.node.cometbft import init_engine_testnet, is_engine_home, read_rpc_port
 from chain.node.config import NodeConfig, load_config
 from chain.node.home import init_home
 from chain.node.testnet import Member, init_testnet, registry_entry
@@ -68,8 +70,15 @@ class TownHome:
         """Homes of all validators on this machine, the first one first."""
         return [self.node, *sorted(self.root.glob("node-*"))]
 
+    @property
+    def engine(self) -> str:
+        """Which engine the town was founded on."""
+        return COMETBFT if is_engine_home(self.node) else EMBEDDED
+
     def rpc_ports(self) -> list[int]:
         """Ports of their RPC, in the same order."""
+        if self.engine == COMETBFT:
+            return [read_rpc_port(home) for home in self.node_homes()]
         return [load_config(home / "config" / "config.toml").rpc_port for home in self.node_homes()]
 
     @property
@@ -111,6 +120,7 @@ def found_town(
     node_port: int,
     validators: int = 1,
     params: Mapping[str, int] | None = None,
+    engine: str = EMBEDDED,
 ) -> str:
     """Make keys, genesis and the validators' homes in an empty folder; returns the chain id.
 
@@ -132,7 +142,7 @@ def found_town(
     ]
     roots = [home.node, *(home.root / f"node-{n}" for n in range(2, validators + 1))]
     genesis_time = Timestamp.from_ns(now_ns)
-    if validators == 1:
+    if validators == 1 and engine == EMBEDDED:
         init_home(
             home.node,
             chain_id=chain_id,
@@ -148,14 +158,37 @@ def found_town(
             roots, keys.validators, free[validators - 1 :], configs, strict=True
         )
     ]
-    init_testnet(
-        members,
-        chain_id=chain_id,
-        app_state=app_state | {"nodes": _registry(members, keys)},
-        genesis_time=genesis_time,
-        has_registry=True,
-    )
+    _write_homes(engine, members, keys, chain_id, app_state, genesis_time, is_town_signer=True)
     return chain_id
+
+
+def _write_homes(
+    engine: str,
+    members: Sequence[Member],
+    keys: "_Keys",
+    chain_id: str,
+    app_state: dict[str, Any],
+    genesis_time: Timestamp,
+    *,
+    is_town_signer: bool,
+) -> None:
+    """`is_town_signer`: behind CometBFT the application signs, so that a sample town's clock can be shifted."""
+    app_state = app_state | {"nodes": _registry(members, keys)}
+    if engine == EMBEDDED:
+        init_testnet(
+            members,
+            chain_id=chain_id,
+            app_state=app_state,
+            genesis_time=genesis_time,
+            has_registry=True,
+        )
+        return
+    init_engine_testnet(
+        [engine_member(member, is_town_signer=is_town_signer) for member in members],
+        chain_id=chain_id,
+        app_state=app_state,
+        genesis_time=genesis_time,
+    )
 
 
 def write_testnet(
@@ -166,6 +199,7 @@ def write_testnet(
     p2p_ports: Sequence[int],
     params: Mapping[str, int] | None = None,
     config: NodeConfig | None = None,
+    engine: str = EMBEDDED,
 ) -> tuple[str, list[Path]]:
     """Homes `node0`, `node1`… for one validator per host, each of a body of its own; (chain id, homes)."""
     keys = _Keys.make(folder / "keys", len(hosts))
@@ -176,14 +210,9 @@ def write_testnet(
         root = folder / f"node{index}"
         members.append(Member(root, validator.seed, p2p_ports[index], own, p2p_host=host))
     chain_id = f"exemple-{secrets.token_hex(3)}"
-    init_testnet(
-        members,
-        chain_id=chain_id,
-        app_state=keys.app_state(params or SAMPLE_PARAMS, now_ns)
-        | {"nodes": _registry(members, keys)},
-        genesis_time=Timestamp.from_ns(now_ns),
-        has_registry=True,
-    )
+    app_state = keys.app_state(params or SAMPLE_PARAMS, now_ns)
+    genesis_time = Timestamp.from_ns(now_ns)
+    _write_homes(engine, members, keys, chain_id, app_state, genesis_time, is_town_signer=False)
     return chain_id, [member.root for member in members]
 
 

@@ -16,6 +16,7 @@ from typing import Final
 
 import click
 
+from app.cli.engine import EMBEDDED, ENGINES, engine_children
 from app.cli.sample import load_sample
 from app.cli.supervisor import Child, ChildFailed, Supervisor, is_answering, python
 from app.cli.town import TownHome, found_town, node_urls, read_chain_id
@@ -42,15 +43,24 @@ VALIDATORS: Final = 4
     type=click.IntRange(1, 16),
     help="How many validators a new town gets, each of a body of its own.",
 )
+@click.option(
+    "--engine",
+    default=EMBEDDED,
+    show_default=True,
+    type=click.Choice(ENGINES),
+    help="What orders the blocks; cometbft keeps its town in a folder of its own.",
+)
 @click.option("--no-sample", is_flag=True, help="Found the town without shops and citizens.")
-def up(home: Path, port: int, node_port: int, validators: int, no_sample: bool) -> None:
+def up(
+    home: Path, port: int, node_port: int, validators: int, engine: str, no_sample: bool
+) -> None:
     """Run a whole town on this machine; Ctrl-C stops it, its state is kept."""
-    town = TownHome(home.resolve())
+    town = TownHome(home.resolve() if engine == EMBEDDED else home.resolve() / engine)
     with _only_one(town):
         _check_ports(port, node_port)
         is_fresh = not town.is_founded()
         if is_fresh:
-            found_town(town, node_port=node_port, validators=validators)
+            found_town(town, node_port=node_port, validators=validators, engine=engine)
             click.echo(f"founded the town {read_chain_id(town)} in {town.root}")
         supervisor = start_town(town, port=port, node_port=node_port)
         try:
@@ -92,7 +102,11 @@ def _children(town: TownHome, *, port: int, node_port: int) -> list[Child]:
     ports = [node_port, *town.rpc_ports()[1:]]
     witnesses = (len(ports) - 1) // 3
     return [
-        *_validators(town, ports),
+        *(
+            _validators(town, ports)
+            if town.engine == EMBEDDED
+            else engine_children(town.node_homes(), ports, clock_offset_file=town.clock_offset)
+        ),
         Child(
             "projector",
             python("-m", "app.cli", "projector"),

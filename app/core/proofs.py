@@ -7,8 +7,10 @@ Reads: the node's RPC, the projector's state.  Never: hands out a bundle that do
 
 import base64
 import json
+from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any
+from time import monotonic, sleep
+from typing import Any, Final
 
 import structlog
 
@@ -36,6 +38,11 @@ from chain.types.evidence import LightBlock
 
 _log = structlog.get_logger("app.proofs")
 
+NODE_BEHIND: Final = "must be less than or equal to the current blockchain height"
+"""How a node of either engine says that it does not have this height yet."""
+NODE_CATCHES_UP_S: Final = 2.0
+NODE_POLL_S: Final = 0.02
+
 
 def build_transaction_proof(chain: ChainClient, found: Submission) -> dict[str, Any]:
     """Inclusion and result of a final transaction; raises Problem when not ready or not provable."""
@@ -61,8 +68,8 @@ def build_record_proof(
     if state is None or not state.height:
         raise Problem(PROOF_NOT_READY)
     try:
-        answer = chain.query(f"/record/{namespace}", record_id, height=state.height, prove=True)
         block = fetch_light_block(chain, state.height + 1)
+        answer = chain.query(f"/record/{namespace}", record_id, height=state.height, prove=True)
         with reading("node_malformed"):
             ops = read_proof_ops(answer)
     except NodeLied as lie:
@@ -89,15 +96,35 @@ def read_proof_ops(answer: QueryAnswer) -> tuple[ProofOp, ...]:
 
 
 def fetch_light_block(chain: ChainClient, height: int) -> LightBlock:
-    """Header, commit and validators as a node shows them; not verified."""
-    answer = chain.call("commit", {"height": str(height)})
+    """Header, commit and validators as a node shows them; not verified.
+
+    The projector follows several nodes and may know a block before the API's own node has it: that is awaited.
+    """
+    answer = _call_once_there(chain, "commit", {"height": str(height)})
     with reading("node_malformed"):
         signed = from_json(SignedHeader, answer["signed_header"])
     return LightBlock(signed, fetch_validators(chain, height))
 
 
+def _call_once_there(
+    chain: ChainClient, method: str, params: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """The answer of a node that may be a block behind; raises Problem when it stays there, RpcError."""
+    end_s = monotonic() + NODE_CATCHES_UP_S
+    while True:
+        try:
+            return chain.call(method, params)
+        except RpcError as error:
+            if NODE_BEHIND not in error.data:
+                raise
+        if monotonic() > end_s:
+            raise Problem(PROOF_NOT_READY)
+        sleep(NODE_POLL_S)
+
+
 def _bundle_transaction(chain: ChainClient, height: int, index: int) -> Bundle:
     at = {"height": str(height)}
+    proving = fetch_light_block(chain, height + 1)
     shown_block, shown_results = chain.call_many([("block", at), ("block_results", at)])
     with reading("node_malformed"):
         block = from_json(Block, shown_block["block"])
@@ -109,7 +136,7 @@ def _bundle_transaction(chain: ChainClient, height: int, index: int) -> Bundle:
         _kept_light_block(height),
         tx,
         tx_proofs[index],
-        fetch_light_block(chain, height + 1),
+        proving,
         result,
         result_proofs[index],
     )

@@ -9,20 +9,22 @@ Source: CometBFT 0.38 `config/toml.go` for names and meanings. Settings left out
 
 import os
 import shutil
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from chain import limits
-from chain.abci import SocketAddress
+from chain.abci import SocketAddress, parse_address
+from chain.abci.address import InvalidAddress
 from chain.codec.errors import DecodeError
 from chain.crypto.ed25519 import derive_public
 from chain.crypto.node_certificate import node_id_of
 from chain.execution.genesis import InvalidGenesis
 from chain.node.config import Timeouts
 from chain.node.errors import ConfigError
-from chain.node.home import Home, encode_genesis, encode_node_key
+from chain.node.home import Home, encode_genesis, encode_node_key, load_genesis
 from chain.node.signer import KEY_FILE, STATE_FILE, LastSigned, encode_key, encode_state
 from chain.store.files import DiskFolder
 from chain.types.params import ConsensusParams, GenesisDoc, GenesisValidator
@@ -33,6 +35,10 @@ COMETBFT_VERSION: Final = "v0.38.26"
 TOOLS_FOLDER: Final = Path(__file__).resolve().parents[2] / ".tools" / "bin"
 """Where `python -m tests.cometbft.install` puts the program; ignored by git."""
 APP_FOLDER: Final = "app"
+_TOLERANCE: Final = "1m0s"
+"""CometBFT's default."""
+_SHIFTED_TOLERANCE: Final = "876000h0m0s"
+"""A century."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,7 @@ class EngineMember:
     validator_seed: bytes
     config: EngineConfig
     power: int = 10
+    node_seed: bytes = field(default_factory=lambda: os.urandom(32))
 
 
 def find_cometbft() -> Path | None:
@@ -107,6 +114,26 @@ def find_cometbft() -> Path | None:
 def is_engine_home(root: Path) -> bool:
     """Whether a home was made for CometBFT."""
     return (root / APP_FOLDER).is_dir()
+
+
+def read_rpc_port(root: Path) -> int:
+    """Port of a CometBFT home's RPC; raises ConfigError."""
+    try:
+        tree = tomllib.loads((root / "config" / "config.toml").read_text(encoding="utf-8"))
+        return parse_address(tree["rpc"]["laddr"]).port
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError("config_laddr", f"{root}: {error}") from error
+
+
+def application_command(engine: EngineHome, *, clock_offset_file: Path | None = None) -> list[str]:
+    """Arguments of `chain.node.abci` for a home, as its config.toml expects the application."""
+    arguments = ["--home", str(engine.app.root), "--address", str(engine.app_socket)]
+    if (engine.app.config / KEY_FILE).exists():
+        chain_id = load_genesis(engine.home).doc.chain_id
+        arguments += ["--signer", str(engine.signer_socket), "--chain-id", chain_id]
+    if clock_offset_file is not None:
+        arguments += ["--clock-offset-file", str(clock_offset_file)]
+    return arguments
 
 
 def init_engine_testnet(
@@ -135,7 +162,7 @@ def init_engine_testnet(
         genesis = encode_genesis(doc)
     except (InvalidGenesis, DecodeError) as error:
         raise ConfigError("config_genesis_invalid", str(error)) from error
-    node_seeds = [os.urandom(32) for _ in members]
+    node_seeds = [member.node_seed for member in members]
     peers = [
         f"{node_id_of(derive_public(seed))}@{member.config.p2p_host}:{member.config.p2p_port}"
         for seed, member in zip(node_seeds, members, strict=True)
@@ -154,6 +181,10 @@ def _write_home(
     engine = EngineHome(member.root)
     if engine.home.genesis_file.exists():
         raise ConfigError("config_home_taken", f"{engine.home.genesis_file} exists")
+    try:
+        parse_address(str(engine.signer_socket))
+    except InvalidAddress as error:
+        raise ConfigError("config_path_too_long", str(error)) from error
     folder = DiskFolder(engine.home.config)
     folder.replace("genesis.json", genesis)
     folder.replace("node_key.json", encode_node_key(node_seed))
@@ -214,6 +245,8 @@ timeout_precommit_delta = {ms(t.precommit_delta_s)}
 timeout_commit = {ms(t.commit_s)}
 # As the embedded engine: nobody waits for stragglers when all precommits are in.
 skip_timeout_commit = true
+# How far a block's time may be ahead of this machine's clock; without bound only where the town's clock may be shifted.
+block_time_tolerance = "{_SHIFTED_TOLERANCE if config.is_town_signer else _TOLERANCE}"
 # No block without need, but a tick a minute (PROTOCOL 1), and a proof block after each change of state.
 create_empty_blocks = true
 create_empty_blocks_interval = {ms(config.empty_interval_s)}

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,6 +19,8 @@ MODULE = "github.com/cometbft/cometbft"
 VERSION = "v0.38.26"
 """The same as `chain.node.cometbft.COMETBFT_VERSION`; a test compares."""
 PROGRAMS = {"cometbft": f"{MODULE}/cmd/cometbft", "abci-cli": f"{MODULE}/abci/cmd/abci-cli"}
+JUDGE = ROOT / "tests" / "cometbft" / "go"
+"""Our small Go program that asks CometBFT's own code; its go.sum pins every module."""
 GO_MIN = (1, 22)
 BUILD_TIMEOUT_S = 1_500
 MARK = TOOLS / ".cometbft-version"
@@ -55,12 +58,19 @@ def go_missing() -> str | None:
 
 
 def is_installed() -> bool:
-    """Whether the programs of the pinned tag are in place."""
+    """Whether the programs of the pinned tag, and the judge of this source, are in place."""
+    names = [*PROGRAMS, "comet-judge"]
     return (
         MARK.exists()
-        and MARK.read_text() == VERSION
-        and all((TOOLS / name).exists() for name in PROGRAMS)
+        and MARK.read_text() == wanted()
+        and all((TOOLS / name).exists() for name in names)
     )
+
+
+def wanted() -> str:
+    """Names what should be installed: the tag and the judge's source."""
+    source = b"".join((JUDGE / name).read_bytes() for name in ("main.go", "go.mod", "go.sum"))
+    return f"{VERSION} {sha256(source).hexdigest()}"
 
 
 def install() -> int:
@@ -73,17 +83,19 @@ def install() -> int:
         return 0
     TOOLS.mkdir(parents=True, exist_ok=True)
     packages = [f"{path}@{VERSION}" for path in PROGRAMS.values()]
-    done = subprocess.run(
-        ["go", "install", *packages],
-        env=go_environment(),
-        cwd=TOOLS,
-        timeout=BUILD_TIMEOUT_S,
-        check=False,
-    )
-    if done.returncode == 0:
-        MARK.write_text(VERSION)
-        print(f"cometbft: installed {', '.join(PROGRAMS)} {VERSION}")
-    return done.returncode
+    steps = [
+        (["go", "install", *packages], TOOLS),
+        (["go", "build", "-mod=readonly", "-o", str(TOOLS / "comet-judge"), "."], JUDGE),
+    ]
+    for command, folder in steps:
+        done = subprocess.run(
+            command, env=go_environment(), cwd=folder, timeout=BUILD_TIMEOUT_S, check=False
+        )
+        if done.returncode != 0:
+            return done.returncode
+    MARK.write_text(wanted())
+    print(f"cometbft: installed {', '.join(PROGRAMS)} {VERSION} and comet-judge")
+    return 0
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from app.cli.supervisor import ChildFailed
 class NoTown:
     """A stage on which nothing stands."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *, engine="embedded"):
         folder.mkdir()
         self.folder = folder
 

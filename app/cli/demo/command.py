@@ -14,7 +14,9 @@ import click
 from app.cli.demo.report import Report, StepFailed
 from app.cli.demo.stage import RealTown
 from app.cli.demo.story import Story
+from app.cli.engine import EMBEDDED, ENGINES
 from app.cli.supervisor import ChildFailed
+from chain.node.errors import ConfigError
 
 DEFAULT_PICTURE: Final = ".beffroi/demo-qr.png"
 
@@ -36,13 +38,20 @@ DEFAULT_PICTURE: Final = ".beffroi/demo-qr.png"
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write the story as a picture.",
 )
+@click.option(
+    "--engine",
+    default=EMBEDDED,
+    show_default=True,
+    type=click.Choice(ENGINES),
+    help="What orders the town's blocks; cometbft: four real CometBFT nodes.",
+)
 @click.option("--keep", is_flag=True, help="Keep the town's folder, to look around in it.")
-def demo(as_json: bool, picture: Path, svg: Path | None, keep: bool) -> None:
+def demo(as_json: bool, picture: Path, svg: Path | None, engine: str, keep: bool) -> None:
     """Play a day in a town: enrol, earn, pay by a picture, refuse, restart, wait ten hours."""
     folder = Path(tempfile.mkdtemp(prefix="beffroi-demo-"))
     report = Report(as_json=as_json, records=svg is not None)
     try:
-        failed = _play(folder, report, picture.resolve())
+        failed = _play(folder, report, picture.resolve(), engine)
         is_kept = keep or failed is not None
         more = {"home": str(folder)} if is_kept else {}
         report.finish(failed=failed, qr=str(picture.resolve()), **more)
@@ -56,13 +65,13 @@ def demo(as_json: bool, picture: Path, svg: Path | None, keep: bool) -> None:
     sys.exit(0 if failed is None else 1)
 
 
-def _play(folder: Path, report: Report, picture: Path) -> StepFailed | None:
+def _play(folder: Path, report: Report, picture: Path, engine: str) -> StepFailed | None:
     try:
         picture.parent.mkdir(parents=True, exist_ok=True)
-        with RealTown(folder / "town") as town:
+        with RealTown(folder / "town", engine=engine) as town:
             Story(town, report, picture=picture).play()
     except StepFailed as failed:
         return failed
-    except ChildFailed as error:
+    except (ChildFailed, ConfigError) as error:
         return StepFailed("start", str(error))
     return None

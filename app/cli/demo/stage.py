@@ -13,8 +13,9 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Final
 
+from app.cli.engine import EMBEDDED
 from app.cli.town import TownHome, found_town
-from app.cli.up import start_town
+from app.cli.up import VALIDATORS, start_town
 
 DEMO_PARAMS: Final = {"identity_batch_hour_utc": -1}
 """All else is as in production, also the eight identities of a batch; -1 allows a batch at any hour, and
@@ -25,13 +26,18 @@ STOPPED_BY_SIGNAL: Final = 130
 class RealTown:
     """A founded and running town; use as a context manager. `params` default to the demo's."""
 
-    def __init__(self, folder: Path, params: Mapping[str, int] = DEMO_PARAMS) -> None:
+    def __init__(
+        self, folder: Path, params: Mapping[str, int] = DEMO_PARAMS, *, engine: str = EMBEDDED
+    ) -> None:
         self._home = TownHome(folder)
         api_port, node_port = free_ports(2)
         self.base_url = f"http://127.0.0.1:{api_port}"
         self.keys_dir = self._home.keys
         self.logs = self._home.logs
-        found_town(self._home, node_port=node_port, params=params)
+        validators = 1 if engine == EMBEDDED else VALIDATORS
+        found_town(
+            self._home, node_port=node_port, validators=validators, params=params, engine=engine
+        )
         self._supervisor = start_town(self._home, port=api_port, node_port=node_port)
         _restore_signals()
 

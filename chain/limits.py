@@ -150,6 +150,9 @@ FAILURE_EXIT_MS: Final = 3_000
 FAILURE_WAL_TAIL_RECORDS: Final = 200
 """Records of the log copied into a failure bundle."""
 
+EVIDENCE_EARLY_MAX: Final = 32
+"""Pieces about a height that is not decided here yet, kept for one look when it is; the sender repeats what is lost."""
+
 MISBEHAVIOUR_RECORDS_MAX: Final = 64
 """Offences recorded per validator key: the first costs its power, further ones only tell how it went on."""
 

@@ -296,7 +296,7 @@ class Node:
         self._follow_members(committed.state)
         if self._gossip is not None and self._evidence_relay is not None:
             self._gossip.on_committed()
-            self._evidence_relay.say_news()
+            self._evidence_relay.on_committed()
 
     async def stop(self) -> None:
         """Serve nobody any more, make the log durable, close the stores; nothing committed is lost."""

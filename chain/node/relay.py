@@ -194,6 +194,7 @@ class EvidenceRelay:
         self._ticks = 0
         self._told: dict[str, set[bytes]] = {}
         """Per peer, hashes of what it heard where it could judge it."""
+        self._early: deque[Evidence] = deque(maxlen=limits.EVIDENCE_EARLY_MAX)
 
     def start(self) -> None:
         """Hang on the switch and the timer."""
@@ -206,8 +207,15 @@ class EvidenceRelay:
         """Say nothing any more."""
         self._is_stopped = True
 
+    def on_committed(self) -> None:
+        """A height ended: look again at what came too early, then tell everybody."""
+        early, self._early = tuple(self._early), deque(maxlen=limits.EVIDENCE_EARLY_MAX)
+        for item in early:
+            self._submit(item)
+        self.say_news()
+
     def say_news(self) -> None:
-        """Something new may wait here, or a height ended: tell everybody what they can judge."""
+        """Something new may wait here: tell everybody what they can judge."""
         if self._is_stopped:
             return
         pending = self._evidence.pending(limits.P2P_EVIDENCE_MAX_BYTES // 2)
@@ -262,6 +270,8 @@ class EvidenceRelay:
                 self._told.setdefault(peer, set()).add(hash_evidence(item))
             elif refused.reason in _FAULTS:
                 raise PeerFault("p2p_bad_evidence", f"{refused.reason}: {refused.detail}")
+            elif refused.reason == "evidence_height":
+                self._early.append(item)
         self.say_news()
 
 

@@ -74,7 +74,8 @@ CHANNELS: Final = {
     ChannelId.VOTE: Channel(ConsensusMessage, limits.P2P_VOTE_MAX_BYTES, True),
     ChannelId.VOTE_BITS: Channel(ConsensusMessage, limits.P2P_STATE_MAX_BYTES, True),
     ChannelId.MEMPOOL: Channel(MempoolMessage, limits.P2P_MEMPOOL_MAX_BYTES, False),
-    ChannelId.EVIDENCE: Channel(EvidenceList, limits.P2P_EVIDENCE_MAX_BYTES, False),
+    # Urgent, so that it keeps its place before the sender's next votes: who counts those has heard the proof.
+    ChannelId.EVIDENCE: Channel(EvidenceList, limits.P2P_EVIDENCE_MAX_BYTES, True),
     ChannelId.BLOCKSYNC: Channel(BlocksyncMessage, limits.P2P_BLOCKSYNC_MAX_BYTES, False),
     ChannelId.SNAPSHOT: Channel(StatesyncMessage, limits.P2P_SNAPSHOT_MAX_BYTES, False),
     ChannelId.CHUNK: Channel(StatesyncMessage, limits.P2P_CHUNK_MAX_BYTES, False),

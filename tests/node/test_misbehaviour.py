@@ -119,7 +119,7 @@ class TownNetwork(VirtualNetwork):
         relay.start()
         real = node.committed.append
         node.host._do = replace(
-            node.host._do, on_committed=lambda block: (real(block), relay.say_news())
+            node.host._do, on_committed=lambda block: (real(block), relay.on_committed())
         )
         self.time.call_later(0, node.host.start)
         return node

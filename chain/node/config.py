@@ -13,6 +13,7 @@ from typing import Any, Final
 from chain import limits
 from chain.consensus import TimeoutKind
 from chain.node.errors import ConfigError
+from chain.node.metrics_server import Instrumentation
 from chain.node.pacing import Pacing
 from chain.node.retention import Storage
 from chain.p2p.switch import PeerAddress
@@ -23,6 +24,7 @@ VERSION: Final = "0.38.25-beffroi.0.1"
 _DURATION: Final = re.compile(r"(\d+)(ms|s|m|h)")
 _UNIT_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
 _LADDR: Final = re.compile(r"tcp://([^:/]+):(\d{1,5})")
+_LISTEN: Final = re.compile(r"([^:/]*):(\d{1,5})")
 _PEER: Final = re.compile(r"([0-9a-f]{40})@([^:@/,]+):(\d{1,5})")
 
 
@@ -76,6 +78,7 @@ class NodeConfig:
     mempool_max_bytes: int = limits.MEMPOOL_MAX_BYTES
     p2p: P2PConfig = field(default_factory=P2PConfig)
     storage: Storage = field(default_factory=Storage)
+    instrumentation: Instrumentation = field(default_factory=Instrumentation)
     is_key_locked: bool = True
     """One process per validator key on this machine; False only to rehearse a copied key."""
     clock_offset_file: str = ""
@@ -93,6 +96,7 @@ _KEYS: Final[Mapping[str, frozenset[str]]] = {
             "consensus",
             "mempool",
             "storage",
+            "instrumentation",
         }
     ),
     "rpc": frozenset({"laddr"}),
@@ -111,6 +115,9 @@ _KEYS: Final[Mapping[str, frozenset[str]]] = {
         }
     ),
     "mempool": frozenset({"size", "max_txs_bytes"}),
+    "instrumentation": frozenset(
+        {"prometheus", "prometheus_listen_addr", "max_open_connections", "namespace"}
+    ),
     "storage": frozenset({"retain", "retain_blocks", "retain_duration"}),
 }
 
@@ -154,9 +161,29 @@ def parse_config(tree: Mapping[str, Any]) -> NodeConfig:
         mempool_max_txs=_count("mempool", mempool, "size", limits.MEMPOOL_MAX_TXS),
         mempool_max_bytes=_count("mempool", mempool, "max_txs_bytes", limits.MEMPOOL_MAX_BYTES),
         storage=_storage(tree.get("storage", {})),
+        instrumentation=_instrumentation(tree.get("instrumentation", {})),
         is_key_locked=_flag(tree, "lock_validator_key", default=True),
         clock_offset_file=str(tree.get("clock_offset_file", "")),
     )
+
+
+def _instrumentation(table: Mapping[str, Any]) -> Instrumentation:
+    default = Instrumentation()
+    is_on, namespace = table.get("prometheus", False), table.get("namespace", default.namespace)
+    if not isinstance(is_on, bool):
+        raise ConfigError("config_range", "instrumentation.prometheus is true or false")
+    if not isinstance(namespace, str) or not re.fullmatch(r"[a-zA-Z_][a-zA-Z0-9_]*|", namespace):
+        raise ConfigError("config_range", "instrumentation.namespace is a Prometheus name")
+    address = table.get("prometheus_listen_addr", f"{default.listen_host}:{default.listen_port}")
+    match = _LISTEN.fullmatch(address) if isinstance(address, str) else None
+    if match is None or int(match[2]) > 65_535:
+        raise ConfigError(
+            "config_laddr", "instrumentation.prometheus_listen_addr must look like 127.0.0.1:26660"
+        )
+    # CometBFT's default ":26660" means every interface; here an empty host stays on the loopback.
+    host, port = match[1] or default.listen_host, int(match[2])
+    most = _count("instrumentation", table, "max_open_connections", default.max_open_connections)
+    return Instrumentation(is_on, host, port, most, namespace)
 
 
 def _storage(table: Mapping[str, Any]) -> Storage:
@@ -286,4 +313,11 @@ retain = "{config.storage.name()}"
 # Keep more than that: at least so many blocks, and for so long.
 retain_blocks = {config.storage.retain_blocks}
 retain_duration = {ms(config.storage.retain_s)}
+
+[instrumentation]
+# Figures for Prometheus under http://<address>/metrics; no personal data.
+prometheus = {str(config.instrumentation.prometheus).lower()}
+prometheus_listen_addr = "{config.instrumentation.listen_host}:{config.instrumentation.listen_port}"
+max_open_connections = {config.instrumentation.max_open_connections}
+namespace = "{config.instrumentation.namespace}"
 """

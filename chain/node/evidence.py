@@ -113,6 +113,10 @@ class EvidencePool:
 
     # ── what goes out ────────────────────────────────────────────────────────────────────────────────
 
+    def pending_count(self) -> int:
+        """How many pieces wait for a block."""
+        return len(self._pending)
+
     def has_pending(self) -> bool:
         """Whether something waits for a block."""
         return bool(self._pending)

@@ -71,6 +71,7 @@ from chain.node.pacing import Pacing, PacingFacts, compute_start_at_s
 from chain.node.recovery import may_begin_alone
 from chain.node.round_view import view_round
 from chain.node.signer import FileSigner, SignRefused, SignStep
+from chain.node.step_times import StepTimes
 from chain.rpc.ports import RoundView
 from chain.store.blocks import BlockStore
 from chain.store.wal import Wal, payloads_after
@@ -215,6 +216,7 @@ class ConsensusHost:
         self._last_commit_for_next = EMPTY_COMMIT
         self._next_due_s: int | None = None
         self.stage_ns: dict[str, int] = {}
+        self.step_times = StepTimes()
         self.on_bad_signature: Callable[[str], None] = _ignore_peer
         """Called with the peer that sent a vote whose signature is wrong: correct nodes check before they relay."""
         self.on_evidence_found: Callable[[], None] = lambda: None
@@ -243,6 +245,10 @@ class ConsensusHost:
         if not is_halted:
             self._do.wal.sync()
             self._do.signer.flush()
+
+    def decided_at(self) -> Timestamp:
+        """Our clock when the newest block was decided."""
+        return self._decided_at
 
     def is_halted(self) -> bool:
         """Whether consensus was stopped, or has failed."""
@@ -475,6 +481,7 @@ class ConsensusHost:
 
     def _begin_height(self) -> None:
         self._started_at_s = self._do.clock.monotonic_s()
+        self.step_times.begin(self._started_at_s)
         self._had_waiting = self._do.mempool.count() > 0
         self._log_postponed()
         self._start_core()
@@ -673,8 +680,11 @@ class ConsensusHost:
         while self._inputs:
             assert self.core is not None, "inputs are queued for a running height only"
             started = perf_counter_ns()
-            self.core, effects = step(self.core, self._inputs.popleft())
+            before = self.core
+            self.core, effects = step(before, self._inputs.popleft())
             self._count("core", started)
+            if (self.core.step, self.core.round) != (before.step, before.round):
+                self.step_times.leave(before.step, self._do.clock.monotonic_s())
             for effect in effects:
                 self._perform(effect)
 

@@ -5,6 +5,7 @@ Reads: the home folder.  Writes: the home folder.  Never: a rule of its own.
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from chain.node.handshake import Handshake
 from chain.node.home import Genesis, Home
 from chain.node.host import CommittedBlock, ConsensusHost, HostParts
 from chain.node.membership import PeerList, SetWatch
+from chain.node.metrics import NodeMetrics
+from chain.node.metrics_server import MetricsServer
 from chain.node.network import Network, NoPeers
 from chain.node.platform import DiskPlatform, Platform
 from chain.node.publishing import publish_block
@@ -118,6 +121,10 @@ class Node:
         self.sync: BlockSync | None = None
         """Block sync, which begins consensus when no peer is ahead; None in a node without peers."""
         self.rpc: RpcServer | None = None
+        self.refused_txs: Counter[str] = Counter()
+        """Clients' transactions that were not taken, by the pool's code or the application's codespace/number."""
+        self._metrics: NodeMetrics | None = None
+        self.metrics_server: MetricsServer | None = None
         self._signer: FileSigner | None = None
         self._wal: Wal | None = None
         self.failure: BaseException | None = None
@@ -170,6 +177,7 @@ class Node:
         self.host = ConsensusHost(state, self._host_parts(loop, self._wal, self._signer))
         self.rpc = self._platform.open_rpc(self, self.events, self.config)
         await self.rpc.start()
+        await self._serve_metrics()
         log.info(
             "node started",
             chain_id=state.chain_id,
@@ -182,6 +190,20 @@ class Node:
             loop.call_soon(self.host.start)
         else:
             await self._join_network(self.switch, self.host, loop)
+
+    async def _serve_metrics(self) -> None:
+        settings = self.config.instrumentation
+        if not settings.prometheus:
+            return
+        data = self.home.data if self.home.data.is_dir() else None
+        self._metrics = NodeMetrics(self, settings.namespace, data)
+        self.metrics_server = MetricsServer(self._metrics.text, settings)
+        await self.metrics_server.start()
+        log.info("metrics served", port=self.metrics_server.port)
+
+    def log_file(self) -> Wal | None:
+        """The write-ahead log, while the node runs."""
+        return self._wal
 
     def _open_network(self, loop: asyncio.AbstractEventLoop) -> None:
         """Make the switch and what hangs on it; raises NodeError when a certificate cannot be used."""
@@ -293,6 +315,8 @@ class Node:
 
     def _on_committed(self, committed: CommittedBlock) -> None:
         publish_block(self.events, committed)
+        if self._metrics is not None:
+            self._metrics.on_committed(committed)
         self._follow_members(committed.state)
         if self._gossip is not None and self._evidence_relay is not None:
             self._gossip.on_committed()
@@ -302,6 +326,8 @@ class Node:
         """Serve nobody any more, make the log durable, close the stores; nothing committed is lost."""
         if self.rpc is not None:
             await self.rpc.stop()
+        if self.metrics_server is not None:
+            await self.metrics_server.stop()
         if self.sync is not None:
             self.sync.stop()
         for part in (self._gossip, self.tx_relay, self._evidence_relay):
@@ -364,8 +390,10 @@ class Node:
             asyncio.get_running_loop().call_exception_handler(context)
             raise
         if isinstance(verdict, PoolRefusal):
+            self.refused_txs[verdict.code] += 1
             log.info("tx not taken", hash=hash_tx(tx).hex()[:16], code=verdict.code)
         elif not verdict.is_ok():
+            self.refused_txs[f"{verdict.codespace}/{verdict.code}"] += 1
             log.info("tx refused", hash=hash_tx(tx).hex()[:16], code=verdict.code)
         return verdict
 

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from chain.node.config import NodeConfig, P2PConfig
 from chain.node.errors import ConfigError, NodeError
 from chain.node.exporting import export_genesis, render_genesis
 from chain.node.home import Home, init_home, join_home, load_genesis, load_node_id
+from chain.node.inspection import Findings, inspect
 from chain.node.main import main as run_node
 from chain.node.reset import reset_home
 from chain.node.rollback import roll_back
@@ -258,6 +260,43 @@ def _refusals() -> Iterator[None]:
         code = getattr(error, "code", "")
         text = str(error)
         raise click.ClickException(text if text.startswith(code) else f"{code}: {text}") from error
+
+
+@node.command()
+@click.option("--home", required=True, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--tail", default=10, show_default=True, type=click.IntRange(0, 10_000), help="Log records."
+)
+@click.option("--full", is_flag=True, help="Also read every row of the store and check its seal.")
+@click.option("--json", "is_json", is_flag=True)
+def doctor(home: Path, tail: int, full: bool, is_json: bool) -> None:
+    """Say what a home holds and what a start would do. Changes nothing. Exit 1: it would not start."""
+    with _refusals():
+        found = inspect(Home(home), tail=tail, is_full=full)
+    if is_json:
+        click.echo(json.dumps(asdict(found), indent=2))
+    else:
+        _show(found)
+    sys.exit(1 if found.refusal or found.damaged_rows > 0 else 0)
+
+
+def _show(found: Findings) -> None:
+    same = "" if found.is_app_hash_same else "   NOT the chain state's"
+    free_mib, store_mib = found.free_bytes >> 20, found.store_bytes >> 20
+    click.echo(f"chain        {found.chain_id}{'   a node runs on it' if found.is_running else ''}")
+    click.echo(f"blocks       {found.store_base} to {found.store_height}")
+    click.echo(f"chain state  height {found.state_height}")
+    click.echo(f"application  height {found.app_height}, app hash {found.app_hash[:16]}{same}")
+    click.echo(f"signer       {found.signer}")
+    click.echo(f"log          {found.log_records} records, {found.log_bytes} bytes")
+    click.echo(f"store        {store_mib} MiB, {free_mib} MiB free")
+    if found.damaged_rows >= 0:
+        click.echo(f"seals        {found.damaged_rows} of all rows damaged")
+    for line in found.log_tail:
+        click.echo(f"  {line}")
+    click.echo(f"a start would{'' if not found.refusal else f' not go ({found.refusal})'}:")
+    for step in found.would:
+        click.echo(f"  {step}")
 
 
 @node.command()

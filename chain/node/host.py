@@ -68,7 +68,7 @@ from chain.node.executor import BlockExecutor, BuiltBlock, next_height
 from chain.node.latevotes import LateVotes
 from chain.node.network import Network
 from chain.node.pacing import Pacing, PacingFacts, compute_start_at_s
-from chain.node.recovery import may_begin_alone
+from chain.node.recovery import end_height_in, may_begin_alone
 from chain.node.round_view import view_round
 from chain.node.signer import FileSigner, SignRefused, SignStep
 from chain.node.step_times import StepTimes
@@ -319,9 +319,9 @@ class ConsensusHost:
         """
         ended = self.state.last_block_height
         payloads = self._do.wal.payloads
-        if any((end := _end_height_in(p)) is not None and end > ended for p in payloads):
+        if any((end := end_height_in(p)) is not None and end > ended for p in payloads):
             raise ConsensusFailure("consensus_wal_ahead", f"the log ends heights after {ended}")
-        found = payloads_after(payloads, lambda payload: _end_height_in(payload) == ended)
+        found = payloads_after(payloads, lambda payload: end_height_in(payload) == ended)
         if found is None:
             self._log_end_height(ended)
             self._do.wal.sync()
@@ -993,9 +993,3 @@ def _is_for_later(core: CoreState, message: Input) -> bool:
 
 def _ignore_peer(_peer: str) -> None:
     pass
-
-
-def _end_height_in(payload: bytes) -> Height | None:
-    """Height that a log record ends, or None."""
-    message = decode(TimedWALMessage, payload).msg.value
-    return message.height if isinstance(message, EndHeight) else None

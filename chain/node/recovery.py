@@ -44,10 +44,13 @@ log = structlog.get_logger("recovery")
 def open_signer(seed: bytes, data: Folder, state: ChainState, blocks: BlockStore) -> FileSigner:
     """The key with what it remembers, mute when that may be too little; raises SignerRefused, InvalidSignerFile."""
     signer = FileSigner(seed, data)
-    if signer.signed_for() not in ("", state.chain_id) and signer.last.height >= next_height(state):
-        raise SignerRefused(
-            "signer_other_chain", f"the signer state is of chain {signer.signed_for()}"
-        )
+    if signer.signed_for() not in ("", state.chain_id):
+        if state.last_block_height == 0:
+            signer.begin_chain()  # an exported town begins where the old chain may have been in the middle of a height
+        elif signer.last.height >= next_height(state):
+            raise SignerRefused(
+                "signer_other_chain", f"the signer state is of chain {signer.signed_for()}"
+            )
     if not signer.has_state:
         _mute(signer, state, next_height(state) + 2, "signer_state_missing")
         return signer
@@ -140,6 +143,12 @@ def covers(payloads: tuple[bytes, ...], last: LastSigned) -> bool:
 def end_height_payload(time: Timestamp, height: Height) -> bytes:
     """Log record that ends a height; a new log begins with that of height 0."""
     return encode(TimedWALMessage(time, WALMessage(EndHeight(height))))
+
+
+def end_height_in(payload: bytes) -> Height | None:
+    """Height that a log record ends, or None."""
+    message = decode(TimedWALMessage, payload).msg.value
+    return message.height if isinstance(message, EndHeight) else None
 
 
 # ── silence ──────────────────────────────────────────────────────────────────────────────────────────

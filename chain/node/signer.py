@@ -161,6 +161,10 @@ class FileSigner:
         """Chain id inside the newest signature; empty when nothing was signed."""
         return read_sign_bytes(self.last.sign_bytes).chain_id if self.last.sign_bytes else ""
 
+    def begin_chain(self) -> None:
+        """Forget a position of another chain: signatures name their chain and bind nothing on this one."""
+        self.last = LastSigned()
+
     # ── durability ───────────────────────────────────────────────────────────────────────────────────
 
     def is_durable(self) -> bool:

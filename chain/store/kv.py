@@ -76,9 +76,14 @@ class LmdbStore:
         *,
         map_bytes: int = LMDB_MAP_INITIAL_BYTES,
         map_max_bytes: int = LMDB_MAP_MAX_BYTES,
+        is_read_only: bool = False,
     ) -> None:
-        """Raises StoreError when the files cannot be opened or are not a map of ours."""
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Raises StoreError when the files cannot be opened or are not a map of ours.
+
+        `is_read_only`: look beside a node that runs; nothing is made, nothing is written.
+        """
+        if not is_read_only:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._map_max_bytes = map_max_bytes
         try:
             self._env: Any = lmdb.open(
@@ -89,6 +94,8 @@ class LmdbStore:
                 metasync=True,
                 sync=True,
                 readahead=False,
+                readonly=is_read_only,
+                create=not is_read_only,
             )
             self._env.reader_check()  # slots of processes that were killed would pin old pages
         except lmdb.Error as error:
@@ -138,6 +145,19 @@ class LmdbStore:
                 rows.append((key, cursor.value()))
                 cursor_stands = cursor.prev() if reverse else cursor.next()
         return rows
+
+    def count_damaged(self) -> int:
+        """Read every row; returns how many seals do not hold. Raises StoreCorrupted when pages cannot be walked."""
+        start, damaged = b"", 0
+        while True:
+            try:
+                rows = self._read_chunk(start, None, reverse=False)
+            except lmdb.Error as error:
+                raise _store_error(error) from error
+            damaged += sum(not _is_sealed(key, sealed) for key, sealed in rows)
+            if len(rows) < LMDB_SCAN_ROWS:
+                return damaged
+            start = rows[-1][0] + b"\0"
 
     def write(self, batch: Batch) -> None:
         """Apply durably, growing the map while no transaction is open; raises StoreFull, StoreFailed.
@@ -219,10 +239,13 @@ def seal(key: bytes, value: bytes) -> bytes:
 
 def unseal(key: bytes, sealed: bytes) -> bytes:
     """Value as written; raises StoreCorrupted when the check bytes do not fit."""
-    value = sealed[:-SEAL_BYTES]
-    if len(sealed) < SEAL_BYTES or sealed[-SEAL_BYTES:] != _check_bytes(key, value):
+    if not _is_sealed(key, sealed):
         raise StoreCorrupted(f"the value under {key[:24].hex()} does not match its checksum")
-    return value
+    return sealed[:-SEAL_BYTES]
+
+
+def _is_sealed(key: bytes, sealed: bytes) -> bool:
+    return sealed[-SEAL_BYTES:] == _check_bytes(key, sealed[:-SEAL_BYTES])
 
 
 def _check_bytes(key: bytes, value: bytes) -> bytes:

@@ -219,6 +219,18 @@ def test_the_signer_state_of_another_chain_is_refused_while_it_could_matter():
     assert refused.value.code == "signer_other_chain"
 
 
+def test_a_new_chain_of_the_same_key_begins_although_the_old_one_was_further():
+    """An exported town goes on at the height that the old chain had begun: its votes there bind nothing here."""
+    signer = FileSigner(seed_of(0), MemoryFolder())
+    signer.sign_vote("virtual-0", Vote(SignedMsgType.PRECOMMIT, 1, 0, BLOCK, AT, signer.address, 0))
+    disk = Disk()
+    disk.data.replace(STATE_FILE, encode_state(signer.last))
+    time, node = start_one(disk)
+    time.run(2)
+    assert node.height == 1
+    assert decode_state(disk.data.read(STATE_FILE)) == node.signer.last
+
+
 def test_a_lone_validator_without_signer_state_or_log_refuses_with_a_code():
     """Nobody else could ever decide a height for it: silence would be for ever, and unseen."""
     time, node = start_one()

@@ -100,6 +100,9 @@ class BlockPool:
         """The block that follows our state."""
         self._peers: dict[str, _Peer] = {}
         self._banned_until_s: dict[str, float] = {}
+        """After a lie: not asked whatever happens."""
+        self._resting_until_s: dict[str, float] = {}
+        """After a silence: not asked while somebody else is there."""
         self._held: dict[Height, _Held] = {}
         self._held_bytes = 0
 
@@ -115,7 +118,9 @@ class BlockPool:
 
     def expel(self, step: Expel, now_s: float) -> None:
         """Ban a peer, forget what it still owes; after a lie also whatever else it brought."""
-        self._banned_until_s[step.peer] = now_s + step.ban_s
+        (self._banned_until_s if step.is_lie else self._resting_until_s)[step.peer] = (
+            now_s + step.ban_s
+        )
         state = self._peers.get(step.peer)
         if state is not None:
             self._peers[step.peer] = _Peer(now_s)
@@ -124,11 +129,18 @@ class BlockPool:
                 self._drop_held(height)
 
     def is_banned(self, peer: str, now_s: float) -> bool:
-        """Whether a peer is not asked at the moment."""
+        """Whether a peer is not asked at the moment, because it lied."""
         return self._banned_until_s.get(peer, 0.0) > now_s
 
     def _usable(self, now_s: float) -> list[tuple[str, _Peer]]:
-        return sorted((p, s) for p, s in self._peers.items() if not self.is_banned(p, now_s))
+        """Whom we ask: who is neither banned nor resting, or, when all the others rest, those too.
+
+        Silence may be a bad line, and all lines may have been bad: a validator that waited out every rest would
+        hold its consensus for a minute although everybody answers again.
+        """
+        honest = sorted((p, s) for p, s in self._peers.items() if not self.is_banned(p, now_s))
+        fresh = [(p, s) for p, s in honest if self._resting_until_s.get(p, 0.0) <= now_s]
+        return fresh or honest
 
     def standing(self, now_s: float) -> Standing:
         """Are we behind? A claim that does not cover our next block is of no use and does not count."""

@@ -73,6 +73,23 @@ def test_an_overdue_next_block_is_asked_of_one_more_peer_and_far_ones_are_not():
     assert asks(pool.plan(1.7, 4)) == []
 
 
+def test_the_silent_are_asked_again_when_nobody_else_is_left_and_liars_are_not():
+    """Lines that were all bad for a while must not cost a validator its minute of rest three times over."""
+    pool = pool_with(("a", 60), ("b", 60))
+    pool.expel(Expel("a", "no block for 5 s", is_lie=False), 0.0)
+    pool.take_status("a", StatusResponse(60, 1))
+    assert asks(pool.plan(0.1, 1)) == [("b", 1)], "b is there: a rests"
+    pool.expel(Expel("b", "no block for 5 s", is_lie=False), 5.0)
+    pool.take_status("b", StatusResponse(60, 1))
+    assert pool.standing(5.1) is Standing.BEHIND
+    assert asks(pool.plan(5.1, 2)) == [("a", 1), ("b", 2)], "nobody else is left"
+    for liar in ("a", "b"):
+        pool.expel(Expel(liar, "another block", is_lie=True), 6.0)
+        pool.take_status(liar, StatusResponse(60, 1))
+    assert asks(pool.plan(6.1, 2)) == []
+    assert pool.standing(6.1) is Standing.UNKNOWN
+
+
 def test_a_line_that_broke_gives_its_requests_to_others():
     pool = pool_with(("a", 60), ("b", 60))
     pool.plan(0.0, 4)

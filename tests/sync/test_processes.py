@@ -18,16 +18,13 @@ from chain.node.evidence import EvidencePool
 from chain.node.executor import BlockExecutor, open_stores
 from chain.node.handshake import Handshake
 from chain.node.home import Home, load_genesis, load_node_id, load_signing_seed
-from chain.node.signer import (
-    KEY_FILE,
-    STATE_FILE,
-    LastSigned,
-    decode_state,
-    encode_key,
-    encode_state,
-)
+from chain.node.signer import KEY_FILE, STATE_FILE, FileSigner, decode_state, encode_key
 from chain.store.app import LmdbStateStore
+from chain.store.files import DiskFolder
 from chain.store.kv import LmdbStore
+from chain.types.block import BlockID, Vote
+from chain.types.primitives import SignedMsgType
+from chain.types.timestamp import Timestamp
 from tests.node.four import Cluster, Validator
 from tests.node.kvstore_app import KvStoreApp
 from tests.sync.kit import sign_commit
@@ -90,14 +87,21 @@ def test_a_validator_that_was_killed_rejoins_by_block_sync_and_votes_again(tmp_p
 @pytest.mark.process
 @pytest.mark.slow
 def test_a_full_node_syncs_beside_a_lying_validator_then_follows_and_never_signs(tmp_path):
-    """Three validators of four run, one of them lies in block sync; the fourth home gets a key of no validator."""
+    """Three validators of four run, one of them lies in block sync; the fourth home gets a key of no validator.
+
+    The three are up before it starts: alone for longer than `SYNC_GRACE_MS` it would begin to follow at height 1,
+    and with the honest two alone it would be at the tip before it ever asked the liar.
+    """
     town = Cluster(tmp_path, config=NodeConfig(timeouts=SWIFT))
     grow_homes(town, HEIGHTS)
     (town.homes[3].config / KEY_FILE).write_bytes(encode_key(sha256(b"nobody").digest()))
+    remember_vote(town.homes[3], HEIGHTS)
     town.nodes[0]._command[2] = "tests.sync.lying_node"
     try:
-        for node in town.nodes:
+        for node in town.nodes[:3]:
             node.start()
+        town.wait(lambda: all(synced_blocks(node) for node in town.nodes[:3]), 90)
+        town.nodes[3].start()
         town.wait(lambda: synced_blocks(town.nodes[3]), 90)
         assert synced_blocks(town.nodes[3])[0] >= HEIGHTS - 10
         dropped = re.findall(r'"peer dropped" peer=(\w+)', town.nodes[3].log.read_text())
@@ -153,7 +157,16 @@ def grow_homes(town: Cluster, blocks: int) -> None:
     for home in town.homes[1:3]:
         copytree(first.data / "chain.lmdb", home.data / "chain.lmdb")
     for home in town.homes:  # the chain carries everybody's votes: their signers remember them
-        (home.data / STATE_FILE).write_bytes(encode_state(LastSigned(blocks, 1)))
+        remember_vote(home, blocks)
+
+
+def remember_vote(home: Home, height: int) -> None:
+    """Let a home's signer remember a vote of its key for nil in round 1 of a height."""
+    (home.data / STATE_FILE).unlink(missing_ok=True)
+    signer = FileSigner(load_signing_seed(home), DiskFolder(home.data))
+    vote = Vote(SignedMsgType.PRECOMMIT, height, 1, BlockID(), Timestamp(1), signer.address, 0)
+    signer.sign_vote(load_genesis(home).doc.chain_id, vote)
+    signer.flush()
 
 
 def grow_home(home: Home, seeds: dict[bytes, bytes], blocks: int) -> None:

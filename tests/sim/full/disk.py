@@ -30,6 +30,8 @@ class Faults:
 
     ops_until_end: int = -1
     """Operations until the node ends; negative: it does not."""
+    is_durable_only: bool = False
+    """Count syncs, replacements and batches alone: between those lies what a crash can tell apart."""
     is_end_after: bool = False
     """The fatal operation still takes effect."""
     is_power_cut: bool = False
@@ -60,12 +62,13 @@ class Disk:
 
     # ── points ───────────────────────────────────────────────────────────────────────────────────────
 
-    def enter(self, owner: Process) -> bool:
+    def enter(self, owner: Process, *, is_durable: bool = False) -> bool:
         """Before an operation; True when the node must end after it. Raises PowerCut."""
         if owner is not self.owner or not owner.is_alive:
             raise PowerCut
         self.operations += 1
-        if self.faults.ops_until_end < 0:
+        is_counted = is_durable or not self.faults.is_durable_only
+        if self.faults.ops_until_end < 0 or not is_counted:
             return False
         self.faults.ops_until_end -= 1
         if self.faults.ops_until_end >= 0:
@@ -139,7 +142,7 @@ class FaultyFolder:
         return None if file is None else bytes(file.content)
 
     def replace(self, name: str, data: bytes) -> None:
-        is_last = self._disk.enter(self._owner)
+        is_last = self._disk.enter(self._owner, is_durable=True)
         self._disk.need_space()
         self._disk.sync_point(self._owner)
         self._disk.files[self._name, name] = StoredFile(bytearray(data), len(data))
@@ -147,7 +150,7 @@ class FaultyFolder:
             self._disk.end()
 
     def truncate(self, name: str, size: int) -> None:
-        is_last = self._disk.enter(self._owner)
+        is_last = self._disk.enter(self._owner, is_durable=True)
         self._disk.sync_point(self._owner)
         file = self._disk.files[self._name, name]
         del file.content[size:]
@@ -190,7 +193,7 @@ class FaultyFile:
             self._disk.end()
 
     def sync(self) -> None:
-        is_last = self._disk.enter(self._owner)
+        is_last = self._disk.enter(self._owner, is_durable=True)
         self._disk.sync_point(self._owner)
         self._file.durable = len(self._file.content)
         if is_last:
@@ -225,7 +228,7 @@ class FaultyStore:
             yield key, self._rows[key]
 
     def write(self, batch: Batch) -> None:
-        is_last = self._disk.enter(self._owner)
+        is_last = self._disk.enter(self._owner, is_durable=True)
         if self._disk.faults.is_full:
             self._disk.hit.append("disk full")
             raise StoreFull("the disk refused a block: No space left on device (simulated)")

@@ -79,6 +79,8 @@ class Profile:
     """Share of messages that come up to a second later than others."""
     heal_s: tuple[float, float]
     faults: int
+    kinds: tuple[str, ...] = tuple(FAULTS)
+    """Faults to draw from."""
 
 
 def draw_profile(chance: random.Random, *, town: bool | None = None) -> Profile:
@@ -192,7 +194,8 @@ class Nemesis:
 
     def schedule(self, over_s: float) -> None:
         """Draw the seed's faults and put each on the clock."""
-        names, weights = list(FAULTS), list(FAULTS.values())
+        names = list(self.profile.kinds)
+        weights = [FAULTS[name] for name in names]
         for name in self.chance.choices(names, weights, k=self.profile.faults):
             self._later(self.chance.uniform(0.3, over_s), lambda n=name: self._begin(n))
 
@@ -304,7 +307,8 @@ class Nemesis:
         victim = self._victim()
         if victim is not None:
             faults = victim.disk.faults
-            faults.ops_until_end = self.chance.randrange(0, 60)
+            faults.is_durable_only = self.chance.random() < 0.6
+            faults.ops_until_end = self.chance.randrange(12 if faults.is_durable_only else 60)
             faults.is_end_after = self.chance.random() < 0.5
             faults.is_power_cut = self.chance.random() < 0.6
 

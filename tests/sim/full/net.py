@@ -40,6 +40,8 @@ class Tap(Protocol):
 
     def on_message(self, source: int, channel: ChannelId, message: Any) -> None: ...
 
+    def on_arrival(self, target: int, message: Any) -> None: ...
+
 
 Proxy = Callable[[int, ChannelId, Any], list[tuple[ChannelId, Any]]]
 """A puppet's mouth: what really goes to a target in place of one message."""
@@ -272,7 +274,9 @@ class MemorySwitch:
         if handler is None or peer not in self._peers:
             return
         try:
-            handler(self.net.names[peer], self.net.decode(channel, data))
+            message = self.net.decode(channel, data)
+            self.net.tap.on_arrival(self.index, message)
+            handler(self.net.names[peer], message)
         except DecodeError as error:
             self._fault(peer, PeerFault("p2p_malformed", f"{channel.name}: {error}"))
         except PeerFault as fault:

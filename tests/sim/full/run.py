@@ -232,6 +232,7 @@ class Run:
         if self.watcher.violations:
             return
         self.nemesis.heal()
+        self.watcher.is_healed = True
         for machine in self.machines:
             self._boot(machine)
         wanted = {m.index: self.watcher.heights[m.index] + L1_HEIGHTS for m in self._correct()}
@@ -304,8 +305,6 @@ class Run:
             self.watcher.rounds[height] = max(round_, self.watcher.rounds.get(height, 0))
             return
         is_liar = process.name in {f"n{i}" for i in self.watcher.liars}
-        if name == "conflicting votes" and self.nemesis.is_healed and not is_liar:
-            self.watcher.conflicts.setdefault(event["height"], event["validator"])
         is_forgetful = process.name in {f"n{i}" for i in self.nemesis.forgetful}
         if name == "our key signed elsewhere: signing nothing" and not (is_liar or is_forgetful):
             self.watcher.violate("H2", f"{process.name} believes that somebody else has its key")

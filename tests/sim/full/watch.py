@@ -16,6 +16,7 @@ from typing import Any
 from chain.codec.proto import encode
 from chain.codec.signbytes import proposal_sign_bytes, vote_sign_bytes
 from chain.p2p.channels import ChannelId
+from chain.types.block import BlockID
 from chain.types.messages import ConsensusMessage, ProposalMessage, VoteMessage
 from tests.sim.full.disk import Disk
 
@@ -67,8 +68,12 @@ class Watcher:
         self.heights: Counter[int] = Counter()
         self.rounds: dict[int, int] = {}
         self.own_messages = 0
+        self.is_healed = False
+        self._heard: dict[tuple[int, int, int, int, bytes], BlockID] = {}
+        self._stands: dict[int, tuple[int, int]] = {}
+        """Where each node's own newest vote was."""
         self.conflicts: dict[int, str] = {}
-        """Heights of which a correct node saw two votes of one validator after everything was healed."""
+        """Heights of which a correct node heard two votes of one validator after everything was healed."""
         self.violations: list[tuple[str, str]] = []
         self.heard: list[Callable[[Any], None]] = []
 
@@ -93,8 +98,25 @@ class Watcher:
                 place = (source, proposal.height, proposal.round, 32)
             case _:
                 return
+        self._stands[source] = max(self._stands.get(source, (0, 0)), place[1:3])
         self._check_once(place, sign_bytes)
         self._check_durable(place, message)
+
+    def on_arrival(self, target: int, message: Any) -> None:
+        """Two votes of one validator for one place, heard by a node that is at that height and round."""
+        if target in self.liars or not isinstance(message, ConsensusMessage):
+            return
+        if not isinstance(message.value, VoteMessage):
+            return
+        vote = message.value.vote
+        if vote.height != self.heights[target] + 1:
+            return
+        if self._stands.get(target, (0, 0)) < (vote.height, vote.round):
+            return
+        place = (target, vote.height, vote.round, int(vote.type), vote.validator_address)
+        first = self._heard.setdefault(place, vote.block_id)
+        if first != vote.block_id and self.is_healed:
+            self.conflicts.setdefault(vote.height, vote.validator_address.hex())
 
     def _is_own_proposal(self, source: int, proposal: Any) -> bool:
         """By the key: proposals carry no address."""

@@ -52,10 +52,14 @@ def failing_by_themselves(copies: list[Copy], mutants: tuple[Mutant, ...]) -> li
 
     def passes(stage: str) -> bool:
         copy = free.get()
+        began_s = time.monotonic()
         try:
-            return copy.pytest((stage,), 3 * STAGE_TIMEOUT_S).returncode == 0
+            done = copy.pytest((stage,), 3 * STAGE_TIMEOUT_S)
         finally:
             free.put(copy)
+        verdict = "passes" if done.returncode == 0 else done.stdout[-2_000:]
+        print(f"unchanged: {time.monotonic() - began_s:6.1f} s  {stage}: {verdict}", flush=True)
+        return done.returncode == 0
 
     with ThreadPoolExecutor(len(copies)) as pool:
         return [s for s, good in zip(stages, pool.map(passes, stages), strict=True) if not good]

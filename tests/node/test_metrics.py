@@ -118,7 +118,7 @@ def test_peers_and_who_is_missing_are_counted(tmp_path):
             assert peer == small.node_info.default_node_id
             assert found["cometbft_p2p_peer_receive_bytes"][("_total", peer)] > 100
             assert found["cometbft_p2p_peer_pending_send_bytes"][("", peer)] == 0
-            assert found["cometbft_p2p_events"][("_total", "p2p_connected")] == 1
+            assert found["cometbft_p2p_events"][("_total", "p2p_connected")] >= 1, "both may dial"
             await small.stop()
             height = big.stores.blocks.height()
             big.submit_tx(b"alone=1")

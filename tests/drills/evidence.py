@@ -1,5 +1,7 @@
 """Reading misbehaviour out of a running town: when it was seen, committed, and what became of the power."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.node.four import Validator
@@ -26,3 +28,19 @@ def find_evidence(node: Validator, first: int = 1, voter: str = "") -> Found | N
             if vote and voter in ("", vote["validator_address"]):
                 return Found(int(vote["height"]), height, vote["validator_address"])
     return None
+
+
+def height_when_seen(nodes: Sequence[Validator], voter: str) -> int:
+    """Newest decided height of the correct node that first held two conflicting votes of `voter`, at that moment."""
+    first: tuple[str, int] | None = None
+    for node in nodes:
+        height = 0
+        for line in node.log.read_text().splitlines():
+            if found := re.search(r"event=committed height=(\d+)", line):
+                height = int(found[1])
+            elif "conflicting votes" in line and voter.lower() in line:
+                at = line.split()[0]
+                first = (at, height) if first is None or at < first[0] else first
+                break
+    assert first is not None, "nobody noticed a conflict"
+    return first[1]

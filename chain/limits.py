@@ -241,6 +241,9 @@ CANONICAL_DEPTH_MAX: Final = 32
 """Nesting of objects and arrays in signed JSON; far below the interpreter's own limit, which differs
 between machines and would make them disagree."""
 
+GENESIS_SIGNATURES_MAX_BYTES: Final = 64 * KIB
+"""Signatures over a recovery genesis: JWS_SIGNERS_MAX lines of 400 characters and the payload."""
+
 JWS_SIGNERS_MAX: Final = 64
 """Signatures of one general JWS: more seats than any council has; bounds the work of one message."""
 

@@ -10,11 +10,18 @@ from hashlib import sha256
 from pathlib import Path
 
 import click
+import msgspec
 
 from app.cli.council import JOIN_FILE, join_acts, leave_acts
 from app.cli.engine import EMBEDDED, ENGINES, run_engine
 from app.cli.town import count_ports, write_testnet
-from app.core.keyfiles import KeyFileError
+from app.core.keyfiles import KeyFileError, read_key_file
+from chain.node.approval import (
+    SIGNATURES_FILE,
+    approve_genesis,
+    install_signatures,
+    judge_by_own_council,
+)
 from chain.node.cometbft import is_engine_home
 from chain.node.config import NodeConfig, P2PConfig
 from chain.node.errors import ConfigError, NodeError
@@ -25,6 +32,7 @@ from chain.node.main import main as run_node
 from chain.node.reset import reset_home
 from chain.node.rollback import roll_back
 from chain.node.signer import InvalidSignerFile
+from chain.town.schemas import CouncilAct, CouncilActs
 from chain.types.timestamp import Timestamp
 
 
@@ -187,19 +195,52 @@ def testnet(
 )
 @click.option("--chain-id", default="", help="Name of the new chain; the old one counted up.")
 @click.option("--output", required=True, type=click.Path(path_type=Path), help="A new file.")
-def export(home: Path, height: int, chain_id: str, output: Path) -> None:
+@click.option(
+    "--acts",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Acts on validators and nodes in force from the start: recovery when a third of the power is lost.",
+)
+def export(home: Path, height: int, chain_id: str, output: Path, acts: Path | None) -> None:
     """Write a stopped node's town as the genesis of a new chain. Every node gives the same bytes."""
     if output.exists():
         raise click.ClickException(f"{output} exists; it is never overwritten")
     with _refusals():
-        doc = export_genesis(Home(home), height=height, chain_id=chain_id)
+        wanted = () if acts is None else _read_acts(acts)
+        doc = export_genesis(Home(home), height=height, chain_id=chain_id, acts=wanted)
     raw = render_genesis(doc)
     output.write_bytes(raw)
     click.echo(f"genesis of {doc.chain_id}, from height {doc.initial_height}: {output}")
     click.echo(f"sha256    {sha256(raw).hexdigest()}  compare it with the other nodes'")
     click.echo(f"app hash  {doc.app_hash.hex()}")
-    click.echo("next:     the council signs this hash; then, on every node,")
+    click.echo("next:     more than two thirds of the council's seats sign it:")
+    click.echo(f"          beffroi node sign-genesis {output} --seat SEAT.json")
+    click.echo("          then, on every node,")
     click.echo(f"          beffroi node reset --home {home} --genesis {output}")
+
+
+def _read_acts(file: Path) -> tuple[CouncilAct, ...]:
+    """Acts as `beffroi node act` prints them; raises ConfigError."""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=CouncilActs).acts
+    except msgspec.MsgspecError as error:
+        raise ConfigError("config_act", f"{file}: {error}") from error
+
+
+@node.command("sign-genesis")
+@click.argument("genesis", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--seat",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Key file of a council seat.",
+)
+def sign_genesis(genesis: Path, seat: Path) -> None:
+    """Add a seat's signature over a recovery genesis to the file beside it, `….signatures.json`."""
+    with _refusals():
+        done = approve_genesis(genesis, read_key_file(seat).signer)
+    click.echo(f"sha256    {sha256(genesis.read_bytes()).hexdigest()}")
+    click.echo(f"written   {done.file}")
+    click.echo(done.missing or f"approved: put it beside genesis.json as {SIGNATURES_FILE}")
 
 
 @node.command()
@@ -226,6 +267,7 @@ def rollback(home: Path, hard: bool) -> None:
 def reset(home: Path, genesis: Path | None, unsafe_forget_signer: bool) -> None:
     """Remove a stopped node's blocks and state; keys, settings and the signer's position stay."""
     with _refusals():
+        signatures = b"" if genesis is None else judge_by_own_council(Home(home), genesis)
         if unsafe_forget_signer:
             _confirm_forgetting(Home(home))
         last = reset_home(
@@ -233,6 +275,9 @@ def reset(home: Path, genesis: Path | None, unsafe_forget_signer: bool) -> None:
             forget_signer=unsafe_forget_signer,
             genesis=b"" if genesis is None else genesis.read_bytes(),
         )
+    if signatures:
+        install_signatures(Home(home), signatures)
+        click.echo("the council's signatures hold by this node's own last state")
     click.echo(f"removed all blocks and state of {home}")
     click.echo(
         f"signer: signs nothing at or before height {last.height}, round {last.round}, step {last.step}"
@@ -256,7 +301,7 @@ def _refusals() -> Iterator[None]:
     """Coded refusals of the node's house as one line and exit status 1."""
     try:
         yield
-    except (NodeError, InvalidSignerFile) as error:
+    except (NodeError, InvalidSignerFile, KeyFileError) as error:
         code = getattr(error, "code", "")
         text = str(error)
         raise click.ClickException(text if text.startswith(code) else f"{code}: {text}") from error
@@ -302,9 +347,11 @@ def _show(found: Findings) -> None:
 @node.command()
 @click.option("--home", required=True, type=click.Path(exists=True, path_type=Path))
 @click.option("--quiet", is_flag=True, help="Log warnings and errors only.")
-def start(home: Path, quiet: bool) -> None:
+@click.option("--recovery", is_flag=True, help="Refuse a genesis that the council did not sign.")
+def start(home: Path, quiet: bool, recovery: bool) -> None:
     """Run the node until SIGTERM or Ctrl-C. Exit 1: consensus failure. A CometBFT home starts both processes."""
     if is_engine_home(home):
         run_engine(home)
         return
-    sys.exit(run_node(["--home", str(home), *(["--quiet"] if quiet else [])]))
+    flags = [*(["--quiet"] if quiet else []), *(["--recovery"] if recovery else [])]
+    sys.exit(run_node(["--home", str(home), *flags]))

@@ -14,13 +14,18 @@ from chain.node.errors import ConfigError
 from chain.node.home import Home, load_genesis
 from chain.node.offline import OfflineNode, open_offline
 from chain.town.migration import LastBlock, Migration, export_state
+from chain.town.schemas import CouncilAct
 from chain.town.snapshot import VersionGone, view_state
 from chain.types.params import GenesisDoc, GenesisValidator
 from chain.types.primitives import Height
 
 
-def export_genesis(home: Home, *, height: Height = 0, chain_id: str = "") -> GenesisDoc:
+def export_genesis(
+    home: Home, *, height: Height = 0, chain_id: str = "", acts: tuple[CouncilAct, ...] = ()
+) -> GenesisDoc:
     """The state after `height` (0: the newest) as the first of `chain_id` ("": the old name counted up).
+
+    `acts` replace validators and nodes for a town that lost more than a third of its power (`chain.town.approval`).
 
     Raises ConfigError with a code: the home runs or is empty, the height's block or state is not kept, the
     records do not give the recorded app hash, the chain id is not another one.
@@ -31,7 +36,7 @@ def export_genesis(home: Home, *, height: Height = 0, chain_id: str = "") -> Gen
         raise ConfigError("export_chain_id", f"the new chain cannot be called {named} again")
     with open_offline(home) as node:
         last = _last_block(node, height or node.state.last_block_height)
-        migration = _export(node, last, named)
+        migration = _export(node, last, named, acts)
         params = node.stores.states.load_params(last.height + 1)
     if params is None:
         raise ConfigError("export_height", f"no consensus parameters of {last.height + 1}")
@@ -67,9 +72,11 @@ def _last_block(node: OfflineNode, height: Height) -> LastBlock:
     return LastBlock(state.chain_id, height, meta.block_id.hash, app_hash, meta.header.time)
 
 
-def _export(node: OfflineNode, last: LastBlock, chain_id: str) -> Migration:
+def _export(
+    node: OfflineNode, last: LastBlock, chain_id: str, acts: tuple[CouncilAct, ...]
+) -> Migration:
     try:
-        return export_state(view_state(node.app, last.height), last, chain_id)
+        return export_state(view_state(node.app, last.height), last, chain_id, acts)
     except VersionGone as error:
         raise ConfigError("export_height", str(error)) from error
     except ValueError as error:

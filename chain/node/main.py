@@ -19,6 +19,7 @@ import structlog
 from chain.crypto.ed25519 import derive_public
 from chain.crypto.keys import address
 from chain.limits import FAILURE_EXIT_MS
+from chain.node.approval import check_approval
 from chain.node.config import load_config
 from chain.node.errors import NodeError
 from chain.node.failure import code_of, describe, text_of
@@ -45,10 +46,14 @@ def main(
     parser = argparse.ArgumentParser(prog="beffroi node start", description="Run one validator.")
     parser.add_argument("--home", required=True, type=Path, help="folder made by `init`")
     parser.add_argument("--quiet", action="store_true", help="log warnings and errors only")
+    parser.add_argument(
+        "--recovery", action="store_true", help="refuse a genesis that the council did not sign"
+    )
     arguments = parser.parse_args(argv)
     configure_logging(quiet=arguments.quiet)
     home = Home(arguments.home)
     try:
+        check_approval(home, is_required=arguments.recovery)
         with contextlib.ExitStack() as locks:
             locks.callback(HomeLock(home.data).release)
             _lock_key(home, locks)

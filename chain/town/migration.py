@@ -11,7 +11,7 @@ Reads: a version of the old state.  Writes: the first state of the new one.  Nev
 version gives the same bytes on every machine.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -20,12 +20,12 @@ from msgspec import Meta, Struct
 
 from chain.codec.canonical import b64url_decode, b64url_encode
 from chain.town import city
-from chain.town.context import Overlay, Table
+from chain.town.context import BlockContext, Overlay, Table
 from chain.town.engine import HISTORY, HISTORY_MAX_HASHES, PAST_HASHES, HistoryRecord
 from chain.town.genesis import GenesisError
-from chain.town.schemas import Bytes32
+from chain.town.schemas import ActNodeRemove, ActNodeSet, ActValidatorSet, Bytes32, CouncilAct
 from chain.town.snapshot import LoadedState, StateRecord, StateView, dump_state, load_state
-from chain.town.validators import ANNOUNCED
+from chain.town.validators import ANNOUNCED, take_validator_updates
 from chain.types.abci import ValidatorUpdate
 from chain.types.timestamp import Timestamp
 
@@ -94,10 +94,14 @@ def is_migration(app_state_bytes: bytes) -> bool:
         return False
 
 
-def export_state(view: StateView, last: LastBlock, chain_id: str) -> Migration:
-    """The state after `last` as the first state of `chain_id`.
+def export_state(
+    view: StateView, last: LastBlock, chain_id: str, acts: tuple[CouncilAct, ...] = ()
+) -> Migration:
+    """The state after `last` as the first state of `chain_id`, `acts` on validators and nodes in force at once.
 
-    Raises ValueError when the records do not give `last.app_hash`: the store is damaged, or of another block.
+    Acts are for a town that can decide nothing any more: the council signs the genesis they are in (`approval`).
+    Raises ValueError when the records do not give `last.app_hash` (the store is damaged, or of another block) or
+    an act is refused, or is of another kind.
     """
     held = load_state(dump_state(view))
     if held.app_hash != last.app_hash:
@@ -108,6 +112,7 @@ def export_state(view: StateView, last: LastBlock, chain_id: str) -> Migration:
     first_height = last.height + 1
     moved = msgspec.structs.replace(town, chain_id=chain_id, initial_height=first_height)
     city.TOWNS.put(overlay, city.TOWN_ID, moved)
+    _apply_recovery(overlay, acts, last, chain_id, town.town)
     _flush_history(overlay)
     lineage = LineageRecord(
         last.chain_id,
@@ -124,6 +129,24 @@ def export_state(view: StateView, last: LastBlock, chain_id: str) -> Migration:
         MIGRATION_FORMAT, town.town, loaded.app_hash.hex(), lineage, _as_json(records)
     )
     return Migration(msgspec.to_builtins(state), loaded.app_hash, _announced(overlay))
+
+
+def _apply_recovery(
+    overlay: Overlay, acts: tuple[CouncilAct, ...], last: LastBlock, chain_id: str, town: str
+) -> None:
+    """Put acts on validators and nodes into the state, and announce the set they make."""
+    if not acts:
+        return
+    if not all(isinstance(act, ActValidatorSet | ActNodeSet | ActNodeRemove) for act in acts):
+        raise ValueError(
+            "a recovery changes validators and nodes only, never seats, roles or rules"
+        )
+    refused = city.apply_acts(overlay, acts, height=last.height + 1, now_s=last.time.seconds)
+    if refused is not None:
+        raise ValueError(f"recovery acts: {refused.code.name} {refused.detail}")
+    take_validator_updates(
+        BlockContext(overlay, last.height + 1, last.time.seconds, chain_id, town)
+    )
 
 
 def _flush_history(overlay: Overlay) -> None:
@@ -199,6 +222,29 @@ def import_state(
     if _powers(validators) != _powers(_announced(overlay)):
         raise GenesisError("app_state: the document names other validators than the state")
     return loaded
+
+
+class _Nothing:
+    """A reader without records, under an overlay that holds them all."""
+
+    def get(self, _namespace: str, _record_id: bytes) -> bytes | None:
+        return None
+
+    def scan(
+        self, _namespace: str, _start: bytes = b"", _stop: bytes | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        return iter(())
+
+
+def migrated_reader(state: MigratedState) -> Overlay:
+    """The records of an exported state, to be read; raises GenesisError when they are not whole."""
+    loaded = _load(state.records)
+    if loaded.app_hash.hex() != state.app_hash:
+        raise GenesisError(f"app_state: the records give {loaded.app_hash.hex()}, not its app_hash")
+    overlay = Overlay(_Nothing())
+    for namespace, record_id, record in loaded.records:
+        overlay.put(namespace, record_id, record)
+    return overlay
 
 
 def _powers(validators: tuple[ValidatorUpdate, ...]) -> dict[bytes, int]:

@@ -132,7 +132,7 @@ def add_twin(town: Town, index: int) -> TownNode:
     (twin.config / "node_key.json").write_bytes(encode_node_key(os.urandom(32)))
     config = load_config(twin.config / "config.toml")
     p2p = replace(config.p2p, listen_port=p2p_port)
-    own = replace(config, rpc_port=rpc_port, is_key_locked=False, p2p=p2p)
+    own = replace(config, is_key_locked=False, rpc_port=rpc_port, p2p=p2p)
     (twin.config / "config.toml").write_text(render_config(own))
     pem = make_certificate(load_node_seed(twin))
     for i, home in enumerate(town.homes):

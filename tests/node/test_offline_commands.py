@@ -428,6 +428,28 @@ def test_reset_keeps_keys_and_what_was_signed_and_the_chain_can_start_over(tmp_p
     assert state.last_block_height <= before.height
 
 
+def test_on_a_new_chain_the_signer_begins_anew_and_back_on_the_old_one_it_remembers(tmp_path):
+    """A vote is bound to its chain: a position of the old one would refuse to start, or stall the new one."""
+    home = kv_home(tmp_path / "home")
+    run_kv(home, b"a=1")
+    before, first = signer_of(home), home.genesis_file.read_bytes()
+    tree = json.loads(first)
+    tree["chain_id"] = "kv-2"
+    second = tmp_path / "second.json"
+    second.write_text(json.dumps(tree))
+    assert beffroi("reset", "--home", home.root, "--genesis", second).exit_code == 0
+    assert signer_of(home) == LastSigned()
+    run_kv(home, b"b=1")
+    there = signer_of(home)
+    assert there.height > 0
+    back = tmp_path / "first.json"
+    back.write_bytes(first)
+    assert beffroi("reset", "--home", home.root, "--genesis", back).exit_code == 0
+    assert signer_of(home) == before
+    assert beffroi("reset", "--home", home.root, "--genesis", second).exit_code == 0
+    assert signer_of(home) == there
+
+
 def test_reset_raises_the_signer_to_what_only_the_log_shows(tmp_path):
     home = kv_home(tmp_path / "home")
     run_kv(home, b"a=1")

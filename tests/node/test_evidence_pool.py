@@ -116,6 +116,15 @@ def test_a_lunatic_block_with_a_set_of_its_own_names_only_members_of_ours():
     assert reason(fresh_pool(node), node, item) is None
 
 
+def test_the_guilty_stand_in_the_order_of_our_set_whatever_the_order_of_theirs():
+    node = grown()
+    ranked = [replace(v, voting_power=10 + n) for n, v in enumerate(make_set(0, 1, 2).validators)]
+    members = ValidatorSet(tuple(reversed(ranked)))
+    item = lunatic(node, validators=members)
+    assert item.byzantine_validators == make_set(0, 1, 2).validators
+    assert reason(fresh_pool(node), node, item) is None
+
+
 def test_a_third_of_the_common_set_is_not_enough_to_be_heard():
     """10 of 40 is not more than a third: nobody's light client trusted such a block."""
     node = grown()
@@ -456,18 +465,26 @@ def test_a_block_takes_as_much_evidence_as_fits_and_small_pieces_pass_large_ones
 
 
 def test_an_attack_ahead_of_us_is_judged_again_when_the_chain_has_come_there():
-    """Copied from our own later block it names nobody then, so nobody would accept a block that carries it."""
-    time, network = grow(4)
-    node = network.nodes[0]
-    item = lunatic(node, height=node.height + 1, time=node.host.state.last_block_time)
-    assert node.evidence.submit(node.host.state, item) is None
-    assert node.evidence.proposable(node.host.state, 10**6) == (item,)
-    network.nodes[1].pool.add(b"later=1")
-    height = node.height
-    real, node.evidence.proposable = node.evidence.proposable, lambda *_: ()  # keep it waiting
-    time.run(20, until=lambda: node.height > height + 1)
-    for found in real(node.host.state, 10**6):
-        assert node.evidence.check_block(node.host.state, (found,)) is None
+    """Lunatic while no block of ours stands beside it; amnesia, which names nobody, once one does."""
+    node = grown()
+    fourth = node.stores.blocks.load(4).block.header
+    early = replace(node.host.state, last_block_height=4, last_block_time=fourth.time)
+    amnesia = lunatic(
+        node,
+        height=5,
+        round_=1,
+        time=fourth.time,
+        app_hash=node.stores.blocks.load(5).block.header.app_hash,
+        data_hash=b"\x66" * 32,
+    )
+    assert amnesia.byzantine_validators == ()
+    item = replace(amnesia, byzantine_validators=lunatic(node).byzantine_validators)
+    pool = fresh_pool(node)
+    assert pool.submit(early, item) is None
+    assert pool.proposable(early, 10**6) == (item,)
+    assert pool.check_block(early, (item,)) is None
+    assert pool.check_block(node.host.state, (item,)).reason == "evidence_byzantine"
+    assert pool.proposable(node.host.state, 10**6) == (), "nobody would accept our block"
 
 
 def test_a_cluster_commits_an_attack_once_and_tells_the_application_of_each():

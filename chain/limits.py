@@ -150,6 +150,13 @@ FAILURE_EXIT_MS: Final = 3_000
 FAILURE_WAL_TAIL_RECORDS: Final = 200
 """Records of the log copied into a failure bundle."""
 
+EVIDENCE_PIECES_BURST: Final = 64
+"""Pieces of one peer judged at once, refilled by so many a second: a false one costs up to a slow signature check for
+each of our validators (3 ms) before its sender is dropped. What is not judged is sent again."""
+
+EVIDENCE_PIECES_PER_S: Final = 8
+"""Far above what honest peers have to tell."""
+
 EVIDENCE_EARLY_MAX: Final = 32
 """Pieces about a height that is not decided here yet, kept for one look when it is; the sender repeats what is lost."""
 

@@ -212,7 +212,12 @@ class Node:
         self._network = self._gossip = ConsensusGossip(switch, self.stores.blocks, loop, self.clock)
         self.tx_relay = TxRelay(switch, self.pool, loop, self.clock)
         self._evidence_relay = EvidenceRelay(
-            switch, self.evidence, loop, self._judge_evidence, self._gossip.peer_height
+            switch,
+            self.evidence,
+            loop,
+            self._judge_evidence,
+            self._gossip.peer_height,
+            self.clock,
         )
         self._gossip.on_peer_step = self._evidence_relay.on_peer_step
 

@@ -15,6 +15,7 @@ from chain import limits
 from chain.codec.hashing import hash_evidence
 from chain.execution.validation import InvalidBlock
 from chain.mempool.pool import ALREADY_IN_CACHE, Mempool, PendingTx, PoolRefusal
+from chain.node.budget import Budget
 from chain.node.clock import Clock
 from chain.node.evidence import EvidencePool
 from chain.node.host import Timers
@@ -180,6 +181,7 @@ class EvidenceRelay:
         timers: Timers,
         submit: Callable[[Evidence], InvalidBlock | None],
         height_of: Callable[[str], Height | None],
+        clock: Clock,
     ) -> None:
         """`submit` judges one piece and, when it is true, lets it wait for a block.
 
@@ -190,6 +192,10 @@ class EvidenceRelay:
         self._timers = timers
         self._submit = submit
         self._height_of = height_of
+        self._clock = clock
+        self._intake = Budget(
+            burst=limits.EVIDENCE_PIECES_BURST, per_s=limits.EVIDENCE_PIECES_PER_S
+        )
         self._is_stopped = False
         self._ticks = 0
         self._told: dict[str, set[bytes]] = {}
@@ -265,6 +271,9 @@ class EvidenceRelay:
     def _receive(self, peer: str, message: EvidenceList) -> None:
         """Judge what a peer brings; what proves it a liar ends the connection, what it may not know better does not."""
         for item in message.evidence:
+            if not self._intake.spend(peer, self._clock.monotonic_s()):
+                self._switch.counts["p2p_evidence_dropped"] += 1
+                continue
             refused = self._submit(item)
             if refused is None:
                 self._told.setdefault(peer, set()).add(hash_evidence(item))

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chain.codec.cmtjson import from_json
+from chain.codec.cmtjson import from_json, to_json
 from chain.codec.errors import DecodeError
-from chain.codec.hashing import hash_evidence, hash_evidence_list
+from chain.codec.hashing import hash_evidence, hash_evidence_list, hash_validators
 from chain.codec.proto import decode, encode
+from chain.crypto.light_attack import make_light_attack
 from chain.execution.evidence import make_duplicate_vote
+from chain.execution.light_attack import AttackFacts, verify_light_attack
 from chain.execution.updating import misbehavior_of
 from chain.node.evidence import EvidencePool
 from chain.store.kv import Batch
@@ -20,7 +22,7 @@ from chain.types.block import EvidenceList
 from chain.types.evidence import DuplicateVoteEvidence, LightClientAttackEvidence
 from chain.types.primitives import BlockIDFlag
 from chain.types.validator import ValidatorSet
-from tests.node.attacks import forge_attack, make_set
+from tests.node.attacks import forge_attack, make_set, our_block, sign_block
 from tests.node.test_host import forge_conflicts
 from tests.node.test_rpc import recorded
 from tests.node.test_rpc_consensus import PROTO_NAMES
@@ -133,6 +135,27 @@ def test_a_third_of_the_common_set_is_not_enough_to_be_heard():
     assert reason(fresh_pool(node), node, item) == "evidence_commit"
 
 
+@pytest.mark.parametrize(
+    ("theirs", "verdict"), [((0, 20, 21, 22), "evidence_commit"), ((0, 1, 20, 21), None)]
+)
+def test_exactly_a_third_is_not_more_than_a_third(theirs, verdict):
+    node, common, members = grown(), make_set(0, 1, 2), make_set(*theirs)
+    ours = our_block(node, 4)
+    named = hash_validators(members.validators)
+    header = replace(ours.header, app_hash=b"\x66" * 32, validators_hash=named)
+    facts = AttackFacts(header.chain_id, ours.header.time, common, ours)
+    item = make_light_attack(
+        sign_block(header, members, theirs),
+        chain_id=header.chain_id,
+        common_height=2,
+        common_time=facts.common_time,
+        common=common,
+        ours=ours,
+    )
+    refused = verify_light_attack(item, facts)
+    assert (refused and refused.reason) == verdict
+
+
 def test_a_block_of_strangers_costs_no_work_on_their_keys(monkeypatch):
     node = grown()
     members = make_set(*range(20, 60))
@@ -156,6 +179,19 @@ def test_an_equivocation_names_those_who_signed_both_blocks():
         if line.block_id_flag is BlockIDFlag.COMMIT
     } & {make_set(n).validators[0].address for n in (0, 1, 2)}
     assert {v.address for v in item.byzantine_validators} == both
+    assert reason(fresh_pool(node), node, item) is None
+
+
+def test_who_did_not_sign_our_block_is_no_equivocator():
+    time, network = start_cluster(4)
+    network.drop = lambda source, _target, _body: source == 2
+    while network.nodes[0].height < 6:
+        network.nodes[0].pool.add(b"k%d=1" % network.nodes[0].height)
+        time.run(5)
+    node = network.nodes[0]
+    ours = node.stores.blocks.load_commit(4)[0]
+    item = equivocation(node, round_=ours.round)
+    assert guilty_indices(item) == [0, 1]
     assert reason(fresh_pool(node), node, item) is None
 
 
@@ -281,6 +317,13 @@ def test_an_attack_becomes_one_misbehaviour_per_guilty_validator():
     assert {t.type for t in told} == {MisbehaviorType.LIGHT_CLIENT_ATTACK}
     assert [t.validator.address for t in told] == [v.address for v in item.byzantine_validators]
     assert {(t.height, t.time, t.total_voting_power) for t in told} == {(2, item.timestamp, 40)}
+
+
+def test_an_attack_travels_as_json_and_as_bytes():
+    """Through `broadcast_evidence`, and in a block."""
+    item = lunatic_once()
+    assert from_json(EvidenceList, to_json(EvidenceList((item,)))).evidence == (item,)
+    assert decode(EvidenceList, encode(EvidenceList((item,)))).evidence == (item,)
 
 
 @settings(max_examples=150, deadline=None)

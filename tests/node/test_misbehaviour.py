@@ -115,6 +115,7 @@ class TownNetwork(VirtualNetwork):
             self.time,
             judge,
             lambda peer: self.nodes[int(peer)].host.working_height(),
+            self.time,
         )
         relay.start()
         real = node.committed.append

@@ -215,6 +215,12 @@ SNAPSHOT_INTERVAL_BLOCKS: Final = 1_000
 SNAPSHOTS_KEPT: Final = 2
 """Snapshots on disk: who began with the last but one may finish while the newest is there."""
 
+SNAPSHOT_STEP_MS: Final = 5
+"""Time given to a snapshot in the making before everybody else gets their turn,"""
+
+SNAPSHOT_PAUSE_MS: Final = 20
+"""and the pause after it: a fifth of one core while it lasts."""
+
 SNAPSHOT_SLICE_RECORDS: Final = 256
 """Records looked at before consensus gets its turn: 1 to 3 ms."""
 

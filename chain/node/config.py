@@ -12,17 +12,23 @@ from typing import Any, Final
 
 from chain import limits
 from chain.consensus import TimeoutKind
+from chain.light.client import GenesisRoot, HashRoot
+from chain.light.verifier import TrustOptions
 from chain.node.errors import ConfigError
 from chain.node.metrics_server import Instrumentation
 from chain.node.pacing import Pacing
 from chain.node.retention import Storage
 from chain.p2p.switch import PeerAddress
-from chain.types.primitives import Round
+from chain.sync import StateSyncSettings
+from chain.types.params import GenesisDoc
+from chain.types.primitives import Height, Round
+from chain.types.timestamp import NANOS_PER_SECOND
 
 VERSION: Final = "0.38.25-beffroi.0.1"
 """Begins with the CometBFT line whose RPC we speak: cosmjs chooses its decoder by it."""
 _DURATION: Final = re.compile(r"(\d+)(ms|s|m|h)")
 _UNIT_MS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
+_HASH: Final = re.compile(r"[0-9a-fA-F]{64}")
 _LADDR: Final = re.compile(r"tcp://([^:/]+):(\d{1,5})")
 _LISTEN: Final = re.compile(r"([^:/]*):(\d{1,5})")
 _PEER: Final = re.compile(r"([0-9a-f]{40})@([^:@/,]+):(\d{1,5})")
@@ -66,6 +72,36 @@ class P2PConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class StateSyncConfig:
+    """Joining by snapshot, and making snapshots for others; names are CometBFT's where it has them."""
+
+    is_enabled: bool = False
+    """Join by snapshot while the store is empty."""
+    trust_height: Height = 0
+    trust_hash: bytes = b""
+    """A header somebody vouches for; without one, trust begins with the genesis validators."""
+    trust_period_s: float = limits.LIGHT_TRUSTING_PERIOD_S
+    discovery_s: float = limits.STATESYNC_DISCOVERY_MS / 1_000
+    chunk_timeout_s: float = limits.STATESYNC_CHUNK_TIMEOUT_MS / 1_000
+    chunk_fetchers: int = limits.STATESYNC_CHUNK_FETCHERS
+    snapshot_interval: int = limits.SNAPSHOT_INTERVAL_BLOCKS
+    """Blocks between two snapshots, besides the daily one; 0 makes none at all. Nodes with equal settings make
+    equal snapshots."""
+    snapshots_kept: int = limits.SNAPSHOTS_KEPT
+
+    def settings(self, doc: GenesisDoc) -> StateSyncSettings:
+        """What state sync needs to know."""
+        root = HashRoot(self.trust_height, self.trust_hash)
+        return StateSyncSettings(
+            root if self.trust_height else GenesisRoot(doc),
+            TrustOptions(trusting_period_ns=round(self.trust_period_s * NANOS_PER_SECOND)),
+            self.discovery_s,
+            self.chunk_timeout_s,
+            self.chunk_fetchers,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class NodeConfig:
     """Settings of one node."""
 
@@ -79,6 +115,7 @@ class NodeConfig:
     p2p: P2PConfig = field(default_factory=P2PConfig)
     storage: Storage = field(default_factory=Storage)
     instrumentation: Instrumentation = field(default_factory=Instrumentation)
+    statesync: StateSyncConfig = field(default_factory=StateSyncConfig)
     is_key_locked: bool = True
     """One process per validator key on this machine; False only to rehearse a copied key."""
     clock_offset_file: str = ""
@@ -97,6 +134,7 @@ _KEYS: Final[Mapping[str, frozenset[str]]] = {
             "mempool",
             "storage",
             "instrumentation",
+            "statesync",
         }
     ),
     "rpc": frozenset({"laddr"}),
@@ -119,6 +157,19 @@ _KEYS: Final[Mapping[str, frozenset[str]]] = {
         {"prometheus", "prometheus_listen_addr", "max_open_connections", "namespace"}
     ),
     "storage": frozenset({"retain", "retain_blocks", "retain_duration"}),
+    "statesync": frozenset(
+        {
+            "enable",
+            "trust_height",
+            "trust_hash",
+            "trust_period",
+            "discovery_time",
+            "chunk_request_timeout",
+            "chunk_fetchers",
+            "snapshot_interval",
+            "snapshot_keep_recent",
+        }
+    ),
 }
 
 
@@ -162,6 +213,7 @@ def parse_config(tree: Mapping[str, Any]) -> NodeConfig:
         mempool_max_bytes=_count("mempool", mempool, "max_txs_bytes", limits.MEMPOOL_MAX_BYTES),
         storage=_storage(tree.get("storage", {})),
         instrumentation=_instrumentation(tree.get("instrumentation", {})),
+        statesync=_statesync(tree.get("statesync", {})),
         is_key_locked=_flag(tree, "lock_validator_key", default=True),
         clock_offset_file=str(tree.get("clock_offset_file", "")),
     )
@@ -193,6 +245,34 @@ def _storage(table: Mapping[str, Any]) -> Storage:
     if not isinstance(blocks, int) or isinstance(blocks, bool) or blocks < 0:
         raise ConfigError("config_range", "storage.retain_blocks must be 0 or more")
     return Storage(retain == "archive", blocks, _seconds(table, "retain_duration", 0))
+
+
+def _statesync(table: Mapping[str, Any]) -> StateSyncConfig:
+    enable, trust_hash = table.get("enable", False), table.get("trust_hash", "")
+    height, interval = table.get("trust_height", 0), table.get("snapshot_interval")
+    interval = limits.SNAPSHOT_INTERVAL_BLOCKS if interval is None else interval
+    if not isinstance(enable, bool) or not isinstance(trust_hash, str):
+        raise ConfigError("config_statesync", "enable is true or false, trust_hash a text")
+    if trust_hash and _HASH.fullmatch(trust_hash) is None:
+        raise ConfigError("config_statesync", "trust_hash is 64 hexadecimal digits")
+    for number in (height, interval):
+        if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+            raise ConfigError("config_statesync", "heights and intervals are 0 or more")
+    if bool(height) != bool(trust_hash):
+        raise ConfigError("config_statesync", "trust_height and trust_hash go together")
+    return StateSyncConfig(
+        is_enabled=enable,
+        trust_height=height,
+        trust_hash=bytes.fromhex(trust_hash),
+        trust_period_s=_seconds(table, "trust_period", limits.LIGHT_TRUSTING_PERIOD_S * 1_000),
+        discovery_s=_seconds(table, "discovery_time", limits.STATESYNC_DISCOVERY_MS),
+        chunk_timeout_s=_seconds(table, "chunk_request_timeout", limits.STATESYNC_CHUNK_TIMEOUT_MS),
+        chunk_fetchers=_count(
+            "statesync", table, "chunk_fetchers", limits.STATESYNC_CHUNK_FETCHERS
+        ),
+        snapshot_interval=interval,
+        snapshots_kept=_count("statesync", table, "snapshot_keep_recent", limits.SNAPSHOTS_KEPT),
+    )
 
 
 def _p2p(table: Mapping[str, Any]) -> P2PConfig:
@@ -263,7 +343,7 @@ def _address(section: str, text: Any) -> tuple[str, int]:
 
 def render_config(config: NodeConfig) -> str:
     """A configuration file that reads back as `config`, with what each part is for."""
-    t, p2p = config.timeouts, config.p2p
+    t, p2p, sync = config.timeouts, config.p2p, config.statesync
     peers = ",".join(f"{p.node_id}@{p.host}:{p.port}" for p in p2p.persistent_peers)
     p2p_laddr = f"tcp://{p2p.listen_host}:{p2p.listen_port}" if p2p.listen_host else ""
 
@@ -320,4 +400,18 @@ prometheus = {str(config.instrumentation.prometheus).lower()}
 prometheus_listen_addr = "{config.instrumentation.listen_host}:{config.instrumentation.listen_port}"
 max_open_connections = {config.instrumentation.max_open_connections}
 namespace = "{config.instrumentation.namespace}"
+
+[statesync]
+# Join by a snapshot of the peers instead of executing every block; only while the store is empty.
+enable = {"true" if sync.is_enabled else "false"}
+# A header somebody vouches for; 0 and "" begin with the validators of the genesis.
+trust_height = {sync.trust_height}
+trust_hash = "{sync.trust_hash.hex().upper()}"
+trust_period = {ms(sync.trust_period_s)}
+discovery_time = {ms(sync.discovery_s)}
+chunk_request_timeout = {ms(sync.chunk_timeout_s)}
+chunk_fetchers = {sync.chunk_fetchers}
+# Make snapshots for others every so many blocks, and daily; 0 makes none.
+snapshot_interval = {sync.snapshot_interval}
+snapshot_keep_recent = {sync.snapshots_kept}
 """

@@ -62,11 +62,11 @@ class EvidencePool:
 
     def submit_conflict(self, state: ChainState, vote_a: Vote, vote_b: Vote) -> None:
         """Make evidence of conflicting votes of a decided height at once; it waits for the next block."""
-        meta = self._blocks.load_meta(vote_a.height)
+        header = self._blocks.load_header(vote_a.height)
         validators = self._states.load_validators(vote_a.height)
-        if meta is None or validators is None:
+        if header is None or validators is None:
             return
-        item = make_duplicate_vote(vote_a, vote_b, meta.header.time, validators)
+        item = make_duplicate_vote(vote_a, vote_b, header.time, validators)
         if item is not None:
             self.submit(state, item)
 
@@ -180,13 +180,13 @@ class EvidencePool:
     ) -> tuple[Timestamp, ValidatorSet] | InvalidBlock:
         """Block time and validators at the height of the offence, unless it is unknown here or too long ago."""
         height = evidence_height(item)
-        meta = self._blocks.load_meta(height) if 0 < height <= state.last_block_height else None
-        validators = None if meta is None else self._states.load_validators(height)
-        if meta is None or validators is None:
+        header = self._blocks.load_header(height) if 0 < height <= state.last_block_height else None
+        validators = None if header is None else self._states.load_validators(height)
+        if header is None or validators is None:
             return InvalidBlock("evidence_height", f"no block {height} here")
-        if _is_too_old(state, height, meta.header.time):
+        if _is_too_old(state, height, header.time):
             return InvalidBlock("evidence_expired", f"of height {height}")
-        return meta.header.time, validators
+        return header.time, validators
 
     def _attack_facts(
         self, state: ChainState, item: LightClientAttackEvidence
@@ -196,16 +196,16 @@ class EvidencePool:
             return past
         header = item.conflicting_block.signed_header.header
         ours_height = min(header.height, state.last_block_height)
-        meta = self._blocks.load_meta(ours_height)
-        if meta is None:
+        ours = self._blocks.load_header(ours_height)
+        if ours is None:
             return InvalidBlock("evidence_height", f"no block {ours_height} here")
         found = self._blocks.load_commit(ours_height)
         is_canonical = found is not None and found[1] and ours_height < state.last_block_height
-        if not is_canonical and not is_lunatic(header, meta.header):
+        if not is_canonical and not is_lunatic(header, ours):
             # Who signed our block is agreed upon with the block after it only.
             return InvalidBlock("evidence_height", f"block {ours_height} has no commit yet")
         commit = found[0] if found is not None and is_canonical else EMPTY_COMMIT
-        return AttackFacts(state.chain_id, *past, SignedHeader(meta.header, commit))
+        return AttackFacts(state.chain_id, *past, SignedHeader(ours, commit))
 
     # ── with a block ─────────────────────────────────────────────────────────────────────────────────
 
@@ -249,10 +249,10 @@ class EvidencePool:
         height = vote_a.height
         if height == block.header.height:
             return make_duplicate_vote(vote_a, vote_b, block.header.time, before.validators)
-        meta, validators = self._blocks.load_meta(height), self._states.load_validators(height)
-        if meta is None or validators is None:
+        header, validators = self._blocks.load_header(height), self._states.load_validators(height)
+        if header is None or validators is None:
             return None
-        return make_duplicate_vote(vote_a, vote_b, meta.header.time, validators)
+        return make_duplicate_vote(vote_a, vote_b, header.time, validators)
 
     def settle(self) -> None:
         """The block's batch is durable: what it changed holds from now on."""

@@ -116,8 +116,15 @@ async def _run(node: Node) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end, None)
     loop.add_signal_handler(signal.SIGHUP, node.reload_peers)
+    starting = loop.create_task(node.start(loop))
+    await asyncio.wait((starting, ended), return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():  # told to stop, or failed, while it was joining by snapshot
+        starting.cancel()
+        await asyncio.wait((starting,))
     try:
-        await node.start(loop)
+        if starting.cancelled():
+            return _left_early(node, ended.result())
+        starting.result()
     except (NodeError, StoreError, InvalidSignerFile, OSError) as error:
         with contextlib.suppress(
             OSError, StoreError
@@ -137,6 +144,13 @@ async def _run(node: Node) -> int:
         return EXIT_OK
     _leave_soon()
     return _failed(node, ending)
+
+
+def _left_early(node: Node, failure: BaseException | None) -> int:
+    """The node never came to serve: nothing is half done, for nothing is durable before the end of a sync."""
+    code = EXIT_OK if failure is None else _failed(node, failure)
+    node.close()
+    return code
 
 
 def _failed(node: Node, failure: BaseException) -> int:

@@ -36,6 +36,12 @@ from chain.node.registry import PeerRegistry
 from chain.node.relay import EvidenceRelay, TxRelay
 from chain.node.retention import RetentionPolicy
 from chain.node.signer import FileSigner
+from chain.node.state_syncing import (
+    SnapshotMaking,
+    StateServing,
+    join_by_snapshot,
+    make_snapshot_making,
+)
 from chain.node.syncing import make_block_sync
 from chain.p2p.errors import PeerFault
 from chain.p2p.status import PeerStatus
@@ -48,10 +54,12 @@ from chain.store.blocks import BlockStore
 from chain.store.errors import StoreError
 from chain.store.index import EventIndex
 from chain.store.kv import KeyValueStore
+from chain.store.snapshots import FolderSnapshots
 from chain.store.state import ChainStateStore
 from chain.store.wal import Wal
 from chain.sync import BlockSync, Mode
 from chain.town.application import TownApplication
+from chain.town.snapshot_desk import SnapshotPolicy
 from chain.types.abci import Application, RequestQuery, ResponseCheckTx
 from chain.types.block import BLOCK_PROTOCOL, P2P_PROTOCOL
 from chain.types.evidence import Evidence
@@ -125,6 +133,9 @@ class Node:
         """Clients' transactions that were not taken, by the pool's code or the application's codespace/number."""
         self._metrics: NodeMetrics | None = None
         self.metrics_server: MetricsServer | None = None
+        self._state_serving: StateServing | None = None
+        self._snapshot_making: SnapshotMaking | None = None
+        self._keep_snapshots()
         self._signer: FileSigner | None = None
         self._wal: Wal | None = None
         self.failure: BaseException | None = None
@@ -158,7 +169,8 @@ class Node:
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Handshake, open the log, serve the RPC, begin consensus."""
+        """Join by snapshot if told so, handshake, open the log, serve the RPC, begin consensus."""
+        await self._join_by_snapshot()
         state = self._handshake()
         self.executor.retention = RetentionPolicy(self.config.storage, not self._is_insecure())
         self.evidence.recheck(state)
@@ -172,6 +184,7 @@ class Node:
             self._platform.open_folder("cs.wal"), self._signer, state, self.clock.now()
         )
         self.pool.on_available = lambda: self._on_tx_available(loop)
+        self._snapshot_making = make_snapshot_making(self.app, loop, self.clock)
         if not self._has_network:
             self._open_network(loop)
         self.host = ConsensusHost(state, self._host_parts(loop, self._wal, self._signer))
@@ -205,6 +218,23 @@ class Node:
         """The write-ahead log, while the node runs."""
         return self._wal
 
+    async def _join_by_snapshot(self) -> None:
+        """Restore the chain from peers when the settings say so and there is none here yet."""
+        is_fresh = self.stores.states.load() is None and self.stores.blocks.height() == 0
+        if not self.config.statesync.is_enabled or self._has_network or not is_fresh:
+            return
+        switch = self._platform.open_switch(self.config.p2p, self._own_node_info(app_version=0))
+        await join_by_snapshot(
+            switch, self.app, self.stores, self._genesis, self.config.statesync, self.clock
+        )
+        self.pool.update(self.stores.blocks.height(), (), ())
+
+    def _keep_snapshots(self) -> None:
+        settings = self.config.statesync
+        if isinstance(self.app, TownApplication) and settings.snapshot_interval:
+            kept = FolderSnapshots(self._platform.open_folder("snapshots"), settings.snapshots_kept)
+            self.app.keep_snapshots(kept, SnapshotPolicy(settings.snapshot_interval))
+
     def _open_network(self, loop: asyncio.AbstractEventLoop) -> None:
         """Make the switch and what hangs on it; raises NodeError when a certificate cannot be used."""
         switch = self._platform.open_switch(self.config.p2p, self._own_node_info(app_version=0))
@@ -220,6 +250,7 @@ class Node:
             self.clock,
         )
         self._gossip.on_peer_step = self._evidence_relay.on_peer_step
+        self._state_serving = StateServing(self.app, self.stores, switch, loop, self.clock)
 
     async def _join_network(
         self, switch: Switch, host: ConsensusHost, loop: asyncio.AbstractEventLoop
@@ -322,6 +353,8 @@ class Node:
         publish_block(self.events, committed)
         if self._metrics is not None:
             self._metrics.on_committed(committed)
+        if self._snapshot_making is not None:
+            self._snapshot_making.on_committed()
         self._follow_members(committed.state)
         if self._gossip is not None and self._evidence_relay is not None:
             self._gossip.on_committed()
@@ -335,7 +368,13 @@ class Node:
             await self.metrics_server.stop()
         if self.sync is not None:
             self.sync.stop()
-        for part in (self._gossip, self.tx_relay, self._evidence_relay):
+        for part in (
+            self._gossip,
+            self.tx_relay,
+            self._evidence_relay,
+            self._state_serving,
+            self._snapshot_making,
+        ):
             if part is not None:
                 part.stop()
         if self.switch is not None:

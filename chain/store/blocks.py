@@ -23,7 +23,7 @@ from chain.store.keys import (
 )
 from chain.store.kv import Batch, KeyValueStore
 from chain.types.abci import ResponseFinalizeBlock
-from chain.types.block import Block, BlockID, BlockMeta, Commit, SignedHeader
+from chain.types.block import Block, BlockID, BlockMeta, Commit, Header, SignedHeader
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,11 +164,22 @@ class BlockStore:
         if following is not None and following.block.last_commit is not None:
             return following.block.last_commit, True
         seen = self.load_seen_commit(height)
-        return None if seen is None else (seen, False)
+        if seen is not None:
+            return seen, False
+        raw = self._kv.get(height_key(HEADER, height))
+        return None if raw is None else (decode(SignedHeader, raw).commit, True)
 
     def stage_header(self, batch: Batch, signed: SignedHeader) -> None:
         """Add the header of a block that is not here: of the time before a restored snapshot."""
         batch.put(height_key(HEADER, signed.header.height), encode(signed))
+
+    def load_header(self, height: int) -> Header | None:
+        """Header of a stored block, or of one known by its header only."""
+        stored = self.load(height)
+        if stored is not None:
+            return stored.block.header
+        raw = self._kv.get(height_key(HEADER, height))
+        return None if raw is None else decode(SignedHeader, raw).header
 
     def load_signed_header(self, height: int) -> SignedHeader | None:
         """Header and commit of a stored block, or of one known by its header only."""

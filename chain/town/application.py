@@ -194,6 +194,11 @@ class TownApplication:
         """A few milliseconds of work on the snapshot in the making; False when there is none."""
         return self._snapshots is not None and self._snapshots.step()
 
+    def give_up_snapshot(self) -> None:
+        """Forget the snapshot in the making: there is no room for it."""
+        if self._snapshots is not None:
+            self._snapshots.give_up()
+
     def list_snapshots(self, request: RequestListSnapshots) -> ResponseListSnapshots:
         """Finished snapshots, newest first."""
         return ResponseListSnapshots() if self._snapshots is None else self._snapshots.list()
@@ -417,8 +422,7 @@ class TownApplication:
         self._height, self._app_hash = version.height, version.app_hash
         previous_time, self._last_time = self._last_time, _time_of(version)
         if self._snapshots is not None:
-            held = self._store.namespaces()
-            self._snapshots.note_commit(self._store, held, version, previous_time.to_ns())
+            self._snapshots.note_commit(self._store, version, previous_time.to_ns())
         self._versions[version.height] = decided.forest
         for old in [
             height for height in self._versions if height <= version.height - VERSIONS_KEPT

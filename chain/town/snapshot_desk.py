@@ -11,8 +11,8 @@ from hashlib import sha256
 
 from chain.limits import SNAPSHOT_INTERVAL_BLOCKS
 from chain.town import snapshot_chunks
-from chain.town.context import Overlay, Reader
-from chain.town.ports import SnapshotStore, StateVersion
+from chain.town.context import Overlay
+from chain.town.ports import SnapshotStore, StateStore, StateVersion
 from chain.town.snapshot_chunks import (
     BadSnapshot,
     DumpSteps,
@@ -84,17 +84,15 @@ class SnapshotDesk:
 
     # --- making ----------------------------------------------------------------------------
 
-    def note_commit(
-        self, reader: Reader, namespaces: tuple[str, ...], version: StateVersion, previous_ns: int
-    ) -> None:
-        """A version was saved; `reader` shows it from now on. Begins a snapshot when one is due."""
+    def note_commit(self, store: StateStore, version: StateVersion, previous_ns: int) -> None:
+        """A version was saved; `store` shows it from now on. Begins a snapshot when one is due."""
         if self._making is not None:
             self._making.frozen.keep(version.undo)
             return
         time_ns = int(version.meta["time_ns"])
         if self._policy.is_due(version.height, time_ns, previous_ns):
-            frozen = _Frozen(reader)
-            steps = snapshot_chunks.dump_steps(frozen, namespaces, version.height, time_ns)
+            frozen, held = _Frozen(store), store.namespaces()
+            steps = snapshot_chunks.dump_steps(frozen, held, version.height, time_ns)
             self._making = _Making(version.height, frozen, version.app_hash, steps)
 
     def is_busy(self) -> bool:
@@ -115,6 +113,10 @@ class SnapshotDesk:
             self._store.add_chunk(making.height, snapshot_chunks.FORMAT, making.chunks, chunk)
             making.chunks += 1
         return True
+
+    def give_up(self) -> None:
+        """Forget the snapshot in the making; what is written of it goes with the next start or snapshot."""
+        self._making = None
 
     def _finish(self, making: _Making, manifest: Manifest) -> None:
         assert manifest.app_hash() == making.app_hash, "a snapshot of another state"

@@ -7,7 +7,14 @@ import pytest
 from chain.consensus import TimeoutKind
 from chain.limits import TIMEOUT_MAX_MS
 from chain.node.clock import OffsetClock, SystemClock
-from chain.node.config import NodeConfig, Timeouts, load_config, parse_config, render_config
+from chain.node.config import (
+    NodeConfig,
+    StateSyncConfig,
+    Timeouts,
+    load_config,
+    parse_config,
+    render_config,
+)
 from chain.node.errors import ConfigError
 from chain.node.home import init_home, load_genesis, load_node_id, load_signing_seed
 from chain.node.pacing import Pacing, PacingFacts, compute_start_at_s
@@ -51,6 +58,13 @@ def test_a_rendered_configuration_reads_back(tmp_path):
         timeouts=Timeouts(propose_s=0.25),
         pacing=Pacing(empty_interval_s=1.5, proof_delay_s=0.1),
         clock_offset_file="offset",
+        statesync=StateSyncConfig(
+            is_enabled=True,
+            trust_height=7,
+            trust_hash=bytes(range(32)),
+            trust_period_s=3_600.0,
+            snapshot_interval=0,
+        ),
     )
     path = tmp_path / "config.toml"
     path.write_text(render_config(config))
@@ -67,6 +81,11 @@ def test_a_rendered_configuration_reads_back(tmp_path):
         ({"consensus": {"proof_block_delay": "2s"}}, "config_range"),
         ({"mempool": {"size": 0}}, "config_range"),
         ({"rpc": {"laddr": "tcp://127.0.0.1:99999"}}, "config_laddr"),
+        ({"statesync": {"enable": 1}}, "config_statesync"),
+        ({"statesync": {"trust_height": 5}}, "config_statesync"),
+        ({"statesync": {"trust_height": 5, "trust_hash": "AB"}}, "config_statesync"),
+        ({"statesync": {"snapshot_interval": -1}}, "config_statesync"),
+        ({"statesync": {"rpc_servers": "a,b"}}, "config_unknown_key"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_a_code(tree, code):

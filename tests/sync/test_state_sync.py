@@ -7,12 +7,16 @@ import msgspec
 import pytest
 
 from chain.codec.hashing import hash_header
+from chain.codec.signbytes import vote_sign_bytes
+from chain.crypto.ed25519 import sign
+from chain.execution.evidence import make_duplicate_vote
 from chain.light.client import GenesisRoot, HashRoot
 from chain.limits import SNAPSHOT_CHUNKS_MAX
 from chain.node.executor import name_block
 from chain.sync import SyncFailure
 from chain.town.snapshot_chunks import ChunkHead, decode_manifest, encode_manifest
 from chain.types.abci import RequestInfo
+from chain.types.block import BlockID, PartSetHeader, Vote
 from chain.types.messages import (
     BlockResponse,
     ChunkRequest,
@@ -26,9 +30,11 @@ from chain.types.messages import (
     StatesyncMessage,
 )
 from chain.types.params import BlockParams, ConsensusParams, EvidenceParams
+from chain.types.primitives import SignedMsgType
 from chain.types.validator import ValidatorSet
 from tests.light.sources import resigned
 from tests.node.virtual import Disk, VirtualTime
+from tests.sync.kit import SEEDS
 from tests.sync.state_kit import (
     GrownTown,
     Joiner,
@@ -135,6 +141,28 @@ def test_headers_below_the_snapshot_are_fetched_and_kept_for_evidence():
             (v.pub_key, v.voting_power) for v in known.validators
         ]
     assert ours.blocks.load(29) is None
+
+
+def test_misbehaviour_of_the_days_before_the_snapshot_is_judged():
+    town = town_of(TOWN)
+    _, joiner = joining(town, HONEST)
+    joiner.run()
+    node = joiner.restart()
+    members = town.chain.node.stores.states.load_validators(12)
+    header = town.chain.node.stores.blocks.load_header(12)
+    assert members is not None
+    assert header is not None
+    guilty = members.validators[1]
+    votes = []
+    for name in (b"one", b"two"):
+        block_id = BlockID(sha256(name).digest(), PartSetHeader(1, sha256(name).digest()))
+        bare = Vote(SignedMsgType.PREVOTE, 12, 0, block_id, header.time, guilty.address, 1)
+        message = vote_sign_bytes(town.chain.doc.chain_id, bare)
+        votes.append(replace(bare, signature=sign(SEEDS[guilty.address], message)))
+    evidence = make_duplicate_vote(votes[0], votes[1], header.time, members)
+    assert evidence is not None
+    assert node.evidence.submit(node.host.state, evidence) is None
+    assert node.stores.blocks.load(12) is None
 
 
 def test_headers_that_evidence_cannot_name_any_more_are_not_fetched():

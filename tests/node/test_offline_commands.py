@@ -3,9 +3,12 @@
 import asyncio
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from base64 import b64decode, b64encode
 from pathlib import Path
-from time import time, time_ns
+from time import sleep, time, time_ns
 
 import aiohttp
 import pytest
@@ -13,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from app.cli.node import node as node_command
 from chain.light.bundle import checkpoint_of, state_bundle, verify_bundle, with_history
-from chain.node.config import NodeConfig
+from chain.node.config import NodeConfig, render_config
 from chain.node.exporting import next_chain_id
 from chain.node.home import Home, init_home, load_genesis, load_signing_seed
 from chain.node.lock import HomeLock
@@ -25,6 +28,7 @@ from chain.node.signer import (
     encode_key,
     encode_state,
 )
+from chain.node.testnet import Member, init_testnet
 from chain.store.files import DiskFolder, MemoryFolder
 from chain.types import codes
 from chain.types.abci import ProofOp
@@ -32,6 +36,7 @@ from chain.types.block import BlockID, SignedHeader, Vote
 from chain.types.evidence import LightBlock
 from chain.types.primitives import SignedMsgType
 from chain.types.timestamp import Timestamp
+from tests.node.four import QUICK, ROOT, Validator, free_ports
 from tests.node.kvstore_app import KvStoreApp
 from tests.node.live import Client, first_block
 from tests.town import town_kit
@@ -491,3 +496,133 @@ def test_reset_leaves_a_folder_that_is_no_nodes_and_a_genesis_no_chain_can_start
     assert done.exit_code == 1
     assert home.genesis_file.read_bytes() == before
     assert (home.data / "chain.lmdb").is_dir()
+
+
+# --- several nodes, real processes ---------------------------------------------------------
+
+
+def town_testnet(root: Path) -> tuple[list[Home], town_kit.Town]:
+    """Two validators of one town that know each other."""
+    genesis_s = int(time())
+    genesis = town_kit.make_genesis(validators=2, genesis_s=genesis_s)
+    ports = free_ports(2)
+    members = [
+        Member(
+            root / f"n{i}",
+            town_kit.validator_seed(i),
+            ports[i],
+            NodeConfig(rpc_port=0, timeouts=QUICK),
+        )
+        for i in range(2)
+    ]
+    homes = init_testnet(
+        members,
+        chain_id=CHAIN,
+        app_state=json.loads(genesis.app_state_bytes),
+        genesis_time=Timestamp.from_ns(time_ns()),
+    )
+    return list(homes), town_kit.make_town(validators=2, genesis_s=genesis_s)
+
+
+async def together(homes, work):
+    nodes = [Node(home) for home in homes]
+    loop = asyncio.get_running_loop()
+    async with aiohttp.ClientSession() as session:
+        try:
+            for node in nodes:
+                await node.start(loop)
+            clients = [Client(session, f"http://127.0.0.1:{n.rpc.port}/") for n in nodes]
+            for node in nodes:
+                await within_ten_seconds(lambda n=node: n.stores.blocks.height() > n_first(n))
+            await work(nodes, clients)
+        finally:
+            for node in nodes:
+                await node.stop()
+    return [node.host.state.last_block_height for node in nodes]
+
+
+def n_first(node) -> int:
+    return node.host.state.initial_height - 1
+
+
+async def within_ten_seconds(is_reached):
+    for _ in range(1_000):
+        if is_reached():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("not reached within ten seconds")
+
+
+def test_two_validators_export_equal_files_and_go_on_together_on_the_new_chain(tmp_path):
+    homes, kit = town_testnet(tmp_path)
+
+    async def before(nodes, clients):
+        await learn_town(kit, clients[0])
+        done = await clients[0].commit(kit.open_tx(town_kit.key("settler")))
+        assert done["tx_result"]["info"] == "ok", done
+        height = int(done["height"])
+        await within_ten_seconds(
+            lambda: all(node.stores.blocks.height() > height for node in nodes)
+        )
+
+    last = min(asyncio.run(together(homes, before))) - 1
+    files = []
+    for home in homes:
+        files.append(home.root.parent / f"{home.root.name}.json")
+        done = beffroi("export", "--home", home.root, "--height", last, "--output", files[-1])
+        assert done.exit_code == 0, done.output
+    assert files[0].read_bytes() == files[1].read_bytes()
+    for home, file in zip(homes, files, strict=True):
+        done = beffroi("reset", "--home", home.root, "--genesis", file)
+        assert done.exit_code == 0, done.output
+
+    async def after(nodes, clients):
+        done = await clients[1].commit(kit.open_tx(town_kit.key("newcomer")))
+        assert done["tx_result"]["info"] == "ok", done
+        assert int(done["height"]) > last
+        height = int(done["height"])
+        await within_ten_seconds(lambda: nodes[0].stores.blocks.height() >= height)
+        blocks = [node.stores.blocks.load(height).block for node in nodes]
+        assert blocks[0] == blocks[1]
+        assert blocks[0].header.chain_id == "beffroi-test-2"
+        for name in ("settler", "newcomer"):
+            found = await clients[0](
+                "abci_query", path="/record/account", data=account_id(name).hex()
+            )
+            assert found["response"]["value"], name
+
+    asyncio.run(together(homes, after))
+
+
+@pytest.mark.process
+def test_a_running_process_holds_its_home_and_a_killed_one_does_not(tmp_path):
+    home = kv_home(tmp_path / "home")
+    port = free_ports(1)[0]
+    DiskFolder(home.config).replace(
+        "config.toml", render_config(NodeConfig(rpc_port=port)).encode()
+    )
+    command = [sys.executable, "-m", "tests.node.kvstore_node"]
+    process = Validator(home.root, port, command)
+    process.start()
+    try:
+        for _ in range(600):
+            if process.height() >= 1:
+                break
+            sleep(0.05)
+        assert process.height() >= 1
+        refused = beffroi("rollback", "--home", home.root)
+        assert "config_home_in_use" in refused.output
+        second = subprocess.run(
+            [*command, "--home", str(home.root)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert second.returncode == 2
+        assert "config_home_in_use" in second.stderr
+        assert process.height() >= 1
+    finally:
+        process.end(signal.SIGKILL)
+    done = beffroi("reset", "--home", home.root)
+    assert done.exit_code == 0, done.output

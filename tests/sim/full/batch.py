@@ -16,11 +16,12 @@ def run_batch(seeds: int, first: int, workers: int) -> bool:
     numbers = range(first, first + seeds)
     marks: Counter[str] = Counter()
     rounds: Counter[int] = Counter()
-    bad, few, heights = 0, 0, 0
+    bad, few, heights, cpu_s = 0, 0, 0, 0.0
     for outcome in _outcomes(numbers, workers):
         marks.update(outcome.marks.keys())
         rounds.update(outcome.rounds)
         heights += len(outcome.rounds)
+        cpu_s += outcome.cpu_s
         few += len(outcome.faults) < 3
         if not outcome.is_good():
             bad += 1
@@ -29,7 +30,8 @@ def run_batch(seeds: int, first: int, workers: int) -> bool:
     print(
         f"full nodes: {seeds} seeds, {heights} heights, {bad} violated,"
         f" {late} heights ({100 * late / max(1, heights):.1f} %) in round >= 1,"
-        f" {monotonic() - started_s:.0f} s on {workers} processes"
+        f" {monotonic() - started_s:.0f} s on {workers} processes,"
+        f" {cpu_s / max(1, seeds):.2f} processor seconds a seed"
     )
     print("happened in so many seeds: " + ", ".join(f"{k} {v}" for k, v in sorted(marks.items())))
     if few:

@@ -5,6 +5,7 @@ import gc
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import process_time
 from typing import Any
 
 import structlog
@@ -61,6 +62,8 @@ class Outcome:
     virtual_s: float
     faults: list[str] = field(default_factory=list)
     messages: int = 0
+    cpu_s: float = 0.0
+    """Processor seconds that this seed took."""
 
     def is_good(self) -> bool:
         return not self.violations
@@ -174,7 +177,9 @@ class Run:
     def _on_crash(self, machine: Machine, why: str) -> None:
         self.trace(f"n{machine.index} ends: {why}")
         self.marks["process ended"] += 1
-        self._later(self.chance.uniform(0.05, 4.0), lambda: self._boot(machine))
+        # Half of them are back within the same height, as under a supervisor.
+        longest_s = self.chance.choice((0.3, 4.0))
+        self._later(self.chance.uniform(0.02, longest_s), lambda: self._boot(machine))
 
     def _boot(self, machine: Machine) -> None:
         if not machine.is_up:
@@ -362,4 +367,7 @@ class _no_collector:  # noqa: N801
 
 def run_seed(seed: int, **how: Any) -> Outcome:
     """One seed."""
-    return Run(seed, **how).play()
+    started_s = process_time()
+    outcome = Run(seed, **how).play()
+    outcome.cpu_s = process_time() - started_s
+    return outcome

@@ -212,6 +212,11 @@ def export(home: Path, height: int, chain_id: str, output: Path, acts: Path | No
     click.echo(f"genesis of {doc.chain_id}, from height {doc.initial_height}: {output}")
     click.echo(f"sha256    {sha256(raw).hexdigest()}  compare it with the other nodes'")
     click.echo(f"app hash  {doc.app_hash.hex()}")
+    if not height:
+        click.echo(
+            f"note:     where an API follows this chain, export --height {doc.initial_height - 2} instead: its\n"
+            "          rows can move only at a height that a later block proves"
+        )
     click.echo("next:     more than two thirds of the council's seats sign it:")
     click.echo(f"          beffroi node sign-genesis {output} --seat SEAT.json")
     click.echo("          then, on every node,")

@@ -24,7 +24,13 @@ from chain.crypto.node_certificate import node_id_of
 from chain.execution.genesis import InvalidGenesis
 from chain.node.config import Timeouts
 from chain.node.errors import ConfigError
-from chain.node.home import Home, encode_genesis, encode_node_key, load_genesis
+from chain.node.home import (
+    TOWN_CONSENSUS_PARAMS,
+    Home,
+    encode_genesis,
+    encode_node_key,
+    load_genesis,
+)
 from chain.node.signer import KEY_FILE, STATE_FILE, LastSigned, encode_key, encode_state
 from chain.store.files import DiskFolder
 from chain.types.params import ConsensusParams, GenesisDoc, GenesisValidator
@@ -150,7 +156,7 @@ def init_engine_testnet(
         genesis_time=genesis_time,
         chain_id=chain_id,
         initial_height=initial_height,
-        consensus_params=consensus_params or ConsensusParams(),
+        consensus_params=consensus_params or TOWN_CONSENSUS_PARAMS,
         validators=tuple(
             GenesisValidator(derive_public(member.validator_seed), member.power)
             for member in members

@@ -1,4 +1,4 @@
-"""`python -m tests.cometbft.kvstore_abci`: the key-value application behind an ABCI socket."""
+"""`python -m tests.cometbft.kvstore_abci`: the key-value application, without ticks, behind an ABCI socket."""
 
 import sys
 
@@ -6,4 +6,4 @@ from chain.node.abci import main
 from tests.node.kvstore_app import KvStoreApp
 
 if __name__ == "__main__":
-    sys.exit(main(app_factory=lambda store, clock: KvStoreApp(store, clock.now)))
+    sys.exit(main(app_factory=lambda store, _clock: KvStoreApp(store)))

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from app.cli.supervisor import is_listening
 from chain.node.cometbft import (
     EngineConfig,
     EngineHome,
@@ -45,6 +46,10 @@ class EngineNode(Validator):
         with self.app_log.open("ab") as log:
             self.app = subprocess.Popen(self.app_command, cwd=ROOT, stderr=log)
 
+    def app_listens(self) -> bool:
+        path = self.engine.app_socket.path
+        return path is not None and is_listening(path)
+
     def start_engine(self) -> None:
         program = find_cometbft()
         assert program is not None, "the caller looked"
@@ -53,6 +58,11 @@ class EngineNode(Validator):
             self.process = subprocess.Popen(
                 [program, "start", "--home", str(self.engine.root)], stdout=log, stderr=log
             )
+
+    def wait_ended(self) -> int:
+        """CometBFT ends itself when its application is gone; its exit code."""
+        assert self.process is not None
+        return self.process.wait(30)
 
     def kill_app(self, number: int = signal.SIGKILL) -> None:
         assert self.app is not None
@@ -114,7 +124,10 @@ class EngineNet:
     def __enter__(self) -> "EngineNet":
         try:
             for node in self.nodes:
-                node.start()
+                node.start_app()
+            self.wait(lambda: all(node.app_listens() for node in self.nodes))
+            for node in self.nodes:
+                node.start_engine()
             self.wait_height(1)
         except BaseException:
             self.stop()

@@ -12,6 +12,9 @@ import pytest
 
 from chain import limits
 from chain.codec.hashing import hash_evidence
+from chain.codec.signbytes import vote_sign_bytes
+from chain.crypto.ed25519 import sign
+from chain.execution.evidence import make_duplicate_vote
 from chain.execution.genesis import make_genesis_state
 from chain.node.config import NodeConfig, load_config, render_config
 from chain.node.errors import ConfigError
@@ -29,7 +32,7 @@ from chain.types.params import ConsensusParams, EvidenceParams
 from chain.types.primitives import SignedMsgType
 from chain.types.timestamp import NANOS_PER_SECOND, Timestamp
 from tests.node.live import running
-from tests.node.virtual import Disk, VirtualNode, VirtualTime, genesis_doc
+from tests.node.virtual import Disk, VirtualNode, VirtualTime, genesis_doc, seed_of
 
 KEPT = 10
 """Blocks below the newest that the test towns keep."""
@@ -151,16 +154,38 @@ def test_a_transaction_that_comes_again_in_the_very_block_that_prunes_it_is_foun
     assert town.stores.index.load_tx(sha256(b"k=refuse").digest()) == (again, 0)
 
 
+def double_vote(town: Lab, height: int) -> DuplicateVoteEvidence:
+    """Two conflicting prevotes of the lone validator, really signed."""
+    state, seed = town.node.host.state, seed_of(0)
+    votes = []
+    for digit in (b"\x01", b"\x03"):
+        block_id = BlockID(digit * 32, PartSetHeader(1, b"\x04" * 32))
+        vote = Vote(
+            SignedMsgType.PREVOTE, height, 0, block_id, Timestamp(1), town.node.signer.address, 0
+        )
+        votes.append(replace(vote, signature=sign(seed, vote_sign_bytes(state.chain_id, vote))))
+    time = town.stores.blocks.load(height).block.header.time
+    evidence = make_duplicate_vote(*votes, time, state.validators)
+    assert evidence is not None
+    return evidence
+
+
 def test_markers_of_committed_evidence_go_with_their_block():
     town = lab()
-    vote = Vote(SignedMsgType.PREVOTE, 1, 0, BlockID(), Timestamp(1), b"\x01" * 20, 0, b"\x02" * 64)
-    other = replace(vote, block_id=BlockID(b"\x03" * 32, PartSetHeader(1, b"\x04" * 32)))
-    evidence = DuplicateVoteEvidence(vote, other, 10, 10, Timestamp(1))
-    block = town.stores.blocks.load(1).block
-    carrying = replace(block, evidence=replace(block.evidence, evidence=(evidence,)))
-    batch = Batch()
-    pruning._stage_evidence(batch, carrying)
-    assert batch.writes == {COMMITTED_EVIDENCE + hash_evidence(evidence): None}
+    town.to_height(3)
+    evidence = double_vote(town, 2)
+    assert town.node.evidence.submit(town.node.host.state, evidence) is None
+    town.node.host.on_evidence()
+    town.time.run(1.0)
+    carrying = town.node.height
+    assert town.stores.blocks.load(carrying).block.evidence.evidence == (evidence,)
+    key = COMMITTED_EVIDENCE + hash_evidence(evidence)
+    assert town.disk.kv.get(key) is not None
+    town.to_height(carrying + KEPT)
+    assert town.disk.kv.get(key) is not None, "its block is still kept"
+    town.to_height(carrying + KEPT + 1)
+    assert town.disk.kv.get(key) is None
+    assert town.node.evidence.submit(town.node.host.state, evidence) is not None, "too old"
 
 
 def test_headers_from_before_a_snapshot_go_when_evidence_of_their_time_is_over():

@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "abci": "app.cli.abci:abci",
     "council": "app.cli.council:council",
     "projector": "app.cli.projector:projector",
+    "light": "app.cli.light:light",
     "proof": "app.cli.proof:proof",
     "qr": "app.cli.qr:qr",
     "votes": "app.cli.votes:votes",

@@ -111,7 +111,9 @@ class ChainClient:
         """
         for url in (node,) if node else self._by_health():
             try:
-                return self._exchange(url, method, dict(params or {}))
+                found = self._exchange(url, method, dict(params or {}))
+                self._local.answered_by = url
+                return found
             except (OSError, http.client.HTTPException, ValueError):
                 self._set_aside(url)
         raise NodeUnavailable
@@ -136,10 +138,26 @@ class ChainClient:
             try:
                 answers = self._post(url, batch)
                 by_id = {answer["id"]: answer for answer in answers}
+                self._local.answered_by = url
                 return [_result_or_error(calls[i][0], by_id[i]) for i in range(len(calls))]
             except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
                 self._set_aside(url)
         raise NodeUnavailable
+
+    @property
+    def answered_by(self) -> str:
+        """The node whose answer this thread got last; empty before the first."""
+        return str(getattr(self._local, "answered_by", ""))
+
+    def leave_out(self, url: str) -> None:
+        """Ask this node nothing any more: it lied. The last one is never left out."""
+        rest = tuple(known for known in self.urls if known != url)
+        assert rest, "at least one node"
+        self.urls = rest
+
+    def ask_last(self, url: str) -> None:
+        """Put a node behind all others: it shows less than they do."""
+        self.urls = (*(known for known in self.urls if known != url), url)
 
     def close(self) -> None:
         """Close this thread's connections."""

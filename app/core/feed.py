@@ -32,6 +32,8 @@ class ShownBlock:
     commit: Mapping[str, Any]
     results: Mapping[str, Any]
     journal: QueryAnswer | None
+    source: str = ""
+    """Address of the node that showed it."""
 
 
 class Pruned(Exception):
@@ -63,6 +65,15 @@ class BlockFeed:
             self._fetch_from_any(height)
         return self._shown.get(height)
 
+    def source_of(self, height: int) -> str:
+        """Who showed a height that is held; empty when it is not."""
+        shown = self._shown.get(height)
+        return "" if shown is None else shown.source
+
+    def forget(self) -> None:
+        """Ask again for everything: what is held came from a node that is not believed any more."""
+        self._shown.clear()
+
     def _fetch_from_any(self, height: int) -> None:
         """From the first healthy node; should it have pruned the height, from whichever still has it."""
         try:
@@ -81,7 +92,7 @@ class BlockFeed:
         answers = self._chain.try_many(calls, node=node)
         lines = [answers[i : i + 4] for i in range(1, len(answers), 4)]
         for each, line in zip(wanted, lines, strict=True):
-            shown = _read(line)
+            shown = _read(line, self._chain.answered_by)
             if shown is None:
                 break
             self._shown[each] = shown
@@ -108,9 +119,9 @@ def _calls_for(height: int) -> list[tuple[str, dict[str, Any]]]:
     return [("block", at), ("commit", at), ("block_results", at), ("abci_query", query)]
 
 
-def _read(line: list[dict[str, Any] | RpcError]) -> ShownBlock | None:
+def _read(line: list[dict[str, Any] | RpcError], source: str) -> ShownBlock | None:
     block, commit, results, journal = line
     if isinstance(block, RpcError) or isinstance(commit, RpcError) or isinstance(results, RpcError):
         return None
     answer = None if isinstance(journal, RpcError) else read_query_answer(journal)
-    return ShownBlock(block, commit, results, answer)
+    return ShownBlock(block, commit, results, answer, source)

@@ -10,6 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -50,6 +51,8 @@ from chain.types.validator import Validator, new_validator_set
 IDLE_WAIT_S: Final = 1.0
 """How long a missed wake-up can delay a block."""
 RETRY_S: Final = 0.5
+STALLED_S: Final = 5.0
+"""Without a new block for so long, other nodes are asked whether there is one."""
 HALTED_EXIT: Final = 3
 """Exit status of a projector that stopped because the node lied."""
 _log = structlog.get_logger("app.projector")
@@ -69,6 +72,8 @@ class Projector:
         self._feed = BlockFeed(chain)
         self._journal = JournalReader(chain, self._feed)
         self._verifier: Verifier | None = None
+        self._moved_at_s = time.monotonic()
+        """Monotonic second of the last block projected, or of the last look at other nodes."""
 
     # --- running ---------------------------------------------------------------------------
 
@@ -148,15 +153,57 @@ class Projector:
         try:
             proven = self._verifier.advance()
             if proven is None:
+                self._look_around()
                 return False
-            entries = self._journal.read(proven)
+            entries = self._read_journal(proven)
             with write():
                 self._project(proven, entries)
+            self._moved_at_s = time.monotonic()
         except NodeLied as lie:
-            _log.error("node_lied", code=lie.code, detail=lie.detail)
+            _log.error("node_lied", code=lie.code, detail=lie.detail, node=lie.node)
+            if self._go_on_without(lie.node):
+                return True
             self._note_halt(lie.code)
             raise
         return True
+
+    def _read_journal(self, proven: ProvenBlock) -> tuple[dict[str, Any], ...]:
+        try:
+            return self._journal.read(proven)
+        except NodeLied as lie:
+            lie.node = self._feed.source_of(proven.checked.header.height)
+            raise
+
+    def _go_on_without(self, liar: str) -> bool:
+        """Ask the others from now on; False when fewer than f + 1 would be left, or nobody alone lied."""
+        needed = (len(self._genesis.validators) - 1) // 3 + 1
+        if liar not in self._chain.urls or len(self._chain.urls) - 1 < needed:
+            return False
+        self._chain.leave_out(liar)
+        self._begin_again()
+        _log.warning("going_on_without", node=liar, left=len(self._chain.urls))
+        return True
+
+    def _look_around(self) -> None:
+        """A node that has shown nothing new for a while is asked last, if another one is further."""
+        now_s = time.monotonic()
+        if len(self._chain.urls) == 1 or now_s - self._moved_at_s < STALLED_S:
+            return
+        self._moved_at_s = now_s
+        reached = self._read_state().height + 1  # a block is provable once its child is there
+        for url in self._chain.urls[1:]:
+            with suppress(NodeUnavailable, RpcError, KeyError, TypeError, ValueError):
+                status = self._chain.call("status", node=url)
+                if int(status["sync_info"]["latest_block_height"]) > reached:
+                    _log.warning("node_stalls", node=self._chain.urls[0], another=url)
+                    self._chain.ask_last(self._chain.urls[0])
+                    self._begin_again()
+                    return
+
+    def _begin_again(self) -> None:
+        """From what SQL holds, with nothing kept of what was shown."""
+        self._feed.forget()
+        self._verifier = Verifier(self._chain, self._feed, self._anchor())
 
     def rebuild(self) -> int:
         """Empty the projected tables, fill them again; returns the height reached.

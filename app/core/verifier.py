@@ -30,17 +30,23 @@ PRUNED_TEXT: Final = "is not available, lowest height is"
 VALIDATORS_PER_PAGE: Final = 100
 """CometBFT's limit of one page of `validators`."""
 
+NODE_FORK: Final = "node_fork"
 NODE_PRUNED: Final = "node_pruned"
 """Not a lie, but as much an end: what SQL needs next is nowhere to be read."""
 
 
 class NodeLied(Exception):
-    """The node showed something that does not verify; `code` is stable and the projector halts with it."""
+    """A node showed something that does not verify; `code` is stable.
 
-    def __init__(self, code: str, detail: str) -> None:
+    `node` is who did; empty when nobody alone did (a fork that is proved, a height that is nowhere). The projector
+    goes on without that node when enough others are configured, else it halts with the code.
+    """
+
+    def __init__(self, code: str, detail: str, node: str = "") -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.detail = detail
+        self.node = node
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,8 @@ class Verifier:
         self._anchor = anchor
         self._tip: CheckedBlock | None = None
         """The block after the anchor, once it was checked: its results wait for its child."""
+        self._looked_at = anchor.height + 1
+        """Height whose answers are being judged."""
         self._sets: dict[bytes, ValidatorSet] = {}
         """Validator sets seen lately, by hash; at most two (now and next)."""
 
@@ -108,6 +116,14 @@ class Verifier:
 
         Raises NodeLied, NodeUnavailable.
         """
+        try:
+            return self._advance()
+        except NodeLied as lie:
+            if not lie.node and lie.code not in (NODE_FORK, NODE_PRUNED):
+                lie.node = self._feed.source_of(self._looked_at) or self._chain.answered_by
+            raise
+
+    def _advance(self) -> ProvenBlock | None:
         if self._tip is None:
             first = self._fetch(self._anchor.height + 1)
             if first is None:
@@ -136,6 +152,7 @@ class Verifier:
             return from_json(Block, shown.block["block"]), signed.commit
 
     def _show(self, height: int) -> ShownBlock | None:
+        self._looked_at = height
         try:
             with reading("node_malformed"):
                 return self._feed.get(height)
@@ -160,7 +177,8 @@ class Verifier:
             return known
         found = fetch_validators(self._chain, header.height)
         if hash_validators(found.validators) != header.validators_hash:
-            raise NodeLied("node_validators_mismatch", f"validators of height {header.height}")
+            where = f"validators of height {header.height}"
+            raise NodeLied("node_validators_mismatch", where, self._chain.answered_by)
         self._sets = {**dict(list(self._sets.items())[-1:]), header.validators_hash: found}
         return found
 
@@ -186,10 +204,16 @@ class Verifier:
             return None if PRUNED_TEXT in error.data else False
         except NodeUnavailable:
             return False
-        with reading("node_malformed"):
-            shown = from_json(SignedHeader, answer["signed_header"])
+        try:
+            with reading("node_malformed"):
+                shown = from_json(SignedHeader, answer["signed_header"])
+        except NodeLied as lie:
+            lie.node = url
+            raise
         if hash_header(shown.header) != checked.header_hash:
-            raise NodeLied("node_fork", f"two nodes show different headers of height {height}")
+            # Two headers that the same validators decided are a fork, whoever shows them; else one node lies.
+            liar = "" if _is_decided(shown, checked.validators) else url
+            raise NodeLied(NODE_FORK, f"two nodes show different headers of height {height}", liar)
         return True
 
     # --- checking --------------------------------------------------------------------------
@@ -228,6 +252,15 @@ def fetch_validators(chain: ChainClient, height: int) -> ValidatorSet:
         if len(found) >= total:
             break
     return ValidatorSet(tuple(found))
+
+
+def _is_decided(shown: SignedHeader, validators: ValidatorSet) -> bool:
+    """Whether more than two thirds of these validators signed this very header."""
+    try:
+        _check_commit(shown.header, shown.commit, validators)
+    except NodeLied:
+        return False
+    return True
 
 
 def _check_commit(header: Header, commit: Commit, validators: ValidatorSet) -> None:

@@ -14,7 +14,6 @@ from chain.node.evidence import EvidencePool
 from chain.node.executor import BlockExecutor, open_stores
 from chain.node.handshake import Handshake
 from chain.node.home import load_genesis, load_signing_seed
-from chain.node.signer import STATE_FILE, LastSigned, encode_state
 from chain.store.app import LmdbStateStore
 from chain.store.kv import LmdbStore
 from chain.town.application import TownApplication
@@ -23,6 +22,7 @@ from chain.types.state import ChainState
 from chain.types.timestamp import Timestamp
 from tests.drills.town import Town, open_account_tx
 from tests.sync.kit import sign_commit
+from tests.sync.test_processes import remember_vote
 
 STEP_NS = 1_000_000
 """Between two blocks: a thousand of them are one second old, no deadline of the town is near."""
@@ -92,4 +92,4 @@ def grow_town(town: Town, blocks: int) -> None:
     for home in town.homes[1:]:
         copytree(first.data / "chain.lmdb", home.data / "chain.lmdb")
     for home in town.homes:  # the chain carries everybody's votes: their signers remember them
-        (home.data / STATE_FILE).write_bytes(encode_state(LastSigned(blocks, 1)))
+        remember_vote(home, blocks)

@@ -20,6 +20,7 @@ from chain.node.executor import BlockExecutor, BuiltBlock, name_block
 from chain.node.gossip import ConsensusGossip
 from chain.node.host import ConsensusHost
 from chain.node.main import main
+from chain.rpc.methods import Methods
 from chain.sync.serving import BlockServer
 from chain.types.block import BlockID, Data, Header, PartSetHeader, Vote
 from chain.types.messages import BlockResponse, ConsensusBody, ProposalMessage, VoteMessage
@@ -185,6 +186,50 @@ def edge_signatures() -> None:
         honest(self)
 
     ConsensusGossip._on_tick = on_tick  # type: ignore[method-assign]
+
+
+@lie
+def rpc_liar() -> None:
+    """Honest to its peers; clients hear of other transactions, other results, other state."""
+    block, results, query = Methods.block, Methods.block_results, Methods.abci_query
+
+    def lying_block(self: Methods, params: Any) -> Any:
+        answer = block(self, params)
+        answer["block"]["data"]["txs"] = ["c3RvbGVu"]
+        return answer
+
+    def lying_results(self: Methods, params: Any) -> Any:
+        answer = results(self, params)
+        for line in answer["txs_results"] or ():
+            line["code"] = 0 if line.get("code") else 7
+        return answer
+
+    def lying_query(self: Methods, params: Any) -> Any:
+        answer = query(self, params)
+        if answer["response"].get("proofOps"):
+            answer["response"]["value"] = "eyJzdG9sZW4iOnRydWV9"
+        return answer
+
+    Methods.block = lying_block  # type: ignore[method-assign]
+    Methods.block_results = lying_results  # type: ignore[method-assign]
+    Methods.abci_query = lying_query  # type: ignore[method-assign]
+
+
+@lie
+def rpc_stall() -> None:
+    """Honest to its peers; clients hear of no block after the second."""
+    height, status = Methods._height, Methods.status
+
+    def old_height(self: Methods, params: Any, *, newest: int | None = None) -> int:
+        return height(self, params, newest=min(2, self._node.blocks.height()))
+
+    def old_status(self: Methods, params: Any) -> Any:
+        answer = status(self, params)
+        answer["sync_info"]["latest_block_height"] = "2"
+        return answer
+
+    Methods._height = old_height  # type: ignore[method-assign]
+    Methods.status = old_status  # type: ignore[method-assign]
 
 
 @lie

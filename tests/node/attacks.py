@@ -25,10 +25,16 @@ def make_set(*indices: int, power: int = 10) -> ValidatorSet:
 
 
 def sign_block(
-    header: Header, validators: ValidatorSet, signers: Sequence[int], round_: int = 0
+    header: Header,
+    validators: ValidatorSet,
+    signers: Sequence[int],
+    round_: int = 0,
+    seeds: Sequence[bytes] = (),
 ) -> LightBlock:
-    """A light block of this header that the virtual nodes `signers` signed."""
-    names = {address(ed25519.derive_public(seed_of(n))) for n in signers}
+    """A light block of this header that the virtual nodes `signers`, and the keys of `seeds`, signed."""
+    given = {address(ed25519.derive_public(seed)): seed for seed in seeds}
+    names = {address(ed25519.derive_public(seed_of(n))) for n in signers} | given.keys()
+    known = SEEDS | given
     time = header.time.plus_ns(7)
     lines = tuple(
         CommitSig(BlockIDFlag.COMMIT, v.address, time, b"?") if v.address in names else CommitSig()
@@ -40,7 +46,7 @@ def sign_block(
         replace(
             line,
             signature=ed25519.sign(
-                SEEDS[line.validator_address],
+                known[line.validator_address],
                 commit_sign_bytes(header.chain_id, commit, index),
             ),
         )

@@ -16,6 +16,7 @@ from chain.codec.hashing import hash_evidence, hash_header
 from chain.codec.signbytes import vote_sign_bytes
 from chain.crypto import ed25519
 from chain.crypto.keys import address
+from chain.crypto.light_attack import make_light_attack
 from chain.execution.evidence import make_duplicate_vote
 from chain.limits import EVIDENCE_PENDING_MAX
 from chain.node.config import NodeConfig
@@ -24,11 +25,12 @@ from chain.node.node import Node
 from chain.rpc.ports import VotesView
 from chain.rpc.round_json import _bit_array_text, vote_text
 from chain.store.kv import Batch
-from chain.types.block import Block, BlockID, PartSetHeader, Proposal, Vote
+from chain.types.block import Block, BlockID, PartSetHeader, Proposal, SignedHeader, Vote
 from chain.types.params import GenesisValidator
 from chain.types.primitives import SignedMsgType
 from chain.types.timestamp import Timestamp
 from chain.types.validator import ValidatorSet
+from tests.node.attacks import sign_block
 from tests.node.kvstore_app import KvStoreApp
 from tests.node.live import Client, make_home, running
 from tests.node.test_rpc import differences, recorded
@@ -110,6 +112,38 @@ def test_true_evidence_is_in_the_next_block_and_told_as_cometbft_tells_it(tmp_pa
         assert again == answer, "known already, as CometBFT answers it"
         await rpc.commit(b"k=v")
         assert not node.evidence.has_pending()
+
+    with_lone_node(tmp_path, check)
+
+
+def test_a_light_client_attack_brought_by_a_client_is_in_the_next_block(tmp_path):
+    """A forged block of the lone validator's own key, as a light client's witness brings it."""
+
+    async def check(node, rpc, seed):
+        await rpc.commit(b"k=v")
+        await wait_height(node, 3)
+        ours = SignedHeader(node.blocks.load(2).block.header, node.blocks.load_commit(2)[0])
+        members = node.states.load_validators(2)
+        header = replace(ours.header, app_hash=b"\x66" * 32)
+        common, time = node.states.load_validators(1), node.blocks.load_meta(1).header.time
+        item = make_light_attack(
+            sign_block(header, members, (), seeds=(seed,)),
+            chain_id=header.chain_id,
+            common_height=1,
+            common_time=time,
+            common=common,
+            ours=ours,
+        )
+        assert len(item.byzantine_validators) == 1
+        forged = replace(item, byzantine_validators=())
+        refused = await rpc.full("broadcast_evidence", evidence=to_json(forged))
+        assert "evidence_byzantine" in refused["error"]["data"]
+        height = node.blocks.height()
+        answer = await rpc("broadcast_evidence", evidence=to_json(item))
+        assert answer == {"hash": b64encode(hash_evidence(item)).decode()}
+        await wait_height(node, height + 1)
+        carried = [node.blocks.load(h).block.evidence.evidence for h in (height, height + 1)]
+        assert (item,) in carried
 
     with_lone_node(tmp_path, check)
 

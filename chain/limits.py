@@ -41,6 +41,8 @@ PRUNE_HEIGHTS_PER_BLOCK: Final = 8
 """Old heights given up per new one: an operator who switches pruning on late catches up at this pace."""
 PRUNE_ROWS_PER_BLOCK: Final = 5_000
 """Rows removed with one block, about 10 ms: a full block's index goes in one or two steps, never in a stall."""
+PRUNE_REMEMBERED_BLOCK_BYTES: Final = 64 * KIB
+"""A block up to this size is kept in memory between the look at its time and its removal, nine at most."""
 WAL_RECORD_MAX_BYTES: Final = 2 * MIB
 """Largest record: a 64 KiB block part with proof, with ample room; CometBFT allows about 1 MiB."""
 WAL_FILE_MAX_BYTES: Final = 10 * MIB

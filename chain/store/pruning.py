@@ -13,8 +13,12 @@ from typing import TypeAlias
 
 from chain.codec.hashing import hash_evidence
 from chain.codec.proto import decode
-from chain.limits import PRUNE_HEIGHTS_PER_BLOCK, PRUNE_ROWS_PER_BLOCK
-from chain.store.blocks import BlockStore, Pruned, load_pruned, stage_pruned
+from chain.limits import (
+    PRUNE_HEIGHTS_PER_BLOCK,
+    PRUNE_REMEMBERED_BLOCK_BYTES,
+    PRUNE_ROWS_PER_BLOCK,
+)
+from chain.store.blocks import BlockStore, Pruned, StoredBlock, load_pruned, stage_pruned
 from chain.store.index import EventIndex
 from chain.store.keys import COMMITTED_EVIDENCE, HEADER
 from chain.store.kv import Batch, KeyValueStore, prefix_end
@@ -41,6 +45,8 @@ class Pruner:
         self._staged = self._done
         self._base_time: tuple[Height, Timestamp] | None = None
         """Time of the lowest block served, so that it is read once and not with every block."""
+        self._read: dict[Height, StoredBlock] = {}
+        """Small blocks read for their time and not removed yet: decoding is most of the work."""
 
     def stage(self, batch: Batch, is_over: IsOver) -> None:
         """Add this block's share of pruning to its batch."""
@@ -67,12 +73,14 @@ class Pruner:
         if self._base_time is None or self._base_time[0] != height:
             stored = self._blocks.load(height)
             assert stored is not None, "blocks have no gap"
+            if stored.size_bytes <= PRUNE_REMEMBERED_BLOCK_BYTES:
+                self._read[height] = stored
             self._base_time = (height, stored.block.header.time)
         return self._base_time[1]
 
     def _stage_height(self, batch: Batch, height: Height, budget: int) -> int:
         """Remove a height's rows; returns what is left of the budget, 0 when some rows had to stay."""
-        stored = self._blocks.load_any(height)
+        stored = self._read.pop(height, None) or self._blocks.load_any(height)
         if stored is None:
             return budget
         responses = self._blocks.load_responses(height)

@@ -21,6 +21,7 @@ from chain.node.exporting import next_chain_id
 from chain.node.home import Home, init_home, load_genesis, load_signing_seed
 from chain.node.lock import HomeLock
 from chain.node.node import Node
+from chain.node.offline import open_offline
 from chain.node.signer import (
     FileSigner,
     LastSigned,
@@ -364,6 +365,27 @@ def test_rollback_restores_records_that_the_last_block_changed(tmp_path):
     again = run_kv(home)
     assert again.last_block_height >= state.last_block_height
     assert again.app_hash == state.app_hash
+
+
+def sets_after(home: Home, height: int) -> list[int]:
+    """Heights above this one for which a validator set is stored."""
+    with open_offline(home) as left:
+        keys = [key for key, _ in left.stores.kv.scan(b"V", b"W")]
+    return [h for key in keys if (h := int.from_bytes(key[1:], "big")) > height]
+
+
+def test_a_set_that_the_last_block_changed_is_forgotten_with_its_outcome(tmp_path):
+    home = kv_home(tmp_path / "home")
+    state = run_kv(home, b"a=1", b"val:%s=1" % (b"07" * 32))
+    tip = state.last_block_height
+    changed = state.last_height_validators_changed
+    assert changed == tip + 2, "the change is in the newest block"
+    assert sets_after(home, tip + 1) == [changed]
+    assert beffroi("rollback", "--home", home.root).exit_code == 0
+    assert sets_after(home, tip + 1) == []
+    again = run_kv(home)
+    assert again.last_height_validators_changed == changed
+    assert sets_after(home, tip + 1)[0] == changed
 
 
 def test_a_hard_rollback_removes_block_results_index_and_log(tmp_path):

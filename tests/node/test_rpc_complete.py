@@ -16,7 +16,8 @@ from chain.node.config import NodeConfig
 from chain.node.home import load_node_id
 from chain.node.node import Node
 from chain.node.testnet import Member, init_testnet
-from chain.rpc.methods import METHOD_PARAMS
+from chain.rpc.errors import InternalError
+from chain.rpc.methods import METHOD_PARAMS, Methods
 from chain.rpc.params import Params
 from chain.rpc.server import URI_ID
 from chain.types.timestamp import Timestamp
@@ -394,3 +395,20 @@ def test_whatever_the_query_string_the_answer_is_a_json_rpc_answer(
     loop, node = rpc_server
     params = Params(query, from_uri=True)
     check_answer(loop.run_until_complete(node.rpc._call(method, params, URI_ID)), URI_ID)
+
+
+def test_while_syncing_the_newest_set_told_is_that_of_the_newest_stored_block(tmp_path):
+    async def check(node, rpc):
+        await rpc.commit(b"k=1")
+        methods = Methods(node, node.events)
+        # In one turn of the loop, so that no block comes in between.
+        height = node.stores.blocks.height()
+        for answer in (methods.validators, methods.consensus_params):
+            assert answer(Params({}))["block_height"] == str(height + 1)
+        node.is_catching_up = lambda: True
+        for answer in (methods.validators, methods.consensus_params):
+            assert answer(Params({}))["block_height"] == str(height)
+            with pytest.raises(InternalError, match="less than or equal to the current"):
+                answer(Params({"height": str(height + 1)}))
+
+    live(tmp_path, check)

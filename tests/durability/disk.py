@@ -83,14 +83,15 @@ class PointDisk(Disk):
         """Operations of the present life."""
         self.reached: list[Point] = []
         self._ending: Point | None = None
-        self.after_loss: Callable[[], None] = lambda: None
+        self.on_crash_once: Callable[[], None] | None = None
+        """Done when the first life is over, before the next one begins."""
 
     def begin_life(self) -> None:
         self.life += 1
         self.seen = []
 
     def enter(self, owner: Process) -> bool:
-        kind = KINDS.get(sys._getframe(1).f_code.co_qualname, "send")
+        kind = next((k for k in map(_kind_at, (1, 2)) if k), "send")
         self._measure()
         log = self.files.get(LOG, StoredFile())
         loose = len(log.content) - log.durable
@@ -127,8 +128,12 @@ class PointDisk(Disk):
             lose(file, loss)
         if loss.is_torn_replace:
             self.files["", "priv_validator_state.json.new"] = StoredFile(bytearray(b'{"heig'), 6)
-        self.after_loss()
         return torn
+
+
+def _kind_at(depth: int) -> str:
+    """Kind of the operation whose frame is so far above `enter` (a test may stand between)."""
+    return KINDS.get(sys._getframe(depth + 2).f_code.co_qualname, "")
 
 
 def lose(file: StoredFile, loss: Loss) -> None:

@@ -37,6 +37,8 @@ class Shape:
         return f"{self.validators} validator(s), n{self.victim}, {store}"
 
 
+START_S = 1_000.0
+"""Virtual second at which a run begins."""
 SHAPES = (
     Shape(1),
     Shape(1, has_own_store=True),
@@ -70,12 +72,19 @@ def set_up(shape: Shape, *points: Point) -> tuple[Town, PointDisk]:
     return town, disk
 
 
+def has_come_back(town: Town, disk: PointDisk) -> bool:
+    """The victim is in its next life; a point that is not reached in five seconds never will be."""
+    return disk.life > 1 or town.loop.time() > START_S + 5
+
+
 def play(shape: Shape, *points: Point) -> list[str]:
     """Violations of one run; a point of the first life that was not reached is one."""
     town, disk = set_up(shape, *points)
+    all_there = town.is_over
+    town.is_over = lambda: all_there() and has_come_back(town, disk)
     found = [f"{code}: {detail}" for code, detail in town.play()]
-    if any(point.life == 1 and point not in disk.reached for point in points):
-        found.append("the point was not reached")
+    if disk.life < 2 or any(p.life == 1 and p not in disk.reached for p in points):
+        found.append("the victim did not end at the point")
     return [f"{shape}; {'; '.join(map(str, points))}: {text}" for text in found]
 
 

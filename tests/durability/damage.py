@@ -128,10 +128,10 @@ def _backing_up(disk: PointDisk, at: int) -> Damage:
     kept: list[Snapshot] = []
     real = disk.enter
 
-    def enter(owner: Process) -> bool:
+    def enter(owner: Process, *, is_durable: bool = False) -> bool:
         if disk.life == 1 and len(disk.seen) + 1 == at and not kept:
             kept.append(take_snapshot(disk))
-        return real(owner)
+        return real(owner, is_durable=is_durable)
 
     disk.enter = enter  # type: ignore[method-assign]
     return lambda damaged: bring_back(damaged, kept[0])
@@ -224,9 +224,9 @@ def play_with_error(shape: Shape, kind: str, number: int) -> Result:
 def _fill_from(disk: PointDisk, number: int) -> None:
     real = disk.enter
 
-    def enter(owner: Process) -> bool:
+    def enter(owner: Process, *, is_durable: bool = False) -> bool:
         if disk.life == 1 and len(disk.seen) + 1 == number:
             disk.faults.is_full = True
-        return real(owner)
+        return real(owner, is_durable=is_durable)
 
     disk.enter = enter  # type: ignore[method-assign]

@@ -90,7 +90,7 @@ class PointDisk(Disk):
         self.life += 1
         self.seen = []
 
-    def enter(self, owner: Process) -> bool:
+    def enter(self, owner: Process, *, is_durable: bool = False) -> bool:
         kind = next((k for k in map(_kind_at, (1, 2)) if k), "send")
         self._measure()
         log = self.files.get(LOG, StoredFile())
@@ -104,7 +104,7 @@ class PointDisk(Disk):
             self.faults.ops_until_end = 0
             self.faults.is_end_after = point.is_after
             self.faults.is_power_cut = point.loss.keep >= 0
-        return super().enter(owner)
+        return super().enter(owner, is_durable=is_durable)
 
     def _measure(self) -> None:
         """Note how much the operation before added to the log."""

@@ -257,6 +257,22 @@ def vote_of_an_hour_ago_does_not_hold_the_time() -> None:
     four.check()
 
 
+@attack(
+    "vote time",
+    "clocks are set back, votes are older than their block, and no block is valid any more",
+)
+def clocks_that_are_set_back_do_not_stop_the_town() -> None:
+    four = Four()
+    four.carry(b"a=1", within=4)
+    real = four.time.now
+    four.time.now = lambda: real().plus_ns(-3_600 * 10**9)  # type: ignore[method-assign]
+    for node in four.nodes:
+        node.app.clock = four.time.now
+    for number in range(4):
+        four.carry(b"k%d=v" % number, within=4)
+    four.check()
+
+
 def signed_vote(four: Four, fill: bytes, **changes: Any) -> Vote:
     """A prevote of the liar for a block that does not exist, at the height to come."""
     state = four.nodes[0].host.state

@@ -551,6 +551,7 @@ def l49_precommits_of_a_round_long_past_decide_when_the_block_comes() -> None:
     assert p.decided is None
     p.judge("A")
     assert p.decided == "A"
+    assert [v.validator_index for v in commit_votes(p.state)] == [0, 1, 2], "with its proof"
 
 
 @attack("L49", "votes of different rounds decide")

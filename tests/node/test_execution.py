@@ -90,6 +90,13 @@ def test_a_time_that_is_not_the_median_is_refused(next_block):
     assert validate_block(state, forged).reason == "time"
 
 
+def test_a_time_that_does_not_advance_is_refused_even_when_it_is_the_median(next_block):
+    """More than a third of liars could make such a median; time still goes on."""
+    state, block = next_block
+    later = replace(state, last_block_time=block.header.time)
+    assert validate_block(later, block).reason == "time"
+
+
 def with_commit(block, **changes):
     commit = replace(block.last_commit, **changes)
     header = replace(block.header, last_commit_hash=hash_commit(commit))

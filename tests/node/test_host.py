@@ -8,7 +8,7 @@ from chain.node.recovery import end_height_payload
 from chain.node.signer import STATE_FILE
 from chain.store.wal import HEAD, frame, scan
 from chain.types.block import Vote
-from chain.types.messages import MsgInfo, ProposalMessage, TimedWALMessage, VoteMessage
+from chain.types.messages import EndHeight, MsgInfo, ProposalMessage, TimedWALMessage, VoteMessage
 from chain.types.primitives import SignedMsgType
 from tests.node.virtual import Disk, VirtualNode, VirtualTime, genesis_doc, start_cluster, start_one
 
@@ -349,6 +349,10 @@ def test_a_missing_end_of_height_is_added_at_start():
     again_time, again = start_one(node.disk)
     again_time.run(70)
     assert again.height >= 2
+    log = scan(bytes(node.disk.wal.content[HEAD])).payloads
+    ends = [decode(TimedWALMessage, payload).msg.value for payload in log]
+    heights = [end.height for end in ends if isinstance(end, EndHeight)]
+    assert heights[:3] == [0, 1, 2], "else a second crash would not find where height 2 began"
 
 
 def test_a_node_without_its_signer_state_signs_nothing():

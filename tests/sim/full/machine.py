@@ -135,7 +135,8 @@ class Machine:
         self.index, self.loop, self.net, self.genesis = index, loop, net, genesis
         self._app_factory = app_factory
         self.seed = seed_of(index)
-        self.address = address(derive_public(self.seed))
+        self.public_key = derive_public(self.seed)
+        self.address = address(self.public_key)
         self.node_id = sha256(f"simulated node {index}".encode()).hexdigest()[:40]
         net.names[index], net.numbers[self.node_id] = self.node_id, index
         self.disk = Disk(chance, loop.time)

@@ -100,7 +100,6 @@ def start_town(town: TownHome, *, port: int, node_port: int) -> Supervisor:
 
 def _children(town: TownHome, *, port: int, node_port: int) -> list[Child]:
     ports = [node_port, *town.rpc_ports()[1:]]
-    witnesses = (len(ports) - 1) // 3
     return [
         *(
             _validators(town, ports)
@@ -111,8 +110,8 @@ def _children(town: TownHome, *, port: int, node_port: int) -> list[Child]:
             "projector",
             python("-m", "app.cli", "projector"),
             _is_projected,
-            # f + 1 nodes: one of them is honest (PROTOCOL §4).
-            environment={"BEFFROI_NODE_URLS": node_urls(ports[: witnesses + 1])},
+            # f + 1 show each header (PROTOCOL §4); the others are there for when one lies or stalls.
+            environment={"BEFFROI_NODE_URLS": node_urls(ports)},
             quiet_exits={
                 HALTED_EXIT: "The projector caught the node in a lie and stopped: reading goes on, "
                 "writing is refused."

@@ -95,7 +95,7 @@ class TownApi:
 @drill
 def api_on_a_liar(run: Drill) -> None:
     """The first node the API asks lies on its RPC, then one that stalls; honest in consensus both times."""
-    for lie in LIES:
+    for lie in LIES[:1] if run.is_quick else LIES:
         town = Town(run.folder / f"town-{lie}", 4)
         run.closers.append(town.stop)
         liar = town.nodes[0]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.drills import ALL, QUICK, report
 from tests.drills import __main__ as command
-from tests.drills import report
 from tests.drills.byzantine import check_punished, start_with_liar
 from tests.drills.report import DRILLS, Drill, Skipped, percentile, run_drill
 from tests.drills.town import Load
@@ -78,6 +78,11 @@ def test_the_command_exits_one_on_any_violation_and_writes_what_it_saw(
     monkeypatch.setattr("sys.argv", ["drills", "planted", "--quick", "--json", str(out)])
     assert command.main() == code
     assert '"planted"' in out.read_text()
+
+
+def test_every_drill_of_the_quick_form_exists() -> None:
+    assert set(QUICK) <= set(ALL)
+    assert len(ALL) == len(DRILLS)
 
 
 def test_a_percentile_is_a_value_that_was_measured() -> None:

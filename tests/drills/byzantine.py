@@ -1,6 +1,7 @@
 """Byzantine programs in place of one real node: the correct ones agree and go on, what can be proved is punished."""
 
 import signal
+import sys
 import time
 
 from chain.codec.canonical import b64url_encode
@@ -10,6 +11,8 @@ from tests.drills.evidence import Found, find_evidence, height_when_seen
 from tests.drills.keys import signer_of
 from tests.drills.report import Drill, drill
 from tests.drills.town import Load, Town, TownNode, query, wait_for
+from tests.sync.test_state_sync_processes import EVERY
+from tests.sync.test_state_sync_processes import Town as SnapshotTown
 
 PROGRAM = "tests.drills.liars"
 SECONDS, QUICK_SECONDS = 20.0, 5.0
@@ -178,3 +181,44 @@ def sync_liar(run: Drill) -> None:
     honest = {load_node_id(town.homes[i]) for i in correct}
     blamed = [i for i in honest if f'"peer dropped" peer={i}' in town.nodes[0].log_text()]
     run.check("no honest peer was dropped", not blamed, blamed or "")
+
+
+@drill
+def state_sync_liar(run: Drill) -> None:
+    """A node joins by snapshot from four validators, one of which spoils chunks; it ends with the town's state."""
+    town = SnapshotTown(run.folder / "town")
+    run.closers.append(town.stop)
+    liar = town.nodes[0]
+    liar._command = [
+        sys.executable,
+        "-m",
+        PROGRAM,
+        "--home",
+        str(liar.root),
+        "--lie",
+        "snapshot-liar",
+    ]
+    for node in town.nodes[:4]:
+        node.start()
+    town.wait_height(2 * EVERY + 3, [0, 1, 2, 3], seconds=180)
+    run.did(
+        "four validators that make snapshots, the first serves each chunk with one byte changed"
+    )
+    joining = town.nodes[4]
+    town.set_statesync(
+        4, is_enabled=True, trust_height=2, trust_hash=town.header_hash(2), discovery_s=2.0
+    )
+    started_s = time.monotonic()
+    joining.start()
+    town.wait_height(2 * EVERY + 3, [4], seconds=180)
+    run.measure("joined_s", round(time.monotonic() - started_s, 1))
+    log = joining.log.read_text()
+    run.check("it joined by snapshot", "joined by snapshot" in log)
+    base = int(joining.call("status")["sync_info"]["earliest_block_height"])
+    tip = min(joining.height(), town.nodes[1].height())
+    same = all(joining.block_id(h) == town.nodes[1].block_id(h) for h in range(base, tip + 1))
+    run.check("its blocks are the town's, so its state is", same, f"heights {base} to {tip}")
+    honest = {load_node_id(town.homes[i]) for i in (1, 2, 3)}
+    blamed = [i for i in honest if f'"peer dropped" peer={i}' in log]
+    run.check("no honest peer was dropped", not blamed, blamed or "")
+    run.measure("liar_named_in_the_log", load_node_id(town.homes[0]) in log.split("joined by")[0])

@@ -22,8 +22,16 @@ from chain.node.host import ConsensusHost
 from chain.node.main import main
 from chain.rpc.methods import Methods
 from chain.sync.serving import BlockServer
+from chain.sync.state_serving import StateServer
 from chain.types.block import BlockID, Data, Header, PartSetHeader, Vote
-from chain.types.messages import BlockResponse, ConsensusBody, ProposalMessage, VoteMessage
+from chain.types.messages import (
+    BlockResponse,
+    ChunkRequest,
+    ChunkResponse,
+    ConsensusBody,
+    ProposalMessage,
+    VoteMessage,
+)
 from chain.types.primitives import SignedMsgType
 
 LIES: dict[str, Callable[[], None]] = {}
@@ -134,6 +142,20 @@ def sync_liar() -> None:
         return answer, size
 
     BlockServer._block = lying  # type: ignore[method-assign]
+
+
+@lie
+def snapshot_liar() -> None:
+    """Honest in consensus; every chunk of a snapshot that we serve has one byte changed."""
+    honest = StateServer._chunk
+
+    def lying(self: StateServer, question: ChunkRequest) -> ChunkResponse:
+        answer = honest(self, question)
+        if not answer.chunk:
+            return answer
+        return replace(answer, chunk=answer.chunk[:-1] + bytes((answer.chunk[-1] ^ 1,)))
+
+    StateServer._chunk = lying  # type: ignore[method-assign]
 
 
 def edge_signature(seed: bytes, message: bytes, encoding: bytes) -> bytes:

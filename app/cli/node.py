@@ -22,13 +22,14 @@ from chain.node.approval import (
     install_signatures,
     judge_by_own_council,
 )
-from chain.node.cometbft import is_engine_home
+from chain.node.cometbft import EngineHome, is_engine_home
 from chain.node.config import NodeConfig, P2PConfig
 from chain.node.errors import ConfigError, NodeError
 from chain.node.exporting import export_genesis, render_genesis
 from chain.node.home import Home, init_home, join_home, load_genesis, load_node_id
 from chain.node.inspection import Findings, inspect
 from chain.node.main import main as run_node
+from chain.node.moving import export_engine_genesis, move_home
 from chain.node.reset import reset_home
 from chain.node.rollback import roll_back
 from chain.node.signer import InvalidSignerFile
@@ -206,7 +207,12 @@ def export(home: Path, height: int, chain_id: str, output: Path, acts: Path | No
         raise click.ClickException(f"{output} exists; it is never overwritten")
     with _refusals():
         wanted = () if acts is None else _read_acts(acts)
-        doc = export_genesis(Home(home), height=height, chain_id=chain_id, acts=wanted)
+        if is_engine_home(home):
+            if height:
+                raise ConfigError("export_height", "behind CometBFT only the newest height")
+            doc = export_engine_genesis(EngineHome(home), chain_id=chain_id, acts=wanted)
+        else:
+            doc = export_genesis(Home(home), height=height, chain_id=chain_id, acts=wanted)
     raw = render_genesis(doc)
     output.write_bytes(raw)
     click.echo(f"genesis of {doc.chain_id}, from height {doc.initial_height}: {output}")
@@ -221,6 +227,24 @@ def export(home: Path, height: int, chain_id: str, output: Path, acts: Path | No
     click.echo(f"          beffroi node sign-genesis {output} --seat SEAT.json")
     click.echo("          then, on every node,")
     click.echo(f"          beffroi node reset --home {home} --genesis {output}")
+
+
+@node.command()
+@click.option("--home", required=True, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--genesis",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="What `beffroi node export` wrote, the same file for every node.",
+)
+@click.option("--engine", required=True, type=click.Choice(ENGINES))
+@click.option("--o", "target", required=True, type=click.Path(path_type=Path), help="A new folder.")
+def move(home: Path, genesis: Path, engine: str, target: Path) -> None:
+    """Make this validator's home for the other engine: same keys, ports and peers, on an exported genesis."""
+    with _refusals():
+        doc = move_home(home, genesis.read_bytes(), target, engine)
+    click.echo(f"home of {doc.chain_id} for the {engine} engine: {target}")
+    click.echo(f"never start {home} again; next: beffroi node start --home {target}")
 
 
 def _read_acts(file: Path) -> tuple[CouncilAct, ...]:

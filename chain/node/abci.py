@@ -7,13 +7,11 @@ Exit codes: 0 stopped on request, 1 the application met a broken invariant, 2 it
 
 import argparse
 import asyncio
-import fcntl
 import json
 import signal
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from chain.abci.address import InvalidAddress
 from chain.node.clock import Clock, OffsetClock, SystemClock
 from chain.node.errors import ConfigError, NodeError
 from chain.node.home import Home, load_signing_seed
+from chain.node.lock import HomeLock, KeyLock
 from chain.node.main import EXIT_FAILED, EXIT_NOT_STARTED, EXIT_OK, configure_logging
 from chain.node.node import AppFactory, town_application
 from chain.node.remote_signer import RemoteSigner
@@ -70,8 +69,11 @@ def main(argv: Sequence[str] | None = None, *, app_factory: AppFactory = town_ap
     configure_logging(quiet=arguments.quiet)
     try:
         settings = _read_settings(arguments)
-        with _only_process(settings.home):
+        lock = HomeLock(settings.home.data)
+        try:
             return asyncio.run(_serve(settings, app_factory))
+        finally:
+            lock.release()
     except (NodeError, StoreError, InvalidSignerFile, InvalidAddress, OSError) as error:
         code = getattr(error, "code", "os_error" if isinstance(error, OSError) else "config")
         log.error("application not started", code=code, detail=str(error))
@@ -89,18 +91,6 @@ def _read_settings(arguments: argparse.Namespace) -> Settings:
         arguments.chain_id,
         arguments.clock_offset_file,
     )
-
-
-@contextmanager
-def _only_process(home: Home) -> Iterator[None]:
-    """Hold the home's lock; raises ConfigError when another process has it."""
-    home.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (home.data / "app.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConfigError("config_home_in_use", f"{home.root} is served already") from error
-        yield
 
 
 async def _serve(settings: Settings, app_factory: AppFactory) -> int:
@@ -170,9 +160,12 @@ def _start_signer(
     if not signer.has_state:
         signer.muted_below = app.info(RequestInfo()).last_block_height + 3
         log.error("signer state missing: signing nothing", muted_below=signer.muted_below)
+    key_lock = KeyLock(signer.address)  # no other process on this machine signs with this key
     shifted = clock if settings.clock_offset_file is not None else None
     remote = RemoteSigner(signer, settings.chain_id, clock=shifted)
-    return loop.create_task(remote.serve(settings.signer.path))
+    task = loop.create_task(remote.serve(settings.signer.path))
+    task.add_done_callback(lambda _task: key_lock.release())
+    return task
 
 
 if __name__ == "__main__":

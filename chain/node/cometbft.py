@@ -124,10 +124,25 @@ def is_engine_home(root: Path) -> bool:
 
 def read_rpc_port(root: Path) -> int:
     """Port of a CometBFT home's RPC; raises ConfigError."""
+    return read_engine_config(root).rpc_port
+
+
+def read_engine_config(root: Path) -> EngineConfig:
+    """What we set of a CometBFT home's ports, peers and signer; raises ConfigError."""
     try:
         tree = tomllib.loads((root / "config" / "config.toml").read_text(encoding="utf-8"))
-        return parse_address(tree["rpc"]["laddr"]).port
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        rpc, p2p = parse_address(tree["rpc"]["laddr"]), parse_address(tree["p2p"]["laddr"])
+        peers = tree["p2p"].get("persistent_peers", "")
+        return EngineConfig(
+            moniker=str(tree.get("moniker", "")),
+            rpc_host=rpc.host,
+            rpc_port=rpc.port,
+            p2p_host=p2p.host,
+            p2p_port=p2p.port,
+            persistent_peers=tuple(peer for peer in peers.split(",") if peer),
+            is_town_signer=bool(tree.get("priv_validator_laddr", "")),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError("config_laddr", f"{root}: {error}") from error
 
 
@@ -177,13 +192,14 @@ def init_engine_testnet(
     for index, (member, node_seed) in enumerate(zip(members, node_seeds, strict=True)):
         others = tuple(peer for i, peer in enumerate(peers) if i != index)
         config = replace(member.config, persistent_peers=others)
-        homes.append(_write_home(member, config, genesis, node_seed))
+        homes.append(write_engine_home(member, config, genesis, node_seed))
     return tuple(homes)
 
 
-def _write_home(
+def write_engine_home(
     member: EngineMember, config: EngineConfig, genesis: bytes, node_seed: bytes
 ) -> EngineHome:
+    """One home on a genesis document as it stands; raises ConfigError, never overwrites one."""
     engine = EngineHome(member.root)
     if engine.home.genesis_file.exists():
         raise ConfigError("config_home_taken", f"{engine.home.genesis_file} exists")

@@ -284,12 +284,15 @@ def _p2p(table: Mapping[str, Any]) -> P2PConfig:
     return P2PConfig(
         listen_host=host,
         listen_port=port,
-        persistent_peers=tuple(_peer(text.strip()) for text in peers.split(",") if text.strip()),
+        persistent_peers=tuple(
+            parse_peer(text.strip()) for text in peers.split(",") if text.strip()
+        ),
         max_peers=_count("p2p", table, "max_peers", limits.P2P_PEERS_MAX),
     )
 
 
-def _peer(text: str) -> PeerAddress:
+def parse_peer(text: str) -> PeerAddress:
+    """`<node id>@host:port`; raises ConfigError."""
     match = _PEER.fullmatch(text)
     if match is None or not 0 < int(match[3]) <= 65_535:
         raise ConfigError("config_peers", f"{text!r} is not <node id>@host:port")

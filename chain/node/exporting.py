@@ -13,10 +13,11 @@ from chain.execution.genesis import InvalidGenesis, check_genesis
 from chain.node.errors import ConfigError
 from chain.node.home import Home, load_genesis
 from chain.node.offline import OfflineNode, open_offline
+from chain.store.app import LmdbStateStore
 from chain.town.migration import LastBlock, Migration, export_state
 from chain.town.schemas import CouncilAct
 from chain.town.snapshot import VersionGone, view_state
-from chain.types.params import GenesisDoc, GenesisValidator
+from chain.types.params import ConsensusParams, GenesisDoc, GenesisValidator
 from chain.types.primitives import Height
 
 
@@ -36,13 +37,24 @@ def export_genesis(
         raise ConfigError("export_chain_id", f"the new chain cannot be called {named} again")
     with open_offline(home) as node:
         last = _last_block(node, height or node.state.last_block_height)
-        migration = _export(node, last, named, acts)
+        migration = export_records(node.app, last, named, acts)
         params = node.stores.states.load_params(last.height + 1)
     if params is None:
         raise ConfigError("export_height", f"no consensus parameters of {last.height + 1}")
+    return genesis_document(old, last, named, migration, params)
+
+
+def genesis_document(
+    old: GenesisDoc,
+    last: LastBlock,
+    chain_id: str,
+    migration: Migration,
+    params: ConsensusParams,
+) -> GenesisDoc:
+    """The document of the new chain; raises ConfigError when it is none."""
     doc = GenesisDoc(
         genesis_time=last.time,
-        chain_id=named,
+        chain_id=chain_id,
         initial_height=last.height + 1,
         consensus_params=params,
         validators=_genesis_validators(old, migration),
@@ -72,11 +84,12 @@ def _last_block(node: OfflineNode, height: Height) -> LastBlock:
     return LastBlock(state.chain_id, height, meta.block_id.hash, app_hash, meta.header.time)
 
 
-def _export(
-    node: OfflineNode, last: LastBlock, chain_id: str, acts: tuple[CouncilAct, ...]
+def export_records(
+    app: LmdbStateStore, last: LastBlock, chain_id: str, acts: tuple[CouncilAct, ...]
 ) -> Migration:
+    """The application's records as the new first state; raises ConfigError."""
     try:
-        return export_state(view_state(node.app, last.height), last, chain_id, acts)
+        return export_state(view_state(app, last.height), last, chain_id, acts)
     except VersionGone as error:
         raise ConfigError("export_height", str(error)) from error
     except ValueError as error:

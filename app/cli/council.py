@@ -22,7 +22,7 @@ from chain.node.errors import ConfigError
 from chain.node.home import Home, load_node_seed, load_signing_seed, read_genesis
 from chain.node.testnet import registry_entry
 from chain.town.envelope import TX_MAX_BYTES, TX_TYP, build_transaction
-from chain.town.genesis import compute_town, decode_genesis_state
+from chain.town.genesis import GenesisError, compute_town, decode_genesis_state
 from chain.town.schemas import CouncilActs
 
 LIFE_S = 13 * 86_400
@@ -70,8 +70,9 @@ def council() -> None:
 @click.option(
     "--genesis",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The chain's genesis; needed for the first signature.",
+    help="The chain's first genesis; this or --town is needed for the first signature.",
 )
+@click.option("--town", default="", help="The town's name, as its status tells it.")
 @click.option(
     "--seat",
     "seats",
@@ -81,12 +82,14 @@ def council() -> None:
     help="A seat's key file; several may be given.",
 )
 @click.option("--o", "out", type=click.Path(path_type=Path), help="Write the transaction there.")
-def sign(file: Path, genesis: Path | None, seats: tuple[Path, ...], out: Path | None) -> None:
+def sign(
+    file: Path, genesis: Path | None, town: str, seats: tuple[Path, ...], out: Path | None
+) -> None:
     """Sign acts (JSON) as a new transaction, or add seats to a transaction that others signed."""
     raw = file.read_bytes().strip()
     try:
         keys = [read_key_file(path) for path in seats]
-        signed = _sign(raw, genesis, keys)
+        signed = _sign(raw, genesis, town, keys)
     except (ConfigError, KeyFileError, DecodeError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     if out is None:
@@ -96,20 +99,28 @@ def sign(file: Path, genesis: Path | None, seats: tuple[Path, ...], out: Path | 
         click.echo(f"{out}: hand it to the next seat, or to POST /v1/city/acts")
 
 
-def _sign(raw: bytes, genesis: Path | None, keys: list[RoleKey]) -> bytes:
+def _sign(raw: bytes, genesis: Path | None, town: str, keys: list[RoleKey]) -> bytes:
     body = _read_acts(raw)
     if body is None:
         for key in keys:
             raw = jws.add_signature(raw, TX_TYP, key.signer, TX_MAX_BYTES)
         return raw
-    if genesis is None:
-        raise ConfigError("config_act", "--genesis is needed for the first signature")
-    made = read_genesis(genesis.read_bytes())
-    state = decode_genesis_state(made.app_state_bytes)
-    town = compute_town(made.doc.chain_id, made.doc.genesis_time, state)
+    town = town or _town_of(genesis)
     exp = int(time.time()) + LIFE_S
     signers = [key.signer for key in keys]
     return build_transaction(town, "council", body, signers, secrets.token_bytes(16), exp)
+
+
+def _town_of(genesis: Path | None) -> str:
+    """The name that a first genesis gives its town; a migrated one carries it in its records."""
+    if genesis is None:
+        raise ConfigError("config_act", "--genesis or --town is needed for the first signature")
+    made = read_genesis(genesis.read_bytes())
+    try:
+        state = decode_genesis_state(made.app_state_bytes)
+    except GenesisError as error:
+        raise ConfigError("config_act", "not a first genesis: give --town") from error
+    return compute_town(made.doc.chain_id, made.doc.genesis_time, state)
 
 
 def _read_acts(raw: bytes) -> CouncilActs | None:

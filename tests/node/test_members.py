@@ -14,6 +14,7 @@ from app.cli.main import main
 from app.cli.town import write_testnet
 from app.core.keyfiles import read_key_file
 from chain.codec.canonical import b64url_encode
+from chain.crypto import jws
 from chain.crypto.ed25519 import derive_public
 from chain.crypto.node_certificate import node_id_of, sign_certificate
 from chain.limits import CITY_NODES_MAX
@@ -23,7 +24,7 @@ from chain.node.node import Node
 from chain.node.registry import PeerRegistry
 from chain.p2p.certificates import key_of_pem
 from chain.p2p.switch import PeerAddress
-from chain.town.envelope import build_transaction
+from chain.town.envelope import TX_TYP, build_transaction
 from chain.town.schemas import CouncilAct, CouncilActs
 from chain.types.abci import RequestCheckTx, RequestQuery, ResponseQuery
 from tests.node.four import QUICK, free_ports
@@ -318,6 +319,21 @@ def test_seats_sign_one_after_the_other_what_the_join_command_printed(tmp_path):
             await node.stop()
 
     asyncio.run(hand_in())
+
+
+def test_acts_are_signed_for_the_town_named_or_that_of_the_genesis(tmp_path):
+    net = Net(tmp_path / "net")
+    home, _ = net.join("newcomer", "mairie", power=0)
+    command = ["council", "sign", str(home.config / "join-act.json")]
+    seat = ["--seat", f"{net.folder}/keys/seat-mairie.json"]
+    towns = []
+    for source in (["--genesis", str(home.genesis_file)], ["--town", "A" * 43]):
+        answer = CliRunner().invoke(main, [*command, *source, *seat])
+        assert answer.exit_code == 0, answer.output
+        payload = json.loads(jws.parse(answer.output.strip().encode(), TX_TYP, 10**6).payload)
+        towns.append(payload["town"])
+    assert towns[0] != towns[1] == "A" * 43
+    assert CliRunner().invoke(main, [*command, *seat]).exit_code == 1
 
 
 def test_the_join_command_refuses_what_no_council_could_accept(tmp_path):

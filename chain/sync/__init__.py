@@ -9,10 +9,11 @@ State sync: a fresh node restores a snapshot that a light client proves, then bl
 from chain.sync.errors import SyncFailure
 from chain.sync.ports import BlockSource, Chain, PeerId, SyncTransport
 from chain.sync.proof import FetchedBlock
+from chain.sync.proving import StateSyncParts, StateSyncSettings
 from chain.sync.restored import RestoredChain
 from chain.sync.service import BlockSync, Mode, SyncParts
 from chain.sync.state_serving import StateServer
-from chain.sync.state_sync import StateSync, StateSyncParts, StateSyncSettings
+from chain.sync.state_sync import StateSync
 
 __all__ = [
     "BlockSource",

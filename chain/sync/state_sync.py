@@ -11,23 +11,13 @@ between peers as in Tendermint 0.35.
 import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from dataclasses import dataclass
 
 import structlog
 
-from chain.light.bisection import Failure
-from chain.light.client import LightClient, TrustRoot, Verified
-from chain.light.detector import Attack
-from chain.light.sources import Fetch
-from chain.light.verifier import TrustOptions
 from chain.limits import (
-    STATESYNC_CHUNK_FETCHERS,
-    STATESYNC_CHUNK_TIMEOUT_MS,
-    STATESYNC_DISCOVERY_MS,
     STATESYNC_RETRY_MS,
     STATESYNC_UNASKED_STRIKES,
-    STATESYNC_WITNESSES_MAX,
 )
 from chain.sync.asking import Asking
 from chain.sync.backfill import Backfill
@@ -37,23 +27,15 @@ from chain.sync.flow import Flow, FlowDriver, Until, breathe, pause
 from chain.sync.offers import SnapshotOffers
 from chain.sync.ports import (
     PeerId,
-    RestoreSink,
-    SnapshotApplication,
-    StateTransport,
-    Timers,
-    WallClock,
 )
-from chain.sync.proof import FetchedBlock, name_fetched
+from chain.sync.proof import name_fetched
+from chain.sync.proving import GivenUp, Next, Prover, StateSyncParts, StateSyncSettings
 from chain.sync.restored import (
     ProvedHeights,
     RestoredChain,
-    choose_params,
     make_restored_state,
-    needs_third,
-    rotated,
 )
 from chain.types.abci import RequestInfo, RequestQuery, Snapshot
-from chain.types.evidence import LightBlock
 from chain.types.messages import (
     ApplySnapshotChunkResult,
     BlockResponse,
@@ -69,50 +51,10 @@ from chain.types.messages import (
     SnapshotsResponse,
     StatesyncMessage,
 )
-from chain.types.params import ConsensusParams, GenesisDoc
+from chain.types.params import ConsensusParams
 from chain.types.primitives import Height
-from chain.types.validator import Validator, ValidatorSet
 
 log = structlog.get_logger("statesync")
-
-
-@dataclass(frozen=True, slots=True)
-class StateSyncSettings:
-    """`[statesync]` of the configuration file."""
-
-    root: TrustRoot
-    options: TrustOptions = field(default_factory=TrustOptions)
-    discovery_s: float = STATESYNC_DISCOVERY_MS / 1_000
-    chunk_timeout_s: float = STATESYNC_CHUNK_TIMEOUT_MS / 1_000
-    chunk_fetchers: int = STATESYNC_CHUNK_FETCHERS
-
-
-@dataclass(frozen=True, slots=True)
-class StateSyncParts:
-    """Everything state sync works with."""
-
-    app: SnapshotApplication
-    doc: GenesisDoc
-    transport: StateTransport
-    sink: RestoreSink
-    timers: Timers
-    clock: WallClock
-
-
-class _Next(Enum):
-    """What becomes of a snapshot that could not be restored."""
-
-    AGAIN = auto()
-    """The peer that was asked first told something false: others come first now."""
-    LATER = auto()
-    """What proves it is not there yet, or peers did not answer."""
-    NEVER = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class _GivenUp:
-    reason: str
-    then: _Next = _Next.NEVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +77,7 @@ class StateSync:
         self._peers: set[PeerId] = set()
         self._offers = SnapshotOffers()
         self._asking = Asking(parts.transport, self._is_usable)
-        self._trusted: dict[Height, LightBlock] = {}
-        self._blamed: Counter[PeerId] = Counter()
-        """How often a peer failed the light client: it is asked after the others."""
+        self._prover = Prover(parts, settings, self._asking, self._able, self._reject)
         self._strikes: Counter[PeerId] = Counter()
         self._snapshot: Snapshot | None = None
         self._chunks: ChunkQueue | None = None
@@ -227,10 +167,9 @@ class StateSync:
     def _is_usable(self, peer: PeerId) -> bool:
         return peer in self._peers and not self._offers.is_rejected(peer)
 
-    def _usable(self) -> list[PeerId]:
-        """Peers to ask, those that never failed first."""
-        able = (peer for peer in self._peers if not self._offers.is_rejected(peer))
-        return sorted(able, key=lambda peer: (self._blamed[peer], peer))
+    def _able(self) -> tuple[PeerId, ...]:
+        """Connected peers that were not rejected, sorted."""
+        return tuple(sorted(peer for peer in self._peers if not self._offers.is_rejected(peer)))
 
     def _reject(self, peer: PeerId, reason: str) -> None:
         log.warning("peer rejected", peer=peer, reason=reason)
@@ -256,9 +195,9 @@ class StateSync:
             if isinstance(outcome, RestoredChain):
                 break
             log.warning("snapshot given up", height=snapshot.height, reason=outcome.reason)
-            if outcome.then is _Next.LATER:
+            if outcome.then is Next.LATER:
                 self._offers.postpone(snapshot, self._now_s() + STATESYNC_RETRY_MS / 1_000)
-            elif outcome.then is _Next.NEVER:
+            elif outcome.then is Next.NEVER:
                 self._offers.reject(snapshot)
         self._do.sink.bootstrap(outcome)
         self.restored = outcome
@@ -266,20 +205,20 @@ class StateSync:
         self._on_done()
 
     def _look_again(self) -> Flow[None]:
-        for peer in self._usable():
+        for peer in self._prover.usable():
             self._do.transport.send(peer, StatesyncMessage(SnapshotsRequest()))
         seconds = max(self._set.discovery_s, STATESYNC_RETRY_MS / 1_000)
         yield Until(lambda: self._offers.best(self._now_s()) is not None, seconds)
 
-    def _restore(self, snapshot: Snapshot) -> Flow[RestoredChain | _GivenUp]:
+    def _restore(self, snapshot: Snapshot) -> Flow[RestoredChain | GivenUp]:
         log.info("trying a snapshot", height=snapshot.height, chunks=snapshot.chunks)
-        proved = yield from self._prove(snapshot.height)
-        if isinstance(proved, _GivenUp):
+        proved = yield from self._prover.prove(snapshot.height)
+        if isinstance(proved, GivenUp):
             return proved
-        params = yield from self._find_params(proved.current)
-        fetched = yield from self._find_block(proved.last)
+        params = yield from self._prover.find_params(proved.current)
+        fetched = yield from self._prover.find_block(proved.last)
         if params is None or fetched is None:
-            return _GivenUp("no peer gave parameters or block", _Next.LATER)
+            return GivenUp("no peer gave parameters or block", Next.LATER)
         refused = self._offer(snapshot, proved.app_hash)
         refused = refused or (yield from self._fetch_chunks(snapshot))
         refused = refused or self._check_info(proved)
@@ -289,116 +228,9 @@ class StateSync:
         state = make_restored_state(self._do.doc, proved, params)
         return RestoredChain(state, fetched, proved.last.signed_header)
 
-    # ── proof ────────────────────────────────────────────────────────────────────────────────────────
-
-    def _prove(self, height: Height) -> Flow[ProvedHeights | _GivenUp]:
-        """Light-verify the headers that the state after `height` needs, and compare priorities."""
-        if not self._trusted:
-            begun = yield from self._walk(None)
-            if isinstance(begun, _GivenUp):
-                return begun
-        last = yield from self._walk(height)
-        if isinstance(last, _GivenUp):
-            return last
-        current = yield from self._walk(height + 1)
-        if isinstance(current, _GivenUp):
-            return current
-        current_set = yield from self._agreed_set(current)
-        if current_set is None:
-            return _GivenUp("peers disagree on proposer priorities", _Next.LATER)
-        current = LightBlock(current.signed_header, current_set)
-        next_set: ValidatorSet | None = None
-        if needs_third(current):
-            third = yield from self._walk(height + 2)
-            if isinstance(third, _GivenUp):
-                return third
-            next_set = yield from self._agreed_set(third)
-        else:
-            next_set = rotated(current)
-        if next_set is None:
-            return _GivenUp("peers disagree on proposer priorities", _Next.LATER)
-        return ProvedHeights(last, current, next_set)
-
-    def _walk(self, height: Height | None) -> Flow[LightBlock | _GivenUp]:
-        """One run of the light client over the peers of this moment; None begins trust."""
-        peers = self._usable()
-        if not peers:
-            return _GivenUp("no peer", _Next.LATER)
-        client = LightClient(
-            self._do.doc.chain_id,
-            peers[0],
-            tuple(peers[1 : 1 + STATESYNC_WITNESSES_MAX]),
-            self._set.options,
-            trusted=self._trusted,
-        )
-        now = self._do.clock.now()
-        steps = (
-            client.begin(self._set.root) if height is None else client.verify_height(height, now)
-        )
-        outcome = yield from self._asking.drive(steps)
-        for peer, reason in client.removed:
-            log.warning("light client gave up a peer", peer=peer, reason=reason)
-            self._blamed[peer] += 1
-        if isinstance(outcome, Attack):
-            self._stop_on_attack(outcome)
-        if isinstance(outcome, Failure):
-            is_new = not outcome.is_benign and not self._blamed[client.primary]
-            self._blamed[client.primary] += not outcome.is_benign
-            then = _Next.AGAIN if is_new else _Next.LATER
-            return _GivenUp(f"header {outcome.height}: {outcome.reason}", then)
-        assert isinstance(outcome, Verified)
-        return outcome.block
-
-    def _stop_on_attack(self, attack: Attack) -> None:
-        """A third of the power signed two chains: which one is the town's only people can say."""
-        for report in attack.reports:
-            self._do.transport.report(report.to, report.evidence)
-        raise SyncFailure(
-            "statesync_light_attack",
-            f"{attack.primary} and {attack.witness} show two chains, both signed; evidence was sent",
-        )
-
-    def _agreed_set(self, block: LightBlock) -> Flow[ValidatorSet | None]:
-        """The set of a proved header with the priorities that more than half of the peers asked tell."""
-        wanted, told = block.signed_header.header, list[tuple[Validator, ...]]()
-        bare = _without_priorities(block.validator_set)
-        for peer in self._usable()[: 1 + STATESYNC_WITNESSES_MAX]:
-            answer = yield from self._asking.fetch_light(Fetch(peer, wanted.height))
-            if isinstance(answer, LightBlock) and _without_priorities(answer.validator_set) == bare:
-                told.append(answer.validator_set.validators)
-        if not told:
-            return None
-        common, count = Counter(told).most_common(1)[0]
-        return ValidatorSet(common) if 2 * count > len(told) else None
-
-    def _find_params(self, current: LightBlock) -> Flow[ConsensusParams | None]:
-        header = current.signed_header.header
-        for peer in self._usable():
-            told = yield from self._asking.fetch_params(peer, header.height)
-            if told is None:
-                continue
-            genesis = self._do.doc.consensus_params
-            chosen = choose_params(genesis, told, header)
-            if chosen is not None:
-                return chosen
-            self._reject(peer, "consensus parameters that no header proves")
-        return None
-
-    def _find_block(self, last: LightBlock) -> Flow[FetchedBlock | None]:
-        """The block of the snapshot's height: the node's lowest one."""
-        signed = last.signed_header
-        for peer in self._usable():
-            fetched = yield from self._asking.fetch_block(peer, signed.header.height)
-            if fetched is None:
-                continue
-            if fetched.block_id == signed.commit.block_id:
-                return fetched
-            self._reject(peer, "a block that is not the one decided")
-        return None
-
     # ── the application ──────────────────────────────────────────────────────────────────────────────
 
-    def _offer(self, snapshot: Snapshot, app_hash: bytes) -> _GivenUp | None:
+    def _offer(self, snapshot: Snapshot, app_hash: bytes) -> GivenUp | None:
         answer = self._do.app.offer_snapshot(RequestOfferSnapshot(snapshot, app_hash))
         match answer.result:
             case OfferSnapshotResult.ACCEPT:
@@ -412,9 +244,9 @@ class StateSync:
                 pass
             case _:
                 raise SyncFailure("statesync_aborted", f"the application answered {answer.result}")
-        return _GivenUp(f"the application answered {answer.result.name}")
+        return GivenUp(f"the application answered {answer.result.name}")
 
-    def _fetch_chunks(self, snapshot: Snapshot) -> Flow[_GivenUp | None]:
+    def _fetch_chunks(self, snapshot: Snapshot) -> Flow[GivenUp | None]:
         """Ask, wait, apply in order; the application says which chunk is false and who sent it."""
         queue = ChunkQueue(snapshot.chunks, self._set.chunk_fetchers, self._set.chunk_timeout_s)
         self._snapshot, self._chunks = snapshot, queue
@@ -424,7 +256,7 @@ class StateSync:
                 question = ChunkRequest(snapshot.height, snapshot.format, index)
                 self._do.transport.send(peer, StatesyncMessage(question))
             if queue.peek() is None and not queue.able(peers):
-                return _GivenUp("no peer brings its chunks", _Next.LATER)
+                return GivenUp("no peer brings its chunks", Next.LATER)
             refused = self._apply_next(queue)
             if refused is not None:
                 return refused
@@ -434,7 +266,7 @@ class StateSync:
                 yield from breathe()
         return None
 
-    def _apply_next(self, queue: ChunkQueue) -> _GivenUp | None:
+    def _apply_next(self, queue: ChunkQueue) -> GivenUp | None:
         held = queue.peek()
         if held is None:
             return None
@@ -451,11 +283,11 @@ class StateSync:
             case ApplySnapshotChunkResult.RETRY:
                 return None
             case ApplySnapshotChunkResult.REJECT_SNAPSHOT | ApplySnapshotChunkResult.RETRY_SNAPSHOT:
-                return _GivenUp(f"the application answered {answer.result.name}")
+                return GivenUp(f"the application answered {answer.result.name}")
             case _:
                 raise SyncFailure("statesync_aborted", f"the application answered {answer.result}")
 
-    def _check_info(self, proved: ProvedHeights) -> _GivenUp | None:
+    def _check_info(self, proved: ProvedHeights) -> GivenUp | None:
         """The application must say what the headers say (`verifyApp`)."""
         info, header = self._do.app.info(RequestInfo()), proved.current.signed_header.header
         height = proved.last.signed_header.header.height
@@ -466,18 +298,18 @@ class StateSync:
         # What is staged is not durable, so `info` of an embedded application may still name an older height;
         # its restored state names the app hash.
         if info.last_block_app_hash != proved.app_hash or info.last_block_height != height:
-            return _GivenUp("the restored application is not where the header says")
+            return GivenUp("the restored application is not where the header says")
         return None
 
     # ── below the snapshot ───────────────────────────────────────────────────────────────────────────
 
-    def _fill(self, proved: ProvedHeights, params: ConsensusParams) -> Flow[_GivenUp | None]:
+    def _fill(self, proved: ProvedHeights, params: ConsensusParams) -> Flow[GivenUp | None]:
         """Headers back to where evidence expires; what no app hash proves is compared with them."""
-        last, peers = proved.last, self._usable()
+        last, peers = proved.last, self._prover.usable()
         height = last.signed_header.header.height
         pending = self._pending()
         if pending is not None and pending.time_ns != last.signed_header.header.time.to_ns():
-            return _GivenUp("the snapshot tells another time than the header")
+            return GivenUp("the snapshot tells another time than the header")
         needed = min((h for h, _ in pending.hashes), default=height) if pending else height
         first = self._do.doc.initial_height
         walk = Backfill(last, first, params.evidence, needed, self._asking, self._do.sink)
@@ -488,7 +320,7 @@ class StateSync:
             log.warning("peers have no older headers", lowest=min(walk.hashes))
         for told_height, told in pending.hashes if pending else ():
             if walk.hashes.get(told_height) != told:
-                return _GivenUp(f"the snapshot's hash of block {told_height} is not proved")
+                return GivenUp(f"the snapshot's hash of block {told_height} is not proved")
         return None
 
     def _pending(self) -> _Pending | None:
@@ -502,7 +334,3 @@ class StateSync:
 
     def _now_s(self) -> float:
         return self._do.clock.monotonic_s()
-
-
-def _without_priorities(members: ValidatorSet) -> tuple[tuple[bytes, int], ...]:
-    return tuple((member.pub_key, member.voting_power) for member in members.validators)

@@ -332,6 +332,34 @@ def test_one_peer_that_stalls_or_is_not_believed_does_not_stop_the_sync(lie, lia
     check_it_is_the_town(joiner, town)
 
 
+def old_header_forged(response: LightBlockResponse) -> LightBlockResponse:
+    block = response.light_block
+    if block is None or not 8 <= block.signed_header.header.height <= 20:
+        return response
+    header = replace(block.signed_header.header, app_hash=b"\7" * 32)
+    return LightBlockResponse(resigned(header, block.validator_set))
+
+
+def old_commit_forged(response: LightBlockResponse) -> LightBlockResponse:
+    block = response.light_block
+    if block is None or not 8 <= block.signed_header.header.height <= 20:
+        return response
+    return LightBlockResponse(resigned(block.signed_header.header, block.validator_set))
+
+
+@pytest.mark.parametrize("forge", [old_header_forged, old_commit_forged])
+def test_a_header_or_commit_of_the_days_before_that_is_not_the_chains_is_refused(forge):
+    town = town_of(TOWN)
+    liar = changed(LightBlockResponse, forge)
+    _, joiner = joining(town, {"aaron": liar, "bruno": None, "chloe": None}, trust=29)
+    joiner.run(300)
+    assert {name for name, _ in joiner.sync.rejected} == {"aaron"}
+    theirs = town.chain.node.stores.blocks
+    for height in range(1, 30):
+        kept = joiner.stores.blocks.load_signed_header(height)
+        assert kept == theirs.load_signed_header(height)
+
+
 def test_a_peer_of_another_chain_is_not_believed():
     town = town_of(TOWN)
 

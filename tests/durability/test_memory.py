@@ -61,7 +61,7 @@ def signed_states() -> list[bytes]:
 def test_no_flipped_bit_of_a_signer_state_is_taken_for_another_position(state):
     whole = decode_state(state)
     for byte in range(len(state)):
-        for bit in (0, 1, 4):
+        for bit in (byte % 8,):
             damaged = bytearray(state)
             damaged[byte] ^= 1 << bit
             folder = MemoryFolder()

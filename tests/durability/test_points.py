@@ -19,7 +19,7 @@ from tests.durability.points import (
     twice,
 )
 
-SAMPLE = 48
+SAMPLE = 70
 """One point of so many is played here."""
 
 
@@ -39,7 +39,7 @@ def test_every_cut_of_every_record_opens_as_its_last_border(shape):
 
 
 def test_a_node_that_ends_twice_goes_on_by_itself():
-    for first, second in islice(twice(SHAPES[0], (KILL, NONE), 8), 5, None, 60):
+    for first, second in islice(twice(SHAPES[0], (KILL, NONE), 8), 5, None, 120):
         assert play(SHAPES[0], first, second) == []
 
 

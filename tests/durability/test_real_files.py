@@ -11,7 +11,7 @@ from chain.store.errors import StoreCorrupted, StoreError, StoreFailed, StoreFul
 from chain.store.kv import Batch, LmdbStore
 from tests.durability.real import count_points, in_child, kill_at, kill_at_any_moment, live, prepare
 
-SAMPLE = 11
+SAMPLE = 17
 """One kill of so many is made here; `make crash` makes all."""
 
 
@@ -26,7 +26,7 @@ def test_a_process_killed_at_any_write_goes_on_by_itself(has_own_store, tmp_path
 
 def test_a_process_killed_at_any_moment_goes_on_by_itself(tmp_path):
     chance = random.Random(5)
-    for number in range(3):
+    for number in range(2):
         assert kill_at_any_moment(tmp_path / str(number), chance, has_own_store=False) == []
 
 
@@ -124,7 +124,7 @@ def test_no_flipped_byte_of_the_map_is_taken_for_data(tmp_path):
     whole = path.read_bytes()
     used = len(whole.rstrip(b"\0"))
     flips = Flips()
-    for offset in range(64, used, max(1, used // 70)):
+    for offset in range(64, used, max(1, used // 36)):
         damaged = bytearray(whole)
         damaged[offset] ^= 1 << offset % 8
         path.write_bytes(damaged)

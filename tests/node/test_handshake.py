@@ -173,3 +173,43 @@ def test_the_genesis_of_four_validators_gives_everybody_the_same_first_header():
     time, network = start_cluster(4)
     time.run(2)
     assert len({node.stores.blocks.load(1).block_id for node in network.nodes.values()}) == 1
+
+
+def test_an_application_that_strays_for_one_block_of_the_replay_is_refused(monkeypatch):
+    """It may come back to the right hash at the end: what it holds is not what the town agreed on."""
+    from dataclasses import replace
+
+    from tests.node.kvstore_app import KvStoreApp
+
+    copies, _ = history()
+    disk = copies[-1]
+    disk.app_kv.rows = {}
+    real = KvStoreApp.finalize_block
+
+    def strays(app, request):
+        response = real(app, request)
+        return replace(response, app_hash=b"\x05" * 32) if request.height == 2 else response
+
+    monkeypatch.setattr(KvStoreApp, "finalize_block", strays)
+    with pytest.raises(HandshakeRefused, match="after replaying block 2"):
+        VirtualNode(VirtualTime(), disk, genesis_doc(), split=True)
+
+
+def test_a_block_damaged_below_the_tip_is_not_replayed():
+    from dataclasses import replace
+
+    from chain.codec.proto import decode, encode
+    from chain.store.blocks import _ROW_DECODER, _ROW_ENCODER, _BlockRow
+    from chain.store.keys import BLOCK
+    from chain.types.block import Block
+
+    copies, _ = history()
+    disk = copies[-1]
+    disk.app_kv.rows = {}
+    key = height_key(BLOCK, 1)
+    row = _ROW_DECODER.decode(disk.kv.rows[key])
+    block = decode(Block, row.encoded)
+    forged = replace(block, header=replace(block.header, proposer_address=b"\x01" * 20))
+    disk.kv.rows[key] = _ROW_ENCODER.encode(_BlockRow(row.block_id, encode(forged)))
+    with pytest.raises(HandshakeRefused, match="block_corrupted"):
+        VirtualNode(VirtualTime(), disk, genesis_doc(), split=True)

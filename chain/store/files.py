@@ -20,18 +20,6 @@ class AppendFile(Protocol):
     def close(self) -> None: ...
 
 
-class FixedFile(Protocol):
-    """A file of one size for life, written in place: no metadata changes, so a sync costs one write."""
-
-    def read(self) -> bytes: ...
-
-    def write_at(self, offset: int, data: bytes) -> None: ...
-
-    def sync(self) -> None: ...
-
-    def close(self) -> None: ...
-
-
 class Folder(Protocol):
     """A flat folder of small files."""
 
@@ -56,10 +44,6 @@ class Folder(Protocol):
         ...
 
     def open_append(self, name: str) -> AppendFile: ...
-
-    def open_fixed(self, name: str, size: int) -> FixedFile:
-        """Open a file of `size` bytes; a new one is zeros, durably, before this returns."""
-        ...
 
 
 class DiskFile:
@@ -90,44 +74,12 @@ class DiskFile:
         os.close(self._fd)
 
 
-class DiskFixedFile:
-    """`FixedFile` on the disk."""
-
-    def __init__(self, path: Path, size: int) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        self._size = size
-        held = os.fstat(self._fd).st_size
-        if held < size:  # new, or its making was cut short: nothing was ever kept in it
-            self.write_at(0, bytes(size))
-            os.fsync(self._fd)
-
-    def read(self) -> bytes:
-        """All of it."""
-        return os.pread(self._fd, self._size, 0)
-
-    def write_at(self, offset: int, data: bytes) -> None:
-        """Hand bytes to the kernel; a short write is completed or raises OSError."""
-        assert offset + len(data) <= self._size, "the file does not grow"
-        view = memoryview(data)
-        while view:
-            written = os.pwrite(self._fd, view, offset)
-            offset += written
-            view = view[written:]
-
-    def sync(self) -> None:
-        """Make all writes durable; raises OSError, after which the file must not be trusted."""
-        os.fdatasync(self._fd)
-
-    def close(self) -> None:
-        """Release the descriptor."""
-        os.close(self._fd)
-
-
 class DiskFolder:
     """`Folder` on the disk; files are private to the node's user."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._prefix = f"{path}{os.sep}"
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def read(self, name: str) -> bytes | None:
@@ -138,8 +90,12 @@ class DiskFolder:
             return None
 
     def replace(self, name: str, data: bytes) -> None:
-        """Write aside, sync, rename over, sync the folder: the order that survives a power cut."""
-        aside = self.path / f"{name}.new"
+        """Write aside, sync, rename over, sync the folder: the order that survives a power cut.
+
+        Twice a height, for the signer: names are plain strings, which pathlib would take apart each time.
+        """
+        target = self._prefix + name
+        aside = f"{target}.new"
         fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             view = memoryview(data)
@@ -148,7 +104,7 @@ class DiskFolder:
             os.fdatasync(fd)
         finally:
             os.close(fd)
-        aside.replace(self.path / name)
+        os.replace(aside, target)
         self._sync_folder()
 
     def truncate(self, name: str, size: int) -> None:
@@ -181,16 +137,8 @@ class DiskFolder:
             self._sync_folder()
         return opened
 
-    def open_fixed(self, name: str, size: int) -> DiskFixedFile:
-        """Open a file of fixed size; one just created is durable as a name too."""
-        is_new = not (self.path / name).exists()
-        opened = DiskFixedFile(self.path / name, size)
-        if is_new:
-            self._sync_folder()
-        return opened
-
     def _sync_folder(self) -> None:
-        fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        fd = os.open(self._prefix, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(fd)
         finally:
@@ -215,27 +163,6 @@ class MemoryFile:
     def size(self) -> int:
         """Bytes in the file."""
         return len(self._content)
-
-    def close(self) -> None:
-        """Nothing to release."""
-
-
-class MemoryFixedFile:
-    """`FixedFile` in memory."""
-
-    def __init__(self, content: bytearray) -> None:
-        self._content = content
-
-    def read(self) -> bytes:
-        """All of it."""
-        return bytes(self._content)
-
-    def write_at(self, offset: int, data: bytes) -> None:
-        """Overwrite a part."""
-        self._content[offset : offset + len(data)] = data
-
-    def sync(self) -> None:
-        """Nothing to wait for."""
 
     def close(self) -> None:
         """Nothing to release."""
@@ -275,7 +202,3 @@ class MemoryFolder:
     def open_append(self, name: str) -> MemoryFile:
         """Open for appending."""
         return MemoryFile(self.content.setdefault(name, bytearray()))
-
-    def open_fixed(self, name: str, size: int) -> MemoryFixedFile:
-        """Open a file of fixed size."""
-        return MemoryFixedFile(self.content.setdefault(name, bytearray(size)))

@@ -144,15 +144,21 @@ def apply_council_acts(ctx: TxContext, body: CouncilActs) -> Outcome:
 def _split_by_time(
     acts: tuple[CouncilAct, ...],
 ) -> tuple[tuple[CouncilAct, ...], tuple[CouncilAct, ...]]:
-    """(at once, later): the end of a role key never waits; that of a node waits for the acts it comes with.
+    """(at once, later): the end of a role key never waits; that of a validator or a node waits for other acts with it.
 
-    A validator that leaves with its node must not lose its peers a week before its power.
+    A list that only takes keys away is an emergency and takes effect at once (PROTOCOL §3). Beside other acts a
+    removal waits with them: a replacement must not leave the town without the old validator for a week, nor a
+    leaving one without its peers.
     """
     at_once = tuple(act for act in acts if isinstance(act, ActRoleRevoke))
     later = tuple(act for act in acts if not isinstance(act, ActRoleRevoke))
-    if all(isinstance(act, ActNodeRemove) for act in later):
+    if all(_ends_a_key(act) for act in later):
         return acts, ()
     return at_once, later
+
+
+def _ends_a_key(act: CouncilAct) -> bool:
+    return isinstance(act, ActNodeRemove) or (isinstance(act, ActValidatorSet) and act.power == 0)
 
 
 def hold_acts(state: Overlay, reason: str, since_s: int) -> None:

@@ -221,7 +221,7 @@ class ActRoleGrant(
 class ActRoleRevoke(
     Struct, frozen=True, forbid_unknown_fields=True, tag="role.revoke", tag_field="act"
 ):
-    """End a role key at once: the one act that does not wait."""
+    """End a role key at once; like a list that takes only keys away, it does not wait."""
 
     kid: Thumbprint
 

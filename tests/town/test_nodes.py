@@ -20,7 +20,7 @@ from chain.town.schemas import (
     CouncilActs,
 )
 from tests.town.test_city import act, set_validator
-from tests.town.town_kit import BODIES, DAY_S, jwk, key, make_town, name_of, validator_seed
+from tests.town.town_kit import BODIES, DAY_S, Town, jwk, key, make_town, name_of, validator_seed
 
 
 def node_seed(index: int) -> bytes:
@@ -140,20 +140,35 @@ def test_a_node_taken_off_alone_goes_at_once_and_may_come_back_for_its_body():
     assert listed(town)[node_id(1)]["left"] == 0
 
 
-def test_a_node_taken_off_with_its_validator_waits_for_it():
-    """It would lose its peers a week before its power."""
+def five_with_a_node() -> Town:
+    """Five validators, a council that waits 50 s, and one registered node of the fifth body."""
     town = make_town(
         bodies=(*BODIES, "lycee"), roles=(), validators=5, params={"council_delay_s": 50}
     )
     act(town, let_in("lycee", 1), seats=BODIES)
     town.advance(60)
     town.idle()
+    return town
+
+
+def test_a_validator_and_its_node_are_taken_off_at_once_when_nothing_else_is_asked():
+    town = five_with_a_node()
     act(town, set_validator("lycee", 4, 0), ActNodeRemove(node_id(1)), seats=BODIES)
+    assert listed(town)[node_id(1)]["left"] == town.height
+    assert [u.power for u in town.last.validator_updates] == [0]
+
+
+def test_beside_another_act_a_validator_and_its_node_wait_for_it():
+    """A replacement must not leave the town a week without the old one, nor the old one without its peers."""
+    town = five_with_a_node()
+    acts = (set_validator("lycee", 4, 0), ActNodeRemove(node_id(1)), set_validator("lycee", 8))
+    act(town, *acts, seats=BODIES)
     assert listed(town)[node_id(1)]["left"] == 0
+    assert not town.last.validator_updates
     town.advance(60)
     town.idle()
     assert listed(town)[node_id(1)]["left"] == town.height
-    assert [u.power for u in town.last.validator_updates] == [0]
+    assert sorted(u.power for u in town.last.validator_updates) == [0, 10]
 
 
 def test_a_body_that_leaves_takes_its_nodes_along():

@@ -129,7 +129,7 @@ def _losses(
             yield False, Loss("torn copy aside", keep=0, is_torn_replace=True)
             yield True, NONE
             yield True, KILL
-        case "send":
+        case "send" | "open" | "remove":  # the simulated disk knows no moment after these
             yield False, NONE
         case _:
             yield False, NONE

@@ -39,6 +39,7 @@ from chain.types.abci import Application
 from chain.types.messages import (
     Request,
     RequestBody,
+    RequestCommit,
     RequestFlush,
     Response,
     ResponseBody,
@@ -65,16 +66,19 @@ class AbciServer:
         *,
         on_failure: Callable[[Exception], None],
         refusals: tuple[type[Exception], ...] = (),
+        on_committed: Callable[[], None] | None = None,
         grammar: Grammar | None = None,
         is_strict: bool = True,
     ) -> None:
         """`refusals`: what the application raises when the request, not the application, is wrong.
 
+        `on_committed` is called after each Commit that was answered.
         `is_strict` False takes calls in any order, as the tools of CometBFT send them to its own example.
         """
         self._app = app
         self._on_failure = on_failure
         self._refusals = refusals
+        self._on_committed = on_committed
         self._grammar = grammar or Grammar()
         self._is_strict = is_strict
         self._connections: deque[_Connection] = deque()
@@ -196,6 +200,8 @@ class AbciServer:
             connection.refuse(str(refusal))
             return
         connection.answer(response, is_flush=isinstance(request, RequestFlush))
+        if isinstance(request, RequestCommit) and self._on_committed is not None:
+            self._on_committed()
 
     def _answer(self, connection: "_Connection", request: RequestBody) -> ResponseBody:
         """Ask the application; raises AbciRefusal."""

@@ -20,6 +20,7 @@ import structlog
 from chain.abci import AbciServer, SocketAddress, parse_address
 from chain.abci.address import InvalidAddress
 from chain.node.clock import Clock, OffsetClock, SystemClock
+from chain.node.config import StateSyncConfig
 from chain.node.errors import ConfigError, NodeError
 from chain.node.home import Home, load_signing_seed
 from chain.node.lock import HomeLock, KeyLock
@@ -27,11 +28,15 @@ from chain.node.main import EXIT_FAILED, EXIT_NOT_STARTED, EXIT_OK, configure_lo
 from chain.node.node import AppFactory, town_application
 from chain.node.remote_signer import RemoteSigner
 from chain.node.signer import FileSigner, InvalidSignerFile
+from chain.node.state_syncing import SnapshotMaking
 from chain.store.app import LmdbStateStore
 from chain.store.errors import StoreError
 from chain.store.files import DiskFolder
 from chain.store.kv import LmdbStore
+from chain.store.snapshots import FolderSnapshots
+from chain.town.application import TownApplication
 from chain.town.genesis import GenesisError
+from chain.town.snapshot_desk import SnapshotPolicy
 from chain.types.abci import Application, RequestInfo, RequestQuery
 
 log = structlog.get_logger("abci")
@@ -48,6 +53,8 @@ class Settings:
     signer: SocketAddress | None = None
     chain_id: str = ""
     clock_offset_file: Path | None = None
+    snapshot_interval: int = 0
+    """Blocks between two snapshots of the state; 0 makes none."""
 
 
 def main(argv: Sequence[str] | None = None, *, app_factory: AppFactory = town_application) -> int:
@@ -64,6 +71,12 @@ def main(argv: Sequence[str] | None = None, *, app_factory: AppFactory = town_ap
     )
     parser.add_argument("--chain-id", default="", help="the only chain that --signer signs for")
     parser.add_argument("--clock-offset-file", type=Path, help="obeyed only in an insecure town")
+    parser.add_argument(
+        "--snapshot-interval",
+        type=int,
+        default=StateSyncConfig().snapshot_interval,
+        help="blocks between two snapshots, 0: none",
+    )
     parser.add_argument("--quiet", action="store_true", help="log warnings and errors only")
     arguments = parser.parse_args(argv)
     configure_logging(quiet=arguments.quiet)
@@ -90,6 +103,7 @@ def _read_settings(arguments: argparse.Namespace) -> Settings:
         signer,
         arguments.chain_id,
         arguments.clock_offset_file,
+        arguments.snapshot_interval,
     )
 
 
@@ -133,12 +147,20 @@ async def _run(settings: Settings, app: Application, clock: Clock) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end, None)
-    server = AbciServer(app, on_failure=end, refusals=(GenesisError,))
+    making = _make_snapshots(settings, app, clock, loop)
+    server = AbciServer(
+        app,
+        on_failure=end,
+        refusals=(GenesisError,),
+        on_committed=None if making is None else making.on_committed,
+    )
     await server.start(settings.address)
     signing = _start_signer(settings, app, clock, loop)
     if signing is not None:
         signing.add_done_callback(lambda task: None if task.cancelled() else end(task.exception()))
     failure = await ended
+    if making is not None:
+        making.stop()
     if signing is not None:
         signing.cancel()
         await asyncio.gather(signing, return_exceptions=True)
@@ -148,6 +170,18 @@ async def _run(settings: Settings, app: Application, clock: Clock) -> int:
         return EXIT_OK
     log.error("APPLICATION FAILURE", error="".join(traceback.format_exception(failure))[-4_000:])
     return EXIT_FAILED
+
+
+def _make_snapshots(
+    settings: Settings, app: Application, clock: Clock, loop: asyncio.AbstractEventLoop
+) -> SnapshotMaking | None:
+    """Snapshots that CometBFT's state sync offers to new nodes; None for an application of another kind."""
+    if not isinstance(app, TownApplication) or not settings.snapshot_interval:
+        return None
+    folder = DiskFolder(settings.home.data / "snapshots")
+    kept = FolderSnapshots(folder, StateSyncConfig().snapshots_kept)
+    app.keep_snapshots(kept, SnapshotPolicy(settings.snapshot_interval))
+    return SnapshotMaking(app, loop, clock)
 
 
 def _start_signer(

@@ -63,6 +63,8 @@ class EngineConfig:
     """Pause of each gossip routine that had nothing to send; CometBFT's default is 100."""
     flush_throttle_ms: int = limits.COMETBFT_FLUSH_THROTTLE_MS
     """How long small messages wait for company before they leave; CometBFT's default is 100."""
+    skip_timeout_commit: bool = True
+    """Nobody waits for stragglers when all precommits are in; CometBFT's default is to wait."""
     is_town_signer: bool = False
     """The application's process signs, over a socket, instead of CometBFT's own key file."""
     app_address: str = ""
@@ -266,7 +268,7 @@ timeout_precommit = {ms(t.precommit_s)}
 timeout_precommit_delta = {ms(t.precommit_delta_s)}
 timeout_commit = {ms(t.commit_s)}
 # As the embedded engine: nobody waits for stragglers when all precommits are in.
-skip_timeout_commit = true
+skip_timeout_commit = {str(config.skip_timeout_commit).lower()}
 # How far a block's time may be ahead of this machine's clock; without bound only where the town's clock may be shifted.
 block_time_tolerance = "{_SHIFTED_TOLERANCE if config.is_town_signer else _TOLERANCE}"
 # No block without need, but a tick a minute (PROTOCOL 1), and a proof block after each change of state.

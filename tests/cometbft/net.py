@@ -91,6 +91,7 @@ class EngineNet:
         seeds: list[bytes] | None = None,
         genesis_time: Timestamp | None = None,
         clock_offset_file: Path | None = None,
+        app_arguments: tuple[str, ...] = (),
         **genesis: Any,
     ) -> None:
         ports = free_ports(2 * size)
@@ -117,6 +118,7 @@ class EngineNet:
             command += ["--address", str(home.app_socket)]
             if base.is_town_signer:
                 command += ["--signer", str(home.signer_socket), "--chain-id", chain_id]
+            command += app_arguments
             if clock_offset_file is not None:
                 command += ["--clock-offset-file", str(clock_offset_file)]
             self.nodes.append(EngineNode(home, port, command))

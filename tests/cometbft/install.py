@@ -32,7 +32,7 @@ def go_environment() -> dict[str, str]:
         **os.environ,
         "GOBIN": str(TOOLS),
         "GOTOOLCHAIN": "local",
-        "GOFLAGS": "-mod=mod",
+        "GOFLAGS": "-mod=mod -buildvcs=false",
         "CGO_ENABLED": "0",
     }
 

@@ -18,10 +18,18 @@ from click.testing import CliRunner
 from app.cli.main import main
 from chain.codec.canonical import b64url_encode
 from chain.codec.cmtjson import from_json
-from chain.codec.hashing import hash_header
+from chain.codec.hashing import hash_header, hash_tx, result_leaf
+from chain.codec.merkle import merkle_proofs
 from chain.crypto.commits import verify_commit_full
 from chain.execution.genesis import make_init_chain_request
 from chain.execution.updating import finalize_request
+from chain.light.bundle import (
+    Bundle,
+    checkpoint_of,
+    transaction_bundle,
+    verify_bundle,
+    with_history,
+)
 from chain.light.state_proof import state_key
 from chain.light.verifier import TrustedBlock, TrustOptions, Verdict, verify_step
 from chain.node.cometbft import EngineHome, application_command, read_rpc_port
@@ -31,6 +39,7 @@ from chain.store.kv import LmdbStore, MemoryStore
 from chain.town.application import TownApplication
 from chain.town.engine import HISTORY
 from chain.types import codes
+from chain.types.abci import ExecTxResult, ProofOp
 from chain.types.block import Block, SignedHeader
 from chain.types.evidence import LightBlock
 from chain.types.timestamp import Timestamp
@@ -170,6 +179,44 @@ def check_proofs(node: Any, names: list[str]) -> None:
         assert verdict["deceived"] == []
 
 
+def bundle_of(node: Any, height: int, tx: bytes) -> Bundle:
+    """A holder's proof of one transaction, as the API hands it out: the only one of its block."""
+    shown = node.call("block_results", height=str(height))["txs_results"]
+    assert len(shown) == 1
+    result = from_json(ExecTxResult, shown[0])
+    _, tx_proofs = merkle_proofs([hash_tx(tx)])
+    _, result_proofs = merkle_proofs([result_leaf(result)])
+    return transaction_bundle(
+        light_block(node, height),
+        tx,
+        tx_proofs[0],
+        light_block(node, height + 1),
+        result,
+        result_proofs[0],
+    )
+
+
+def check_old_bundle(node: Any, bundle: Bundle, first: int) -> None:
+    """A proof from the old chain holds under a checkpoint of the new one, by the history it brought along."""
+    height = node.height() - 1
+    newer = light_block(node, height + 1)
+    checkpoint = checkpoint_of(newer.signed_header.header)
+    assert not verify_bundle(bundle, checkpoint).valid
+    record_id = b"blocks/" + first.to_bytes(8, "big")
+    asked = {"path": "/record/history", "data": record_id.hex(), "height": str(height)}
+    answer = node.call("abci_query", prove=True, **asked)["response"]
+    ops = [
+        ProofOp(op["type"], b64decode(op["key"]), b64decode(op["data"]))
+        for op in answer["proofOps"]["ops"]
+    ]
+    whole = with_history(bundle, newer, record_id, b64decode(answer["value"]), ops)
+    verdict = verify_bundle(whole, checkpoint)
+    assert verdict.valid, (verdict.flaw, verdict.detail)
+    assert verdict.facts is not None
+    assert verdict.facts.result is not None
+    assert verdict.facts.result.code == 0
+
+
 def history_of(home: Home) -> set[str]:
     """Hashes of old headers that a stopped application's `history` records hold."""
     kv = LmdbStore(home.data / "app.lmdb")
@@ -185,7 +232,9 @@ def test_a_town_moves_to_cometbft_and_back_and_nothing_is_lost_or_done_twice(tmp
     (tmp_path / "one").mkdir()
     town = LiveTown(tmp_path / "one").start()
     done, waiting, later = (town.open_tx(name) for name in ("done", "waiting", "later"))
-    town.call("broadcast_tx_commit", tx=b64encode(done).decode())
+    at_height = int(town.call("broadcast_tx_commit", tx=b64encode(done).decode())["height"])
+    town.wait_height(at_height + 1)
+    old_bundle = bundle_of(town, at_height, done)
     last = town.height()
     old_hash = bytes.fromhex(town.call("block", height="2")["block_id"]["hash"])
     kept = record(town, "account", account_id("done"))
@@ -215,6 +264,7 @@ def test_a_town_moves_to_cometbft_and_back_and_nothing_is_lost_or_done_twice(tmp
         check_light_client(comet, first, comet.height())
         check_replay(comet, tmp_path / "two", comet.height())
         check_proofs(comet, ["done", "waiting"])
+        check_old_bundle(comet, old_bundle, first)
         comet.end_both()
     finally:
         comet.stop()

@@ -55,6 +55,15 @@ QUESTIONS: tuple[Question, ...] = (
     ("validators_page_beyond", "validators", {"height": "2", "page": "7"}),
     ("consensus_params", "consensus_params", {"height": "2"}),
     ("consensus_state", "consensus_state", {}),
+    ("dump_consensus_state", "dump_consensus_state", {}),
+    ("consensus_params_newest", "consensus_params", {}),
+    ("validators_newest", "validators", {}),
+    ("tx_search_page", "tx_search", {"query": "tx.height>1", "page": "2", "per_page": "1"}),
+    ("tx_search_page_beyond", "tx_search", {"query": "tx.height>1", "page": "9", "per_page": "1"}),
+    ("tx_search_down", "tx_search", {"query": "tx.height>1", "order_by": "desc"}),
+    ("tx_search_order", "tx_search", {"query": "tx.height>1", "order_by": "up"}),
+    ("block_search_page", "block_search", {"query": "block.height>1", "per_page": "2"}),
+    ("broadcast_evidence_none", "broadcast_evidence", {"evidence": None}),
     ("tx", "tx", {"hash": tx_hash(TXS[0]), "prove": True}),
     ("tx_refused", "tx", {"hash": tx_hash(TXS[2])}),
     ("tx_absent", "tx", {"hash": tx_hash(b"absent")}),
@@ -147,7 +156,9 @@ EXPECTED: dict[Difference, str] = {
     ("*.signatures[[][]].signature", "value"): CLOCKS,
     ("status.result.sync_info.latest_block_hash", "value"): CLOCKS,
     ("status.result.sync_info.latest_block_time", "value"): CLOCKS,
-    ("consensus_state.result.round_state.start_time", "value"): CLOCKS,
+    ("*.round_state.start_time", "value"): CLOCKS,
+    ("*.round_state.commit_time", "value"): CLOCKS,
+    ("*.round_state.last_commit.votes[[][]]", "value"): CLOCKS,
     ("status.result.node_info.id", "value"): IDENTITY,
     ("status.result.node_info.listen_addr", "value"): IDENTITY,
     ("status.result.node_info.other.rpc_address", "value"): IDENTITY,
@@ -160,7 +171,13 @@ EXPECTED: dict[Difference, str] = {
     ("consensus_state.result.round_state.height/round/step", "value"): (
         "waiting for a transaction is the step before the round here, CometBFT waits inside it"
     ),
+    ("dump_consensus_state.result.round_state.step", "value"): (
+        "waiting for a transaction is the step before the round here, CometBFT waits inside it"
+    ),
     ("consensus_state.result.round_state.height_vote_set", "length"): (
+        "CometBFT shows an empty next round too"
+    ),
+    ("dump_consensus_state.result.round_state.votes", "length"): (
         "CometBFT shows an empty next round too"
     ),
     (

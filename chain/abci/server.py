@@ -105,6 +105,7 @@ class AbciServer:
             self._server = await self._listen_on_path(loop, address)
             self._address = address
         self._worker = loop.create_task(self._work())
+        self._worker.add_done_callback(self._worker_ended)
         log.info("abci listening", address=str(self._address))
 
     async def _listen_on_path(
@@ -135,6 +136,13 @@ class AbciServer:
             await self._server.wait_closed()
         if self._address.path is not None:
             self._address.path.unlink(missing_ok=True)
+
+    def _worker_ended(self, worker: "asyncio.Task[None]") -> None:
+        """Nobody is served any more: never in silence. An answer that cannot be encoded ends here too."""
+        failure = None if worker.cancelled() else worker.exception()
+        if isinstance(failure, Exception):
+            self._is_broken = True
+            self._on_failure(failure)
 
     # ── connections ──────────────────────────────────────────────────────────────────────────────────
 

@@ -6,6 +6,7 @@ import socket
 import stat
 
 import pytest
+from structlog.testing import capture_logs
 
 from chain.abci import AbciCallFailed, AbciClient, AbciRefusal, Grammar, SocketAddress, errors
 from chain.abci.address import InvalidAddress, parse_address
@@ -167,7 +168,13 @@ def test_half_a_frame_executes_nothing(tmp_path):
             async with await AbciClient.connect(server.address) as client:
                 await begin(client)
             whole = encode_delimited(Request(finalize(1, b"a=1")))
-            assert await raw_answers(server.address, whole[:-1], end=True) == []
+            with capture_logs() as logs:
+                assert await raw_answers(server.address, whole[:-1], end=True) == []
+                for _ in range(100):
+                    if logs:
+                        break
+                    await asyncio.sleep(0.005)
+            assert [line["code"] for line in logs if "code" in line] == ["abci_frame_cut"]
             assert "finalize 1" not in app.calls
 
     asyncio.run(play())
@@ -280,6 +287,20 @@ def test_a_broken_application_answers_once_and_then_nobody(tmp_path):
             with pytest.raises(asyncio.TimeoutError):
                 await asyncio.wait_for(watcher.call(RequestEcho("anybody")), 0.05)
             await watcher.close()
+
+    asyncio.run(play())
+
+
+def test_an_answer_that_cannot_be_sent_is_the_applications_failure_too(tmp_path):
+    async def play() -> None:
+        app = kvstore()
+        app.info = lambda _request: ResponseInfo(last_block_height=2**70)
+        async with serving(app, tmp_path, is_strict=False) as (server, failures):
+            client = await AbciClient.connect(server.address)
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(client.call(INFO), 0.05)
+            await client.close()
+            assert [type(failure) for failure in failures] == [ValueError]
 
     asyncio.run(play())
 

@@ -133,7 +133,8 @@ def make_home(home: Path, app_state: Any, seed: bytes | None = None) -> None:
         chain_id="beffroi-test-1",
         app_state=app_state,
         genesis_time=Timestamp.from_ns(time.time_ns()),
-        config=NodeConfig(rpc_port=port),
+        # Other tests run towns of the same keys at the same time.
+        config=NodeConfig(rpc_port=port, is_key_locked=False),
         validator_seed=seed,
     )
     (home / "port").write_text(str(port))

@@ -32,6 +32,7 @@ class Town(Cluster):
             timeouts=QUICK,
             pacing=Pacing(empty_interval_s=0.3),
             statesync=StateSyncConfig(snapshot_interval=EVERY),
+            is_key_locked=False,  # other tests run towns of the same keys at the same time
         )
         members = [
             Member(

@@ -28,7 +28,13 @@ class Town(Cluster):
                 root / f"town{i}",
                 town_kit.validator_seed(i),
                 self.p2p_ports[i],
-                NodeConfig(timeouts=QUICK, pacing=pacing, moniker=f"town{i}", rpc_port=ports[i]),
+                NodeConfig(
+                    timeouts=QUICK,
+                    pacing=pacing,
+                    moniker=f"town{i}",
+                    rpc_port=ports[i],
+                    is_key_locked=False,  # other tests run towns of the same keys at the same time
+                ),
             )
             for i in range(4)
         ]

@@ -46,3 +46,14 @@ def test_a_patch_whose_old_text_is_gone_or_twice_there_is_refused() -> None:
     with pytest.raises(StalePatch, match="changes nothing"):
         apply_to(edit.old, replace(edit, new=edit.old), "x")
     assert check_patches((FIRST, FIRST)) == [f"{FIRST.name}: twice"]
+
+
+def test_every_bug_names_first_the_one_test_that_notices_it() -> None:
+    """So that a run over all of them takes minutes; whole files come after, should that test ever miss it."""
+    assert [mutant.name for mutant in load_mutants() if "::" not in mutant.tests[0]] == []
+
+
+def test_a_bug_whose_test_was_renamed_or_moved_is_refused() -> None:
+    file = FIRST.tests[0].partition("::")[0]
+    for gone in (f"{file}::test_that_nobody_wrote", "tests/no_such_file.py", f"{file}x::test_a"):
+        assert check_patches((replace(FIRST, tests=(gone,)),)) == [f"{FIRST.name}: no test {gone}"]

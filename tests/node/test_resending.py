@@ -1,0 +1,196 @@
+"""What gossip says again and to whom (PROTOCOL §5): one node, its peers' lines written down, no sockets, no waiting."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from chain.consensus import CoreState, ProposalReceived, TimeoutKind
+from chain.node.gossip import ConsensusGossip
+from chain.p2p.channels import ChannelId
+from chain.store.blocks import BlockStore
+from chain.types.messages import (
+    ConsensusBody,
+    ConsensusMessage,
+    NewRoundStep,
+    VoteMessage,
+    VoteSetMaj23,
+)
+from tests.consensus.lone import HEIGHT, NIL, PRECOMMIT, PREVOTE, Lone, block, proposal
+from tests.node.virtual import VirtualTime
+from tests.sync.kit import new_chain
+
+
+class Lines:
+    """`Switch` by shape: what each peer was sent, and the way to say something as a peer."""
+
+    def __init__(self, *peers: str) -> None:
+        self._peers = peers
+        self.sent: list[tuple[str, ConsensusBody]] = []
+        self.on_peer_up: list[Callable[[str], None]] = []
+        self.on_peer_down: list[Callable[[str], None]] = []
+        self._handlers: dict[ChannelId, Callable[[str, ConsensusMessage], None]] = {}
+
+    def peers(self) -> tuple[str, ...]:
+        return self._peers
+
+    def handle(self, channel: ChannelId, handler: Callable[[str, ConsensusMessage], None]) -> None:
+        self._handlers[channel] = handler
+
+    def send(self, peer: str, _channel: ChannelId, message: ConsensusMessage) -> bool:
+        self.sent.append((peer, message.value))
+        return True
+
+    def broadcast(
+        self, channel: ChannelId, message: ConsensusMessage, *, besides: frozenset[str]
+    ) -> None:
+        for peer in self._peers:
+            if peer not in besides:
+                self.send(peer, channel, message)
+
+    def say(self, peer: str, channel: ChannelId, body: ConsensusBody) -> None:
+        self._handlers[channel](peer, ConsensusMessage(body))
+
+    def heard(self, peer: str) -> set[tuple[Any, ...]]:
+        """Votes (type, round, block, voter) and claims (type, round, block) that a peer was sent."""
+        found: set[tuple[Any, ...]] = set()
+        for to, body in self.sent:
+            match body:
+                case VoteMessage(vote) if to == peer and vote is not None:
+                    found.add((vote.type, vote.round, vote.block_id, vote.validator_index))
+                case VoteSetMaj23(_, round_, type_, block_id) if to == peer:
+                    found.add((type_, round_, block_id))
+        return found
+
+
+class Working:
+    """The questions gossip asks a host, answered by a core that works at `HEIGHT`."""
+
+    def __init__(self, lone: Lone) -> None:
+        self._lone = lone
+
+    def running_core(self) -> CoreState:
+        return self._lone.state
+
+    def working_height(self) -> int:
+        return HEIGHT
+
+    def missing_blocks(self) -> tuple[()]:
+        return ()
+
+
+def start_gossip(lines: Lines, blocks: BlockStore, host: Any) -> VirtualTime:
+    time = VirtualTime()
+    gossip = ConsensusGossip(lines, blocks, time, time)  # type: ignore[arg-type]
+    gossip.attach(host)
+    gossip.start()
+    return time
+
+
+def polka(round_: int, name: str, *voters: int) -> set[tuple[Any, ...]]:
+    """The claim and the prevotes that prove a block in a round."""
+    votes = {(PREVOTE, round_, block(name), voter) for voter in voters}
+    return {(PREVOTE, round_, block(name)), *votes}
+
+
+def locked_in_the_first_round() -> Lone:
+    lone = Lone()
+    lone.lock(0, "a")
+    return lone
+
+
+def shown_a_polka_after_its_nil_precommit() -> Lone:
+    """It holds no lock, yet must offer the block with this polka when its turn comes (L16)."""
+    lone = Lone()
+    lone.timeout(TimeoutKind.PROPOSE, 0)
+    lone.prevotes(0, "a", 0, 1, 2)
+    lone.timeout(TimeoutKind.PREVOTE, 0)
+    lone.propose(0, "a")
+    return lone
+
+
+def proposed_with_a_polka_of_a_block_we_do_not_have() -> Lone:
+    """It holds neither lock nor valid value; the proposal of its round names the polka (L28)."""
+    lone = Lone()
+    lone.timeout(TimeoutKind.PROPOSE, 0)
+    lone.prevotes(0, "a", 0, 1, 2)
+    lone.timeout(TimeoutKind.PREVOTE, 0)
+    return lone
+
+
+def pass_rounds(lone: Lone, rounds: range) -> None:
+    for round_ in rounds:
+        lone.pass_round(round_)
+
+
+def come(lines: Lines, peer: str) -> None:
+    for callback in lines.on_peer_up:
+        callback(peer)
+
+
+def test_the_polka_that_locked_us_goes_to_whoever_comes_however_many_rounds_ago_it_was():
+    lone = locked_in_the_first_round()
+    pass_rounds(lone, range(4))
+    assert (lone.locked, lone.state.round) == ((0, "a"), 4)
+    lines = Lines("late")
+    start_gossip(lines, new_chain().node.stores.blocks, Working(lone))
+    come(lines, "late")
+    assert lines.heard("late") >= polka(0, "a", 0, 1, 2, 3)
+
+
+def test_the_polka_that_locked_us_is_said_again_by_the_timer_with_its_claim():
+    lone = locked_in_the_first_round()
+    pass_rounds(lone, range(4))
+    lines = Lines("a", "b")
+    time = start_gossip(lines, new_chain().node.stores.blocks, Working(lone))
+    time.run(1)
+    for peer in ("a", "b"):
+        assert lines.heard(peer) >= polka(0, "a", 0, 1, 2, 3)
+
+
+def test_the_polka_of_our_valid_value_is_said_again_although_we_hold_no_lock():
+    lone = shown_a_polka_after_its_nil_precommit()
+    pass_rounds(lone, range(4))
+    assert (lone.locked, lone.valid) == ((-1, NIL), (0, "a"))
+    lines = Lines("late")
+    start_gossip(lines, new_chain().node.stores.blocks, Working(lone))
+    come(lines, "late")
+    assert lines.heard("late") >= polka(0, "a", 0, 1, 2)
+
+
+def test_the_polka_that_a_proposal_names_is_said_again_although_it_gave_us_nothing():
+    lone = proposed_with_a_polka_of_a_block_we_do_not_have()
+    pass_rounds(lone, range(4))
+    lone.feed(ProposalReceived(proposal(4, "a", 0)))
+    assert (lone.locked, lone.valid) == ((-1, NIL), (-1, NIL))
+    lines = Lines("late")
+    start_gossip(lines, new_chain().node.stores.blocks, Working(lone))
+    come(lines, "late")
+    assert lines.heard("late") >= polka(0, "a", 0, 1, 2)
+
+
+def test_rounds_that_prove_nothing_wait_for_their_turn():
+    """Else a long halt sends thousands of votes to everybody every second."""
+    lone = locked_in_the_first_round()
+    pass_rounds(lone, range(4))
+    lines = Lines("late")
+    start_gossip(lines, new_chain().node.stores.blocks, Working(lone))
+    come(lines, "late")
+    assert {heard[1] for heard in lines.heard("late")} == {0, 3}
+
+
+@pytest.mark.parametrize("height", [1, 2, 3])
+def test_who_stands_at_a_height_that_is_over_is_sent_its_claim_and_every_precommit(height):
+    chain = new_chain()
+    chain.grow(3)
+    commit = chain.node.stores.blocks.load_seen_commit(height)
+    lines = Lines("behind", "level")
+    start_gossip(lines, chain.node.stores.blocks, chain.node.host)
+    lines.say("level", ChannelId.STATE, NewRoundStep(4, 0, 1, 0, 0))
+    lines.say("behind", ChannelId.STATE, NewRoundStep(height, 0, 1, 0, -1))
+    signed = {
+        (PRECOMMIT, 0, commit.block_id, i) for i, s in enumerate(commit.signatures) if s.signature
+    }
+    assert len(signed) == 3
+    assert lines.heard("behind") == {(PRECOMMIT, 0, commit.block_id), *signed}
+    assert lines.heard("level") == set()

@@ -10,6 +10,7 @@ import queue
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -47,22 +48,33 @@ def main() -> int:
 
 def failing_by_themselves(copies: list[Copy], mutants: tuple[Mutant, ...]) -> list[str]:
     """Stages that do not pass on the code as it is."""
-    stages = sorted({test for mutant in mutants for test in mutant.tests})
+    runs = together({test for mutant in mutants for test in mutant.tests})
     free = _free(copies)
 
-    def passes(stage: str) -> bool:
+    def passes(run: tuple[str, ...]) -> bool:
         copy = free.get()
         began_s = time.monotonic()
         try:
-            done = copy.pytest((stage,), 3 * STAGE_TIMEOUT_S)
+            done = copy.pytest(run, 3 * STAGE_TIMEOUT_S)
         finally:
             free.put(copy)
         verdict = "passes" if done.returncode == 0 else done.stdout[-2_000:]
-        print(f"unchanged: {time.monotonic() - began_s:6.1f} s  {stage}: {verdict}", flush=True)
+        name = run[0] if len(run) == 1 else f"{len(run)} of {run[0].partition('::')[0]}"
+        print(f"unchanged: {time.monotonic() - began_s:6.1f} s  {name}: {verdict}", flush=True)
         return done.returncode == 0
 
     with ThreadPoolExecutor(len(copies)) as pool:
-        return [s for s, good in zip(stages, pool.map(passes, stages), strict=True) if not good]
+        good = tuple(pool.map(passes, runs))
+    return [stage for run, is_good in zip(runs, good, strict=True) if not is_good for stage in run]
+
+
+def together(stages: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Single tests of one file in one run, for most of their time is pytest's start; files and folders alone."""
+    runs: dict[str, list[str]] = {}
+    for stage in sorted(stages):
+        path, _, function = stage.partition("::")
+        runs.setdefault(f"{path}::" if function else path, []).append(stage)
+    return tuple(tuple(run) for run in runs.values())
 
 
 def judge_all(copies: list[Copy], mutants: tuple[Mutant, ...]) -> list[Verdict]:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.mutants.__main__ import together
 from tests.mutants.patches import StalePatch, apply_to, check_patches, load_mutants
 
 MEASURED_IN_THE_STUDY = {
@@ -57,3 +58,8 @@ def test_a_bug_whose_test_was_renamed_or_moved_is_refused() -> None:
     file = FIRST.tests[0].partition("::")[0]
     for gone in (f"{file}::test_that_nobody_wrote", "tests/no_such_file.py", f"{file}x::test_a"):
         assert check_patches((replace(FIRST, tests=(gone,)),)) == [f"{FIRST.name}: no test {gone}"]
+
+
+def test_the_tests_of_one_file_run_together_on_the_unchanged_code_and_a_whole_file_alone() -> None:
+    stages = {"a/b.py::x", "a/b.py", "a/b.py::y[1]", "a", "c.py::z"}
+    assert together(stages) == (("a",), ("a/b.py",), ("a/b.py::x", "a/b.py::y[1]"), ("c.py::z",))

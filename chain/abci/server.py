@@ -163,6 +163,9 @@ class AbciServer:
             self._connections.remove(connection)
         if is_cut:
             log.warning("abci frame cut", code="abci_frame_cut")
+        self._release(connection)
+
+    def _release(self, connection: "_Connection") -> None:
         if connection is self._consensus:
             self._consensus = None
             self._grammar.restart()
@@ -206,6 +209,7 @@ class AbciServer:
         except AbciRefusal as refusal:
             log.warning("abci call refused", code=refusal.code, detail=refusal.detail[:200])
             connection.refuse(str(refusal))
+            self._release(connection)
             return
         connection.answer(response, is_flush=isinstance(request, RequestFlush))
         if isinstance(request, RequestCommit) and self._on_committed is not None:
@@ -255,6 +259,7 @@ class _Connection(asyncio.Protocol):
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._is_full = False
         self._is_ending = False
+        self._cut: asyncio.TimerHandle | None = None
         self.requests: deque[RequestBody | AbciRefusal] = deque()
 
     # ── asyncio ──────────────────────────────────────────────────────────────────────────────────────
@@ -268,6 +273,8 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.requests.clear()
+        if self._cut is not None:
+            self._cut.cancel()
         self._server.closed(self, is_cut=bool(self._buffer) and not self._is_ending)
         if not self._closed.done():
             self._closed.set_result(None)
@@ -334,15 +341,25 @@ class _Connection(asyncio.Protocol):
             self._send()
 
     def refuse(self, text: str) -> None:
-        """Answer an exception and close: what comes after cannot be meant as it was."""
+        """Answer an exception and close: what comes after cannot be meant as it was.
+
+        What still comes is read and thrown away until the client has closed: closing with bytes unread would
+        reset the connection, and the client might never see why.
+        """
         self.requests.clear()
         self._is_ending = True
         self.answer(ResponseException(text), is_flush=True)
-        self.finish()
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        transport.resume_reading()
+        transport.write_eof()
+        loop = asyncio.get_running_loop()
+        self._cut = loop.call_later(ABCI_CLOSE_MS / 1_000, transport.abort)
 
     def _send(self) -> None:
         answers, self._answers = self._answers, []
-        if self._transport is not None and not self._transport.is_closing():
+        if answers and self._transport is not None and not self._transport.is_closing():
             self._transport.writelines(answers)
 
     def finish(self) -> None:

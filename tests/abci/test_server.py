@@ -161,6 +161,26 @@ def test_bytes_that_are_no_request_are_refused(tmp_path, junk):
     asyncio.run(play())
 
 
+def test_the_reason_arrives_although_more_was_sent(tmp_path):
+    """A connection closed over unread bytes is reset, and what was said last is lost with it."""
+
+    async def play() -> None:
+        async with serving(kvstore(), tmp_path) as (server, _):
+            reader, writer = await asyncio.open_unix_connection(str(server.address.path))
+            writer.write(encode_delimited(Request(finalize(9))))
+            writer.write(encode_delimited(Request(RequestEcho("x" * 50_000))) * 40)
+            await asyncio.sleep(0.02)
+            writer.write(encode_delimited(Request(RequestFlush())))
+            received = await asyncio.wait_for(reader.read(), 5)
+            found = decode_delimited(Response, received, 0, ABCI_FRAME_MAX_BYTES)
+            assert found is not None
+            assert found[0].value.error.startswith(errors.ORDER)
+            writer.close()
+            await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+    asyncio.run(play())
+
+
 def test_half_a_frame_executes_nothing(tmp_path):
     async def play() -> None:
         app = kvstore()

@@ -202,10 +202,19 @@ EXPECTED: dict[Difference, str] = {
 }
 
 
+BY_CHANCE: dict[Difference, str] = {
+    ("blockchain.result.block_metas[[][]].block_size", "value"): (
+        "a block holds times, and nanoseconds take three to five bytes"
+    ),
+}
+"""Differences that come and go with the clock."""
+
+
 def test_both_engines_answer_alike_but_for_what_is_listed(tmp_path):
     with both_engines(tmp_path) as (ours, theirs):
         found = collect(ours, theirs)
-    unlisted = {d for d in found if not any(matches(d, entry) for entry in EXPECTED)}
+    listed = [*EXPECTED, *BY_CHANCE]
+    unlisted = {d for d in found if not any(matches(d, entry) for entry in listed)}
     assert not unlisted, sorted(unlisted)
     unneeded = {entry for entry in EXPECTED if not any(matches(d, entry) for d in found)}
     assert not unneeded, sorted(unneeded)

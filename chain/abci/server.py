@@ -130,8 +130,9 @@ class AbciServer:
         connections = list(self._connections)
         for connection in connections:
             connection.finish()
+        end_s = monotonic() + ABCI_CLOSE_MS / 1_000
         for connection in connections:
-            await connection.wait_closed(ABCI_CLOSE_MS / 1_000)
+            await connection.wait_closed(max(0.0, end_s - monotonic()))
         if self._server is not None:
             await self._server.wait_closed()
         if self._address.path is not None:
@@ -341,21 +342,13 @@ class _Connection(asyncio.Protocol):
             self._send()
 
     def refuse(self, text: str) -> None:
-        """Answer an exception and close: what comes after cannot be meant as it was.
-
-        What still comes is read and thrown away until the client has closed: closing with bytes unread would
-        reset the connection, and the client might never see why.
-        """
+        """Answer an exception and close: what comes after cannot be meant as it was."""
         self.requests.clear()
-        self._is_ending = True
         self.answer(ResponseException(text), is_flush=True)
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            return
-        transport.resume_reading()
-        transport.write_eof()
-        loop = asyncio.get_running_loop()
-        self._cut = loop.call_later(ABCI_CLOSE_MS / 1_000, transport.abort)
+        self.finish()
+        if self._transport is not None:
+            loop = asyncio.get_running_loop()
+            self._cut = loop.call_later(ABCI_CLOSE_MS / 1_000, self._transport.abort)
 
     def _send(self) -> None:
         answers, self._answers = self._answers, []
@@ -363,11 +356,17 @@ class _Connection(asyncio.Protocol):
             self._transport.writelines(answers)
 
     def finish(self) -> None:
-        """Close once the answers have left."""
+        """Say nothing more after the answers; the client closes, or is cut by the caller.
+
+        What still comes is read and thrown away: closing with bytes unread would reset the connection, and the
+        client might never see what was said last.
+        """
         self._is_ending = True
+        self.requests.clear()
         self._send()
-        if self._transport is not None:
-            self._transport.close()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._transport.write_eof()
 
     async def wait_closed(self, seconds: float) -> None:
         """Wait for the end, then cut."""

@@ -158,6 +158,21 @@ def test_the_polka_of_our_valid_value_is_said_again_although_we_hold_no_lock():
     assert lines.heard("late") >= polka(0, "a", 0, 1, 2)
 
 
+def test_lock_and_valid_value_of_different_rounds_are_both_said_again():
+    lone = locked_in_the_first_round()
+    lone.pass_round(0)
+    lone.timeout(TimeoutKind.PROPOSE, 1)
+    lone.prevotes(1, "b", 0, 1, 2)
+    lone.timeout(TimeoutKind.PREVOTE, 1)
+    lone.propose(1, "b")
+    assert (lone.locked, lone.valid) == ((0, "a"), (1, "b"))
+    pass_rounds(lone, range(1, 4))
+    lines = Lines("late")
+    start_gossip(lines, new_chain().node.stores.blocks, Working(lone))
+    come(lines, "late")
+    assert lines.heard("late") >= polka(0, "a", 0, 1, 2, 3) | polka(1, "b", 0, 1, 2)
+
+
 def test_the_polka_that_a_proposal_names_is_said_again_although_it_gave_us_nothing():
     lone = proposed_with_a_polka_of_a_block_we_do_not_have()
     pass_rounds(lone, range(4))

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Protocol
 
 from chain.node.config import NodeConfig, load_config, render_config
+from chain.node.home import load_node_id
+from chain.p2p.switch import PeerAddress
 from tests.drills.report import Drill
 from tests.drills.town import Town, TownNode
 from tests.node.four import free_ports
@@ -216,14 +218,15 @@ def make_proxied_town(run: Drill, size: int) -> tuple[Town, Links]:
     town, links = Town(run.folder / "town", size), ProxyLinks()
     run.closers += [links.close, town.stop]
     ports = iter(free_ports(size * (size - 1)))
+    ids = [load_node_id(home) for home in town.homes]
     for i, home in enumerate(town.homes):
         path = Path(home.config / "config.toml")
         config = load_config(path)
-        peers = []
-        for peer in config.p2p.persistent_peers:
-            j, port = town.p2p_ports.index(peer.port), next(ports)
-            links.add(i, j, port, peer.port)
-            peers.append(replace(peer, port=port))
+        peers = []  # what the settings say of a registered peer overrules its registered address
+        for j in (j for j in range(size) if j != i):
+            port = next(ports)
+            links.add(i, j, port, town.p2p_ports[j])
+            peers.append(PeerAddress(ids[j], "127.0.0.1", port))
         p2p = replace(config.p2p, persistent_peers=tuple(peers))
         path.write_text(render_config(replace(config, p2p=p2p)))
     return town, links

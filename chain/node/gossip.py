@@ -222,7 +222,11 @@ class ConsensusGossip:
         return tuple(chosen)
 
     def _request_missing(self) -> None:
-        """Ask one peer for the parts we miss, the next time another one."""
+        """Ask one peer for each block whose parts we miss, the next time another one.
+
+        All turns move on by one: counted block by block, three missing blocks and three peers would meet the same
+        way for ever, and one of those peers may be a liar that gives nothing.
+        """
         self._is_request_due = False
         host = self._host
         core = None if host is None else host.running_core()
@@ -231,9 +235,9 @@ class ConsensusGossip:
         peers = self._likely_holders(core.height)
         if not peers:
             return
-        for wanted in host.missing_blocks():
-            self._asked += 1
-            self._send(peers[self._asked % len(peers)], _request(core, wanted))
+        self._asked += 1
+        for place, wanted in enumerate(host.missing_blocks()):
+            self._send(peers[(self._asked + place) % len(peers)], _request(core, wanted))
 
     def _likely_holders(self, height: Height) -> tuple[str, ...]:
         """Peers that are past this height, else at it, else all."""

@@ -7,12 +7,15 @@ import pytest
 
 from chain.consensus import CoreState, ProposalReceived, TimeoutKind
 from chain.node.gossip import ConsensusGossip
+from chain.node.host import CutBlock
 from chain.p2p.channels import ChannelId
 from chain.store.blocks import BlockStore
+from chain.types.block import BlockID
 from chain.types.messages import (
     ConsensusBody,
     ConsensusMessage,
     NewRoundStep,
+    NewValidBlock,
     VoteMessage,
     VoteSetMaj23,
 )
@@ -66,8 +69,9 @@ class Lines:
 class Working:
     """The questions gossip asks a host, answered by a core that works at `HEIGHT`."""
 
-    def __init__(self, lone: Lone) -> None:
+    def __init__(self, lone: Lone, *missing: BlockID) -> None:
         self._lone = lone
+        self.missing = tuple(CutBlock(block_id, (False,)) for block_id in missing)
 
     def running_core(self) -> CoreState:
         return self._lone.state
@@ -75,8 +79,8 @@ class Working:
     def working_height(self) -> int:
         return HEIGHT
 
-    def missing_blocks(self) -> tuple[()]:
-        return ()
+    def missing_blocks(self) -> tuple[CutBlock, ...]:
+        return self.missing
 
 
 def start_gossip(lines: Lines, blocks: BlockStore, host: Any) -> VirtualTime:
@@ -209,3 +213,19 @@ def test_who_stands_at_a_height_that_is_over_is_sent_its_claim_and_every_precomm
     assert len(signed) == 3
     assert lines.heard("behind") == {(PRECOMMIT, 0, commit.block_id), *signed}
     assert lines.heard("level") == set()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 6])
+def test_each_missing_block_is_asked_of_every_peer_in_turn_however_many_are_missing(count):
+    """One of three peers gives nothing; with three blocks missing it must not be the only one asked for one of them."""
+    wanted = [block(name) for name in "abcdef"[:count]]
+    lines = Lines("p", "q", "r")
+    time = start_gossip(lines, new_chain().node.stores.blocks, Working(Lone(), *wanted))
+    time.run(30)
+    asked = {
+        (peer, body.block_part_set_header)
+        for peer, body in lines.sent
+        if isinstance(body, NewValidBlock)
+    }
+    headers = {block_id.part_set_header for block_id in wanted}
+    assert asked == {(peer, header) for peer in ("p", "q", "r") for header in headers}

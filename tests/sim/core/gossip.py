@@ -50,9 +50,9 @@ def tick(world: "World", process: "Process") -> None:
 
 
 def _request_missing(world: "World", process: "Process") -> None:
-    for block_id in process.wanted:
-        process.asked += 1
-        target = process.asked % world.plan.count
+    process.asked += 1
+    for place, block_id in enumerate(process.wanted):
+        target = (process.asked + place) % world.plan.count
         if target != process.index:
             asked = (process.state.height, process.state.round, block_id)
             world.send(process.index, target, "want", *asked[:2], asked)

@@ -269,7 +269,12 @@ class EvidenceRelay:
         self._told.pop(peer, None)
 
     def _receive(self, peer: str, message: EvidenceList) -> None:
-        """Judge what a peer brings; what proves it a liar ends the connection, what it may not know better does not."""
+        """Judge what a peer brings; what proves it a liar ends the connection, what it may not know better does not.
+
+        Only what is new here is passed on. Answering every message with what waits, two nodes whose views of each
+        other are a height old would answer each other without end.
+        """
+        before = self._evidence.pending_count()
         for item in message.evidence:
             if not self._intake.spend(peer, self._clock.monotonic_s()):
                 self._switch.counts["p2p_evidence_dropped"] += 1
@@ -281,7 +286,8 @@ class EvidenceRelay:
                 raise PeerFault("p2p_bad_evidence", f"{refused.reason}: {refused.detail}")
             elif refused.reason == "evidence_height":
                 self._early.append(item)
-        self.say_news()
+        if self._evidence.pending_count() > before:
+            self.say_news()
 
 
 def batches(txs: list[bytes]) -> list[tuple[bytes, ...]]:

@@ -97,6 +97,18 @@ def test_what_a_peer_brings_is_passed_on_but_not_back():
     assert peers.take() == [("b", lunatic_once())]
 
 
+def test_a_message_that_brings_nothing_new_is_answered_with_nothing():
+    """Two nodes that each believe the other a height back would else answer each other for ever."""
+    peers, relay, pool, _ = make_relay(replace(grown().host.state, last_block_height=4))
+    assert pool.submit(grown().host.state, duplicate_once()) is None
+    peers.heights = {"a": 3, "b": 3}  # at the piece's own height: it is said again at every news
+    relay.say_news()
+    assert peers.take() == [("a", duplicate_once()), ("b", duplicate_once())]
+    for known_or_early in (duplicate_once(), duplicate(grown(), 5)):
+        peers.receive("a", EvidenceList((known_or_early,)))
+        assert peers.take() == []
+
+
 def test_a_peer_that_could_not_take_it_hears_it_later():
     peers, relay, pool, _ = make_relay()
     peers.heights, peers.is_slow = {"a": 9}, True

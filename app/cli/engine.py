@@ -89,6 +89,7 @@ def engine_children(
                 lambda port=port: is_answering(port, "/health"),
                 starts_with_next=index != last,
                 leftovers=(root / "signer.sock",),
+                needs=f"{root.name}-app",
             )
         )
     return [*applications, *engines]

@@ -44,6 +44,8 @@ class Child:
     """Variables of its own, over those of all."""
     leftovers: Sequence[Path] = ()
     """What a killed predecessor may have left and would be in the way: removed before each start."""
+    needs: str = ""
+    """Name of the process without which this one is of no use: when that one ends, this one is ended too."""
     process: subprocess.Popen[bytes] | None = None
     is_given_up: bool = False
     restarts: list[float] = field(default_factory=list)
@@ -166,6 +168,9 @@ class Supervisor:
         if len(child.restarts) > RESTARTS_MAX:
             raise ChildFailed(f"{child.name} keeps ending; see {self._log_path(child)}")
         self._say(f"{child.name} ended with {exit_code}; starting it again")
+        for other in self._children:
+            if other.needs == child.name and other.process is not None:
+                other.process.kill()  # most end by themselves; one that hangs would never be started again
         self._spawn(child)
 
     def _log_path(self, child: Child) -> Path:

@@ -72,7 +72,7 @@ def test_kill_9_of_each_application_and_each_cometbft_in_turn_loses_nothing(tmp_
         for node in net.nodes:
             grown(net, load, 3)
             node.kill_app()
-            node.wait_ended()
+            node.end_without_app()
             grown(net, load, 2)  # the three others go on
             node.start_app()
             net.wait(node.app_listens)
@@ -118,7 +118,7 @@ def test_an_application_that_dies_between_finalize_and_commit_is_brought_back(tm
         node.send(b"b=2")
         assert node.app is not None
         assert node.app.wait(30) == -signal.SIGKILL
-        node.wait_ended()
+        node.end_without_app()
         forget("DIE_HEIGHT")
         node.start_app()
         net.wait(node.app_listens)

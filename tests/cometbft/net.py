@@ -60,9 +60,15 @@ class EngineNode(Validator):
             )
 
     def wait_ended(self) -> int:
-        """CometBFT ends itself when its application is gone; its exit code."""
+        """CometBFT's exit code after it ended by itself."""
         assert self.process is not None
         return self.process.wait(30)
+
+    def end_without_app(self) -> None:
+        """As the supervisor of a home: CometBFT without its application is killed; now and then its own stop hangs."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
 
     def kill_app(self, number: int = signal.SIGKILL) -> None:
         assert self.app is not None

@@ -1,0 +1,47 @@
+"""The supervisor: who needs another process is ended with it and started again, also when it hangs on."""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from app.cli.supervisor import Child, Supervisor
+
+HANG_ON = [sys.executable, "-c", "import signal, time; signal.signal(15, 0); time.sleep(600)"]
+SECONDS = 20
+
+
+def until(condition: Callable[[], object], keep: Callable[[], None]) -> None:
+    end_s = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < end_s
+        keep()
+        time.sleep(0.02)
+
+
+def test_a_process_that_hangs_on_without_the_one_it_needs_is_started_again(tmp_path: Path) -> None:
+    application = Child("application", HANG_ON, lambda: True)
+    engine = Child("engine", HANG_ON, lambda: True, needs="application")
+    other = Child("other", HANG_ON, lambda: True)
+    children = [application, engine, other]
+    supervisor = Supervisor(children, environment={}, logs=tmp_path, say=lambda _text: None)
+    try:
+        supervisor.start()
+        before = [child.process.pid for child in children if child.process]
+        os.kill(before[0], 9)
+
+        def look() -> None:
+            for child in children:
+                supervisor._look_after(child)
+
+        def pids() -> list[int]:
+            return [child.process.pid for child in children if child.process]
+
+        until(lambda: pids()[0] != before[0] and pids()[1] != before[1], look)
+        assert pids()[2] == before[2]
+    finally:
+        for child in children:
+            if child.process is not None:
+                child.process.kill()
+                child.process.wait()

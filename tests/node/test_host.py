@@ -105,6 +105,17 @@ def test_three_of_four_go_on_when_one_is_silent_even_as_proposer():
     assert network.nodes[3].height == 0
 
 
+def test_fourteen_of_twenty_go_on_and_thirteen_do_not():
+    """The largest town: six of twenty may be gone, not seven."""
+    for gone, decides in ((6, True), (7, False)):
+        time, network = start_cluster(20)
+        network.drop = lambda src, dst, _body, gone=gone: min(src, dst) < gone
+        time.run(120)
+        heights = [network.nodes[i].height for i in range(gone, 20)]
+        assert (min(heights) >= 1) is decides, (gone, heights)
+        assert len({network.nodes[i].host.state.app_hash for i in range(gone, 20)}) == 1
+
+
 def test_two_of_four_commit_nothing():
     time, network = start_cluster(4)
     network.drop = lambda src, dst, _body: src in (2, 3) or dst in (2, 3)

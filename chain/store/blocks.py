@@ -120,13 +120,17 @@ class BlockStore:
         self._height = height
         self._base = self._base or height
 
+    def _row(self, prefix: bytes, height: int) -> bytes | None:
+        """One row of a height; None for a number that no block has, such as a peer may send (below 1)."""
+        return self._kv.get(height_key(prefix, height)) if height > 0 else None
+
     def load(self, height: int) -> StoredBlock | None:
         """The block of a height, or None."""
         return None if height < self._base else self.load_any(height)
 
     def load_any(self, height: int) -> StoredBlock | None:
         """The same, also of a height that is not served any more but not removed yet."""
-        raw = self._kv.get(height_key(BLOCK, height))
+        raw = self._row(BLOCK, height)
         if raw is None:
             return None
         try:
@@ -137,7 +141,7 @@ class BlockStore:
 
     def load_encoded(self, height: int) -> bytes | None:
         """The block's bytes as they were cut into parts, or None."""
-        raw = None if height < self._base else self._kv.get(height_key(BLOCK, height))
+        raw = None if height < self._base else self._row(BLOCK, height)
         return None if raw is None else _ROW_DECODER.decode(raw).encoded
 
     def height_of_hash(self, block_hash: bytes) -> int | None:
@@ -155,7 +159,7 @@ class BlockStore:
 
     def load_seen_commit(self, height: int) -> Commit | None:
         """The precommits this node had when it decided, or None."""
-        raw = self._kv.get(height_key(SEEN_COMMIT, height))
+        raw = self._row(SEEN_COMMIT, height)
         return None if raw is None else decode(Commit, raw)
 
     def load_commit(self, height: int) -> tuple[Commit, bool] | None:
@@ -166,7 +170,7 @@ class BlockStore:
         seen = self.load_seen_commit(height)
         if seen is not None:
             return seen, False
-        raw = self._kv.get(height_key(HEADER, height))
+        raw = self._row(HEADER, height)
         return None if raw is None else (decode(SignedHeader, raw).commit, True)
 
     def stage_header(self, batch: Batch, signed: SignedHeader) -> None:
@@ -178,21 +182,21 @@ class BlockStore:
         stored = self.load(height)
         if stored is not None:
             return stored.block.header
-        raw = self._kv.get(height_key(HEADER, height))
+        raw = self._row(HEADER, height)
         return None if raw is None else decode(SignedHeader, raw).header
 
     def load_signed_header(self, height: int) -> SignedHeader | None:
         """Header and commit of a stored block, or of one known by its header only."""
         stored = self.load(height)
         if stored is None:
-            raw = self._kv.get(height_key(HEADER, height))
+            raw = self._row(HEADER, height)
             return None if raw is None else decode(SignedHeader, raw)
         found = self.load_commit(height)
         return None if found is None else SignedHeader(stored.block.header, found[0])
 
     def load_responses(self, height: int) -> ResponseFinalizeBlock | None:
         """What executing the block of `height` gave, or None."""
-        raw = self._kv.get(height_key(RESPONSES, height))
+        raw = self._row(RESPONSES, height)
         return None if raw is None else _RESPONSES_DECODER.decode(raw)
 
     def check_tip(self) -> None:

@@ -9,6 +9,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -19,7 +20,12 @@ import msgspec
 
 from bench.town_steps import PROGRAMME, SHOP, make_batch, shop_town
 from chain.codec.canonical import b64url_encode
+from chain.crypto.ed25519 import derive_public
 from chain.crypto.jws import SigningKey
+from chain.node.config import NodeConfig
+from chain.node.exporting import export_records, genesis_document, render_genesis
+from chain.node.home import init_home
+from chain.node.pacing import Pacing
 from chain.store.app import LmdbStateStore
 from chain.store.kv import LmdbStore
 from chain.town.accounts import ACCOUNTS, KIDS, AccountRecord, KidRecord
@@ -27,14 +33,17 @@ from chain.town.application import TownApplication
 from chain.town.context import Table
 from chain.town.forest import Forest, compute_app_hash, update_forest
 from chain.town.loyalty.records import WALLETS, Lot, WalletRecord
+from chain.town.migration import LastBlock
 from chain.town.ports import StateVersion
 from chain.town.schemas import Jwk
-from chain.types.abci import RequestInfo
+from chain.types.params import ConsensusParams, GenesisDoc, GenesisValidator
 from chain.types.timestamp import NANOS_PER_SECOND, Timestamp
-from tests.town.town_kit import Town
+from tests.node.four import Validator, free_ports
+from tests.town.town_kit import Town, validator_seed
 
 BATCH = 200
 BATCHES = 9
+START_WAIT_S = 600
 WRITE_RECORDS = 30_000
 """Records per version while the store is filled."""
 Change = tuple[str, bytes, bytes | None]
@@ -46,7 +55,7 @@ def measure_accounts(accounts: int) -> float:
 
 
 def measure_rss(accounts: int) -> float:
-    """MB resident in a process that serves a town of so many accounts from its store."""
+    """MB resident in a validator of a town of so many accounts, a process of the real node."""
     return _ask("rss", accounts)
 
 
@@ -108,9 +117,11 @@ def _change(table: Table, record_id: bytes, record: msgspec.Struct) -> Change:
     return table.namespace, table.full_id(record_id), table._encoder.encode(record)
 
 
-def _open(folder: Path, accounts: int) -> tuple[Town, SigningKey, list[SigningKey]]:
+def _open(
+    folder: Path, accounts: int, *, validators: int = 4
+) -> tuple[Town, LmdbStateStore, SigningKey, list[SigningKey]]:
     """A furnished town moved onto LMDB, with so many accounts more."""
-    town, till, phones = shop_town(BATCH)
+    town, till, phones = shop_town(BATCH, validators=validators)
     store = LmdbStateStore(LmdbStore(folder / "state.lmdb"), shared=False)
     fill(store, town, accounts)
     town.store = store
@@ -118,13 +129,13 @@ def _open(folder: Path, accounts: int) -> tuple[Town, SigningKey, list[SigningKe
     version = store.load_version()
     assert version is not None
     town.height = version[0]
-    return town, till, phones
+    return town, store, till, phones
 
 
 def cost_us(accounts: int) -> float:
     """µs per sale in this process."""
     with tempfile.TemporaryDirectory(prefix="beffroi-bench-") as folder:
-        town, till, phones = _open(Path(folder), accounts)
+        town, _, till, phones = _open(Path(folder), accounts)
         gc.freeze()
         found = []
         for _ in range(BATCHES):
@@ -141,33 +152,75 @@ def cost_us(accounts: int) -> float:
 
 
 def rss_mb(accounts: int) -> float:
-    """MB resident after the application was loaded afresh from a filled store."""
+    """MB resident in a validator's process, started again after it decided a block on so many accounts.
+
+    The town moves to a chain of one validator: its first state is the genesis that `beffroi node export` makes.
+    """
     with tempfile.TemporaryDirectory(prefix="beffroi-bench-") as folder:
-        _open(Path(folder), accounts)
-        command = [sys.executable, "-m", "bench.big_town", "load", folder]
-        return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        root = Path(folder)
+        town, store, _, _ = _open(root, accounts, validators=1)
+        found = _found_home(root / "node", town, store)
+        node = Validator(root / "node", found, [sys.executable, "-m", "chain.node"])
+        try:
+            _run_to_next_block(node)
+            node.end()
+            _run_to_next_block(node)
+            assert node.process is not None
+            pages = int(Path(f"/proc/{node.process.pid}/statm").read_text().split()[1])
+        finally:
+            if node.process is not None:
+                node.process.kill()
+                node.process.wait()
+        return pages * resource.getpagesize() / 1_048_576
 
 
-def loaded_rss_mb(folder: Path) -> float:
-    """MB resident in this process once it serves the store in a folder."""
-    store = LmdbStateStore(LmdbStore(folder / "state.lmdb"), shared=False)
-    app = TownApplication(store, lambda: Timestamp(0))
-    assert app.info(RequestInfo()).last_block_height
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 1_048_576
+def _found_home(root: Path, town: Town, store: LmdbStateStore) -> int:
+    """The home of a validator whose genesis is the exported town; returns its RPC port."""
+    version = store.load_version()
+    assert version is not None
+    last = LastBlock(
+        town.genesis.chain_id, version[0], bytes(32), version[1], Timestamp(town.now_s)
+    )
+    chain_id = "bench-moved-1"
+    migration = export_records(store, last, chain_id, ())
+    key = GenesisValidator(derive_public(validator_seed(0)), 10)
+    old = GenesisDoc(last.time, last.chain_id, 1, ConsensusParams(), (key,), b"", {})
+    document = genesis_document(old, last, chain_id, migration, ConsensusParams())
+    port = free_ports(1)[0]
+    config = NodeConfig(rpc_port=port, is_key_locked=False, pacing=Pacing(empty_interval_s=0.5))
+    home = init_home(
+        root,
+        chain_id=chain_id,
+        app_state={},
+        genesis_time=last.time,
+        config=config,
+        validator_seed=validator_seed(0),
+    )
+    (home.config / "genesis.json").write_bytes(render_genesis(document))
+    return port
+
+
+def _run_to_next_block(node: Validator) -> None:
+    """Start the node and wait until it decided a block in this life."""
+    node.start()
+    end_s = time.monotonic() + START_WAIT_S
+    first = -1
+    while True:
+        assert time.monotonic() < end_s, node.log.read_text()[-2_000:]
+        height = node.height()
+        first = height if first < 0 else first
+        if height > max(first, 0):
+            return
+        time.sleep(0.2)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("cost", "rss", "load"))
-    parser.add_argument("argument")
+    parser.add_argument("what", choices=("cost", "rss"))
+    parser.add_argument("accounts", type=int)
     chosen = parser.parse_args()
-    if chosen.what == "cost":
-        print(cost_us(int(chosen.argument)))
-    elif chosen.what == "rss":
-        print(rss_mb(int(chosen.argument)))
-    else:
-        print(loaded_rss_mb(Path(chosen.argument)))
+    measure = cost_us if chosen.what == "cost" else rss_mb
+    print(measure(chosen.accounts))
 
 
 if __name__ == "__main__":

@@ -75,9 +75,10 @@ def measure_tree(*, keys: int = 100_000, batch: int = 1_000, repeats: int = 9) -
     return median(timings)
 
 
-def shop_town(phones: int) -> tuple[Town, SigningKey, list[SigningKey]]:
+def shop_town(phones: int, *, validators: int = 4) -> tuple[Town, SigningKey, list[SigningKey]]:
     """A town with a programme, a shop, a till, and this many phones with 1 000 points each."""
-    town = make_town(params={"quota_till_per_minute": PLENTY, "quota_gateway_per_minute": PLENTY})
+    limits = {"quota_till_per_minute": PLENTY, "quota_gateway_per_minute": PLENTY}
+    town = make_town(params=limits, validators=validators)
     operator, owner, till = town.role("loyalty_operator"), key("owner"), key("till")
     programme = LoyaltyProgramme(PROGRAMME, 1, "active", EarnRule(1, 100, 0), 365)
     _must(town, town.tx(programme, "body:commerces", operator))

@@ -174,3 +174,17 @@ def test_assertions_are_refused_to_be_switched_off() -> None:
     )
     assert done.returncode != 0
     assert "-O" in done.stderr
+
+
+def committed_links(listing: str) -> list[str]:
+    """Paths of symbolic links in the output of `git ls-files -s` (mode 120000)."""
+    return [line.split("\t")[1] for line in listing.splitlines() if line.startswith("120000 ")]
+
+
+def test_no_committed_file_is_a_link() -> None:
+    """A link may lead out of the house, to a place that only one machine has."""
+    assert committed_links("120000 6795b48 0\t.tools\n100644 6795b48 0\tREADME.md") == [".tools"]
+    listed = subprocess.run(["git", "ls-files", "-s"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    assert committed_links(listed.stdout) == []

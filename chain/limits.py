@@ -57,10 +57,9 @@ MEMPOOL_MAX_BYTES: Final = 64 * MIB
 """All waiting transactions together; bounds memory whatever their sizes."""
 MEMPOOL_TX_MAX_BYTES: Final = 1 * MIB
 """One transaction; the application's own limit is lower and gives the coded refusal."""
-MEMPOOL_RECHECK_TXS: Final = 64
-"""Waiting transactions looked at again after a block, oldest first: those that a proposer passed over are among
-them, and 64 cost some 10 ms of a town's CheckTx. The rest is judged when it comes to the front; PrepareProposal
-drops what became invalid."""
+MEMPOOL_RECHECK_TXS: Final = 500
+"""Waiting transactions looked at again after a block, oldest first: more than a block takes. The rest is judged when
+it comes to the front; PrepareProposal drops what became invalid."""
 MEMPOOL_CACHE_TXS: Final = 10_000
 """Hashes remembered to answer "already in cache" (CometBFT's default)."""
 
@@ -228,6 +227,9 @@ SNAPSHOT_SLICE_RECORDS: Final = 256
 
 # --- town: loyalty -------------------------------------------------------------------------------
 
+TOWN_RECHECKED_WHOLE: Final = 64
+"""Of those, how many the town runs again with their rules, some 10 ms: whatever a proposer passed over is among the
+oldest. The others are counted for their signers' quotas, which costs a tenth."""
 TOWN_READ_RECORDS: Final = 20_000
 """Committed records kept as bytes after a read: some 10 MB, and more than a busy minute touches."""
 TOWN_DECODED_RECORDS: Final = 4_096

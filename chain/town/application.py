@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from chain.codec.canonical import encode_canonical
 from chain.codec.wire import encode_uvarint
-from chain.limits import TOWN_READ_RECORDS
+from chain.limits import TOWN_READ_RECORDS, TOWN_RECHECKED_WHOLE
 from chain.town import city
 from chain.town.context import Overlay, Reader
 from chain.town.due import QUEUE
@@ -40,6 +40,7 @@ from chain.town.snapshot_desk import RestoreDesk, SnapshotDesk, SnapshotPolicy
 from chain.town.tree import value_hash
 from chain.types import codes
 from chain.types.abci import (
+    CheckTxType,
     ExecTxResult,
     ProposalStatus,
     RequestCheckTx,
@@ -162,6 +163,8 @@ class TownApplication:
         self._decided: Decided | None = None
         self._check: BlockRun | None = None
         self._checked: dict[bytes, ResponseCheckTx] = {}
+        self._rechecked = 0
+        """Waiting transactions looked at again since the last block."""
         self._snapshots: SnapshotDesk | None = None
         self._restore = RestoreDesk()
         if self._height:
@@ -285,7 +288,8 @@ class TownApplication:
     def check_tx(self, request: RequestCheckTx) -> ResponseCheckTx:
         """Run the transaction on the mempool's view: committed state plus what waits already.
 
-        So quotas count pending transactions, and a chain of dependent ones may wait together.
+        So quotas count pending transactions, and a chain of dependent ones may wait together. After a block the
+        first that still wait are run again, which finds those that a proposer passed over; the others are counted.
         """
         raw_hash = sha256(request.tx).digest()
         known = self._checked.get(raw_hash)
@@ -293,6 +297,10 @@ class TownApplication:
             return known
         now = max(self._clock(), self._last_time)
         run = self._check_run(now.seconds)
+        if request.type is CheckTxType.RECHECK:
+            self._rechecked += 1
+            if self._rechecked > TOWN_RECHECKED_WHOLE:
+                return _check_response(run.count_again(request.tx))
         tx = run.execute(request.tx)
         response = _check_response(tx.result)
         if tx.verdict is Verdict.ACCEPTED:
@@ -448,6 +456,7 @@ class TownApplication:
         self._decided = None
         self._check = None
         self._checked.clear()
+        self._rechecked = 0
 
     # --- queries ---------------------------------------------------------------------------
 

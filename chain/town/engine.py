@@ -175,6 +175,23 @@ class BlockRun:
             for name in _charged_names(envelope.payload.sender, kids):
                 rolling.count_one(self._state, self.block.time_s, name)
 
+    def count_again(self, raw: bytes) -> ExecTxResult:
+        """Count a transaction that waited when a block came: what it draws on is drawn, its rule is not run again.
+
+        Refused when it expired or was recorded meanwhile. Signature and entitlement are left alone: they may rest on
+        another transaction that waits.
+        """
+        envelope = self._cache.decode(raw)
+        if isinstance(envelope, Refused):
+            return _refused_result(envelope, 0)
+        rule = self._router.routes[envelope.payload.type].rule
+        refused = _check_envelope(self._state, rule, envelope, self.block.time_s)
+        if refused is not None:
+            return _refused_result(refused, 0)
+        rolling.record_replay(self._state, envelope.payload.exp, envelope.tx_key)
+        self.charge_quota(raw)
+        return ExecTxResult(gas_wanted=rule.gas_us)
+
     def _admit(self, state: Overlay, raw: bytes) -> _Admitted | Refused:
         envelope = self._cache.decode(raw)
         if isinstance(envelope, Refused):

@@ -6,14 +6,16 @@ from hashlib import sha256
 import pytest
 
 from chain.codec.canonical import b64url_encode
+from chain.limits import TOWN_RECHECKED_WHOLE
 from chain.town.application import VERSIONS_KEPT
 from chain.town.engine import BLOCK_MAX_GAS_US, HISTORY, JOURNAL
 from chain.town.genesis import sentinel_table
 from chain.town.router import town_router
 from chain.town.schemas import AccountRotate, ActParamSet, LoyaltyProgramme
+from chain.types.abci import CheckTxType, RequestCheckTx, ResponseCheckTx
 from tests.town.test_engine import PROGRAMME, programme_named, rotation, town_with_phone, with_rule
 from tests.town.test_forest import is_proved
-from tests.town.town_kit import DAY_S, jwk, key, make_town, name_of
+from tests.town.town_kit import DAY_S, Town, jwk, key, make_town, name_of
 
 PHONE = key("phone")
 ACCOUNT_ID = b"account/" + PHONE.kid.encode()
@@ -316,3 +318,39 @@ def test_a_damaged_store_is_noticed_at_start():
     town.store._put("account", ACCOUNT_ID, b"{}")
     with pytest.raises(StateUnavailable, match="app hash"):
         town.restart()
+
+
+def founding(town: Town, slug: str, **how: int) -> bytes:
+    """A new programme, which nothing else can be in the way of."""
+    operator = town.role("loyalty_operator")
+    return town.tx(programme_named(slug), "body:commerces", operator, **how)
+
+
+def recheck(town: Town, tx: bytes) -> ResponseCheckTx:
+    """CheckTx of a transaction that waited when a block came."""
+    return town.app.check_tx(RequestCheckTx(tx, CheckTxType.RECHECK))
+
+
+def test_everything_that_waits_counts_for_the_quota_also_after_a_block():
+    """Else a key could put a quota of its own into the pool after every block."""
+    quota = TOWN_RECHECKED_WHOLE + 20
+    town = make_town(params={"quota_agent_per_minute": quota})
+    waiting = [founding(town, f"p{n}") for n in range(quota)]
+    assert all(town.check(tx).is_ok() for tx in waiting)
+    town.run()
+    assert all(recheck(town, tx).is_ok() for tx in waiting)
+    assert name_of(town.check(founding(town, "one-more"))) == "tx_quota_exceeded"
+
+
+def test_what_expired_or_was_recorded_while_it_waited_is_dropped_at_any_place_of_the_queue():
+    town = make_town()
+    first = [founding(town, f"p{n}") for n in range(TOWN_RECHECKED_WHOLE)]
+    good, taken = founding(town, "good"), founding(town, "taken")
+    late = founding(town, "late", exp=town.now_s + 5)
+    assert all(town.check(tx).is_ok() for tx in (*first, good, late, taken))
+    town.advance(2)
+    town.run(taken)
+    town.advance(10)
+    assert all(recheck(town, tx).is_ok() for tx in (*first, good))
+    assert name_of(recheck(town, late)) == "tx_expired"
+    assert name_of(recheck(town, taken)) == "tx_replayed"

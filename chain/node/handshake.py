@@ -66,6 +66,7 @@ class Handshake:
         app_height = info.last_block_height
         if app_height < 0:
             raise HandshakeRefused("app_height_negative", f"the application says {app_height}")
+        self._check_heights(state, app_height)
         app_hash = info.last_block_app_hash
         if app_height == 0:
             state = self._init_chain(state)
@@ -78,6 +79,20 @@ class Handshake:
         held = self._stores.kv.get(GENESIS)
         if held is not None and held != self._genesis_hash:
             raise HandshakeRefused("genesis_changed", "the store belongs to another genesis.json")
+
+    def _check_heights(self, state: ChainState, app_height: Height) -> None:
+        """Refuse copies of different days before a byte is written; also a state whose blocks are all gone."""
+        store_height, state_height = self._stores.blocks.height(), state.last_block_height
+        if app_height > store_height:
+            raise HandshakeRefused(
+                "app_ahead", f"application at {app_height}, store {store_height}"
+            )
+        if not state_height <= store_height <= state_height + 1:
+            raise HandshakeRefused(
+                "state_apart", f"state at {state_height}, store at {store_height}"
+            )
+        if app_height < self._stores.blocks.base() - 1:
+            raise HandshakeRefused("app_too_far_behind", f"no block {app_height + 1} to replay")
 
     def _init_chain(self, state: ChainState) -> ChainState:
         """Tell the application the genesis; its answer shapes the state only when the chain is new."""
@@ -95,20 +110,6 @@ class Handshake:
 
     def _catch_up(self, state: ChainState, app_height: Height, app_hash: bytes) -> ChainState:
         store_height, state_height = self._stores.blocks.height(), state.last_block_height
-        if store_height == 0:
-            if app_height > 0:
-                raise HandshakeRefused("app_ahead", f"application at {app_height}, no block here")
-            return state
-        if app_height > store_height:
-            raise HandshakeRefused(
-                "app_ahead", f"application at {app_height}, store {store_height}"
-            )
-        if not state_height <= store_height <= state_height + 1:
-            raise HandshakeRefused(
-                "state_apart", f"state at {state_height}, store at {store_height}"
-            )
-        if app_height < self._stores.blocks.base() - 1:
-            raise HandshakeRefused("app_too_far_behind", f"no block {app_height + 1} to replay")
         if store_height == state_height:
             app_hash = self._replay(app_height, state_height, app_hash)
         elif app_height < store_height:

@@ -131,7 +131,7 @@ def _foresee(
     if state is None:
         return ["begin the chain of the genesis"], ""
     store, at = blocks.height(), state.last_block_height
-    if store and not at <= store <= at + 1:
+    if not at <= store <= at + 1:
         return [f"refuse: state at {at}, blocks to {store}"], "state_apart"
     if store == at + 1:
         would.append(f"execute block {store} again")

@@ -63,7 +63,7 @@ class EvidencePool:
     def submit_conflict(self, state: ChainState, vote_a: Vote, vote_b: Vote) -> None:
         """Make evidence of conflicting votes of a decided height at once; it waits for the next block."""
         header = self._blocks.load_header(vote_a.height)
-        validators = self._states.load_validators(vote_a.height)
+        validators = self._states.load_members(vote_a.height)
         if header is None or validators is None:
             return
         item = make_duplicate_vote(vote_a, vote_b, header.time, validators)
@@ -181,7 +181,7 @@ class EvidencePool:
         """Block time and validators at the height of the offence, unless it is unknown here or too long ago."""
         height = evidence_height(item)
         header = self._blocks.load_header(height) if 0 < height <= state.last_block_height else None
-        validators = None if header is None else self._states.load_validators(height)
+        validators = None if header is None else self._states.load_members(height)
         if header is None or validators is None:
             return InvalidBlock("evidence_height", f"no block {height} here")
         if _is_too_old(state, height, header.time):
@@ -249,7 +249,7 @@ class EvidencePool:
         height = vote_a.height
         if height == block.header.height:
             return make_duplicate_vote(vote_a, vote_b, block.header.time, before.validators)
-        header, validators = self._blocks.load_header(height), self._states.load_validators(height)
+        header, validators = self._blocks.load_header(height), self._states.load_members(height)
         if header is None or validators is None:
             return None
         return make_duplicate_vote(vote_a, vote_b, header.time, validators)

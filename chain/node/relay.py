@@ -37,6 +37,7 @@ _FAULTS = frozenset(
     {
         "evidence_votes",
         "evidence_signature",
+        "evidence_validator",
         "evidence_power",
         "evidence_attack",
         "evidence_commit",
@@ -200,7 +201,8 @@ class EvidenceRelay:
         self._ticks = 0
         self._told: dict[str, set[bytes]] = {}
         """Per peer, hashes of what it heard where it could judge it."""
-        self._early: deque[Evidence] = deque(maxlen=limits.EVIDENCE_EARLY_MAX)
+        self._early: deque[tuple[str, Evidence]] = deque(maxlen=limits.EVIDENCE_EARLY_MAX)
+        """Pieces that could not be judged yet, each with who brought it."""
 
     def start(self) -> None:
         """Hang on the switch and the timer."""
@@ -214,10 +216,17 @@ class EvidenceRelay:
         self._is_stopped = True
 
     def on_committed(self) -> None:
-        """A height ended: look again at what came too early, then tell everybody."""
+        """A height ended: look again at what came too early, then tell everybody.
+
+        Who brought a lie is dropped now: else everything false would be dated a height ahead.
+        """
         early, self._early = tuple(self._early), deque(maxlen=limits.EVIDENCE_EARLY_MAX)
-        for item in early:
-            self._submit(item)
+        liars: set[str] = set()
+        for peer, item in early:
+            refused = None if peer in liars else self._submit(item)
+            if refused is not None and refused.reason in _FAULTS:
+                liars.add(peer)
+                self._switch.punish(peer, *_fault_of(refused))
         self.say_news()
 
     def say_news(self) -> None:
@@ -283,11 +292,15 @@ class EvidenceRelay:
             if refused is None:
                 self._told.setdefault(peer, set()).add(hash_evidence(item))
             elif refused.reason in _FAULTS:
-                raise PeerFault("p2p_bad_evidence", f"{refused.reason}: {refused.detail}")
+                raise PeerFault(*_fault_of(refused))
             elif refused.reason == "evidence_height":
-                self._early.append(item)
+                self._early.append((peer, item))
         if self._evidence.pending_count() > before:
             self.say_news()
+
+
+def _fault_of(refused: InvalidBlock) -> tuple[str, str]:
+    return "p2p_bad_evidence", f"{refused.reason}: {refused.detail}"
 
 
 def batches(txs: list[bytes]) -> list[tuple[bytes, ...]]:

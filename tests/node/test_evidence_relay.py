@@ -25,6 +25,10 @@ class Peers:
         self.receive: Any = None
         self.is_slow = False
         self.counts: Counter[str] = Counter()
+        self.punished: list[tuple[str, str]] = []
+
+    def punish(self, peer: str, code: str, _detail: str) -> None:
+        self.punished.append((peer, code))
 
     def handle(self, _channel: Any, handler: Any) -> None:
         self.receive = handler
@@ -119,10 +123,15 @@ def test_a_peer_that_could_not_take_it_hears_it_later():
     assert peers.take() == [("a", duplicate_once())]
 
 
+def by_a_stranger(vote: str):
+    return replace(getattr(duplicate_once(), vote), validator_address=bytes(20))
+
+
 @pytest.mark.parametrize(
     ("change", "is_fault"),
     [
         ({"validator_power": 11}, True),
+        ({"vote_a": by_a_stranger("vote_a"), "vote_b": by_a_stranger("vote_b")}, True),
         ({"vote_b": replace(duplicate_once().vote_b, signature=bytes(64))}, True),
         ({"vote_b": duplicate_once().vote_a}, True),
         ({"timestamp": duplicate_once().timestamp.plus_ns(1)}, False),
@@ -162,6 +171,22 @@ def test_a_piece_that_comes_a_moment_early_is_judged_when_its_height_ends():
     assert pool.has_pending()
     assert ("b", item) in peers.take()
     assert not relay._early
+
+
+def test_who_brings_a_lie_a_moment_early_is_dropped_when_it_is_judged():
+    node = grown()
+    true = duplicate(node, 5)
+    false = replace(true, vote_b=replace(true.vote_b, signature=bytes(64)))
+    peers, relay, pool, _ = make_relay(replace(node.host.state, last_block_height=4))
+    judged = []
+    for n in range(3):
+        peers.receive("liar", EvidenceList((replace(false, validator_power=11 + n),)))
+    peers.receive("honest", EvidenceList((true,)))
+    relay._submit = lambda piece: judged.append(piece) or pool.submit(node.host.state, piece)
+    relay.on_committed()
+    assert peers.punished == [("liar", "p2p_bad_evidence")]
+    assert len(judged) == 2, "a liar's other pieces are not worth a look"
+    assert pool.has_pending()
 
 
 def test_one_peer_cannot_keep_us_judging_and_another_is_heard():

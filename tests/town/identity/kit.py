@@ -5,7 +5,7 @@ from typing import Any
 from chain.codec.canonical import encode_canonical
 from chain.crypto import jws
 from chain.crypto.jws import SigningKey
-from chain.town.identity import ATTESTATION_TYP
+from chain.town.identity.attesting import ATTESTATION_TYP
 from chain.town.schemas import Attestation, IdBatchAttest
 from chain.types.abci import ExecTxResult
 from tests.town.town_kit import Town, blind, jwk, key, make_town

@@ -7,7 +7,7 @@ import pytest
 from chain.codec.canonical import encode_canonical
 from chain.crypto import jws
 from chain.town.accounts import get_account
-from chain.town.identity import BATCHES, LAST_BATCH_ID, get_counts, get_identity, month_of
+from chain.town.identity.records import BATCHES, LAST_BATCH_ID, get_counts, get_identity, month_of
 from chain.town.schemas import ActRoleRevoke, IdBatchAttest
 from tests.town.identity.kit import CLERK, attest, batch, cid_of, open_identity, send
 from tests.town.town_kit import DAY_S, GENESIS_S, jwk, key, make_town

@@ -5,7 +5,7 @@ import pytest
 from chain.crypto import jws
 from chain.town.accounts import get_account, get_key_use
 from chain.town.envelope import TX_TYP, sign_payload
-from chain.town.identity import TERMINAL, TRANSITIONS, get_counts, get_identity, is_current
+from chain.town.identity.records import TERMINAL, TRANSITIONS, get_counts, get_identity, is_current
 from chain.town.schemas import AccountRotate, IdRotate, IdStatus
 from chain.types.abci import ExecTxResult
 from tests.town.identity.kit import CLERK, cid_of, open_identity

@@ -1,0 +1,153 @@
+"""Batches of attested identities: each entry an agent's own signature, written together so that none can be told apart.
+
+Reads: roles, parameters.  Writes: namespace identity, identity accounts.  Never: part of a batch.
+"""
+
+from typing import Final
+
+from chain.codec.canonical import decode_canonical
+from chain.codec.errors import DecodeError
+from chain.crypto.jws import parse, verify_signature
+from chain.crypto.keys import public_key_from_jwk
+from chain.town import params
+from chain.town.accounts import jwk_members, open_account
+from chain.town.context import Accepted, Outcome, Refused, TxContext
+from chain.town.identity.records import (
+    BATCHES,
+    CITIZEN_CURVE,
+    COUNTS,
+    IDENTITIES,
+    LAST_BATCH_ID,
+    TOTAL_ID,
+    BatchRecord,
+    CountRecord,
+    IdentityRecord,
+    get_agent,
+    get_counts,
+    get_identity,
+    month_of,
+    moved_counts,
+)
+from chain.town.schemas import Attestation, IdBatchAttest
+from chain.types import codes
+
+ATTESTATION_TYP: Final = "beffroi-attestation"
+ATTESTATION_MAX_BYTES: Final = 2_048
+LIFE_MAX_MONTHS: Final = 60
+"""The identity axis lasts five years at most (research/identity.md §1.5)."""
+
+
+def apply_batch_attest(ctx: TxContext, body: IdBatchAttest) -> Outcome:
+    """Write a batch of attested identities, all or none; `detail` of a refusal names the entry, from 0."""
+    refused = _check_batch_time(ctx, len(body.attestations))
+    if refused is not None:
+        return refused
+    written = []
+    before = ""
+    for index, text in enumerate(body.attestations):
+        attestation = _read_attestation(ctx, text)
+        if isinstance(attestation, Refused):
+            return Refused(attestation.code, f"entry {index}: {attestation.detail}")
+        if attestation.cid <= before:
+            return Refused(codes.IDENTITY_BATCH_UNSORTED, f"entry {index}")
+        before = attestation.cid
+        record = _write_identity(ctx, attestation)
+        if isinstance(record, Refused):
+            return Refused(record.code, f"entry {index}")
+        written.append(_describe(record))
+    batches = _count_batch(ctx, len(written))
+    return Accepted({"batch": batches, "count": len(written), "identities": written})
+
+
+def _check_batch_time(ctx: TxContext, count: int) -> Refused | None:
+    """Enough entries to hide in, or enough waiting; and always at the same hour of the day."""
+    hour = params.get_param(ctx.state, params.IDENTITY_BATCH_HOUR_UTC)
+    if hour >= 0 and ctx.time_s % params.DAY_S // params.HOUR_S != hour:
+        return Refused(codes.IDENTITY_OUTSIDE_HOUR, f"from {hour}:00 to {hour}:59 UTC")
+    least = params.get_param(ctx.state, params.IDENTITY_BATCH_MIN_ENTRIES)
+    if count >= least:
+        return None
+    last = BATCHES.get(ctx.state, LAST_BATCH_ID)
+    wait_s = params.get_param(ctx.state, params.IDENTITY_BATCH_MAX_WAIT_S)
+    if last is not None and ctx.time_s - last.last_s >= wait_s:
+        return None
+    return Refused(codes.IDENTITY_BATCH_TOO_SMALL, f"{count} of {least} entries")
+
+
+def _read_attestation(ctx: TxContext, text: str) -> Attestation | Refused:
+    """Form, then the agent's office and signature, then what it says."""
+    try:
+        jws = parse(text.encode("ascii"), ATTESTATION_TYP, ATTESTATION_MAX_BYTES)
+        attestation = decode_canonical(Attestation, jws.payload)
+    except DecodeError:
+        return Refused(codes.IDENTITY_BAD_ATTESTATION, "malformed")
+    agent = get_agent(ctx, jws.signatures[0].kid)
+    if agent is None:
+        return Refused(codes.IDENTITY_BAD_ATTESTATION, "not an agent in office")
+    if not verify_signature(jws.signatures[0], public_key_from_jwk(jwk_members(agent.jwk))):
+        return Refused(codes.IDENTITY_BAD_ATTESTATION, "signature")
+    if attestation.town != ctx.town:
+        return Refused(codes.IDENTITY_BAD_ATTESTATION, "town")
+    if attestation.key.crv != CITIZEN_CURVE:
+        return Refused(codes.IDENTITY_BAD_ATTESTATION, "key")
+    if not 0 <= _months_ahead(ctx.time_s, attestation.expires_month) <= LIFE_MAX_MONTHS:
+        return Refused(codes.IDENTITY_BAD_ATTESTATION, "expires_month")
+    return attestation
+
+
+def _months_ahead(time_s: int, month: str) -> int:
+    return _month_number(month) - _month_number(month_of(time_s))
+
+
+def _month_number(month: str) -> int:
+    year, number = month.split("-")
+    return int(year) * 12 + int(number)
+
+
+def _write_identity(ctx: TxContext, attestation: Attestation) -> IdentityRecord | Refused:
+    if get_identity(ctx.state, attestation.cid) is not None:
+        return Refused(codes.IDENTITY_EXISTS)
+    account = open_account(
+        ctx.state,
+        domain="identity",
+        jwk=attestation.key,
+        blind=attestation.blind,
+        height=ctx.height,
+    )
+    if isinstance(account, Refused):
+        return account
+    record = IdentityRecord(
+        cid=attestation.cid,
+        account=account.id,
+        key=attestation.key,
+        commitment=attestation.commitment,
+        blind=attestation.blind,
+        level_identity=attestation.level_identity,
+        level_residence=attestation.level_residence,
+        expires_month=attestation.expires_month,
+        status="active",
+    )
+    IDENTITIES.put(ctx.state, record.cid.encode(), record)
+    return record
+
+
+def _count_batch(ctx: TxContext, count: int) -> int:
+    """Remember the batch and its entries; returns the batch's number, from 1."""
+    last = BATCHES.get(ctx.state, LAST_BATCH_ID) or BatchRecord(0)
+    BATCHES.put(ctx.state, LAST_BATCH_ID, BatchRecord(ctx.time_s, last.batches + 1))
+    counts = get_counts(ctx.state)
+    by_status = moved_counts(counts.by_status, "active", count)
+    COUNTS.put(ctx.state, TOTAL_ID, CountRecord(counts.enrolled + count, by_status))
+    return last.batches + 1
+
+
+def _describe(record: IdentityRecord) -> dict[str, str | int]:
+    return {
+        "cid": record.cid,
+        "account": record.account,
+        "commitment": record.commitment,
+        "level_identity": record.level_identity,
+        "level_residence": record.level_residence,
+        "expires_month": record.expires_month,
+        "status": record.status,
+    }

@@ -173,6 +173,11 @@ CONSENSUS_FAR_ROUNDS_PER_VALIDATOR_MAX: Final = 2
 """Rounds further ahead in which one validator's votes are kept (its newest ones): enough for f+1
 correct validators to pull us to them, too few for a liar to fill memory. CometBFT allows 2 per peer."""
 
+CONSENSUS_SKIP_MAX: Final = 100_000
+"""Rounds that one skip (L55) may jump; votes further ahead are not kept. Half a year of failed rounds at the largest
+timeouts, so no correct validator is ever further ahead. Each round jumped turns the proposer rotation once (3 µs with
+four validators, 16 µs with twenty): a third of the power naming round 2³¹-1 would stop a process for hours."""
+
 CONSENSUS_ROUNDS_BEHIND_MAX: Final = 256
 """Past rounds kept for late decisions (L49); the rounds of our lock, our valid value and of the
 proof-of-lock named by a current proposal are kept whatever their age. About half a day of failed

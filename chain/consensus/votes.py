@@ -18,6 +18,7 @@ from chain.limits import (
     CONSENSUS_FAR_ROUNDS_PER_VALIDATOR_MAX,
     CONSENSUS_ROUNDS_AHEAD_MAX,
     CONSENSUS_ROUNDS_BEHIND_MAX,
+    CONSENSUS_SKIP_MAX,
 )
 from chain.types.block import BlockID, Vote
 from chain.types.primitives import Address, Power, Round, SignedMsgType
@@ -211,6 +212,8 @@ def admit_far_round(keeper: VoteKeeper, vote: Vote, current: Round) -> VoteKeepe
     horizon = current + CONSENSUS_ROUNDS_AHEAD_MAX
     if vote.round <= horizon:
         return keeper
+    if vote.round > current + CONSENSUS_SKIP_MAX:
+        return None
     index = vote.validator_index
     far = [r for r, votes in keeper.rounds.items() if r > horizon and _is_voter(votes, index)]
     if vote.round in far or len(far) < CONSENSUS_FAR_ROUNDS_PER_VALIDATOR_MAX:

@@ -25,6 +25,7 @@ from chain.limits import (
     CONSENSUS_PROPOSALS_PER_ROUND_MAX,
     CONSENSUS_ROUNDS_AHEAD_MAX,
     CONSENSUS_ROUNDS_BEHIND_MAX,
+    CONSENSUS_SKIP_MAX,
 )
 from tests.consensus.catalogue import attack
 from tests.consensus.lone import (
@@ -690,6 +691,19 @@ def l55_far_votes_of_a_liar_displace_nobody_elses() -> None:
         p.prevotes(round_, NIL, 0)
     p.prevotes(500, NIL, 2)
     assert p.state.round == 500
+
+
+@attack(
+    "L55, bounds",
+    "a third of the power names a round that no clock reaches, to stop whoever goes there",
+)
+def l55_rounds_out_of_reach_pull_nobody() -> None:
+    p = Lone()
+    p.prevotes(CONSENSUS_SKIP_MAX + 1, NIL, 0, 1)
+    assert p.state.round == 0
+    assert not p.state.votes.rounds
+    p.prevotes(CONSENSUS_SKIP_MAX, NIL, 0, 1)
+    assert p.state.round == CONSENSUS_SKIP_MAX
 
 
 @attack("L57, L61, L65", "clocks that are wrong make a process vote in the wrong round")

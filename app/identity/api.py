@@ -1,7 +1,10 @@
 """Routes of identity: the phone enrols, the desk attests, a batch goes to the chain, a citizen looks."""
 
+import json
 from dataclasses import asdict
 from typing import Any
+
+import msgspec
 
 from app.auth.service import read_key
 from app.city.service import find_live_role
@@ -16,7 +19,7 @@ from app.core.proofs import build_record_proof
 from app.core.submission import SubmissionSchema, TransactionSchema, submit
 from app.core.town_status import read_town_status
 from app.core.transactions import read_body, read_transaction
-from app.identity import service
+from app.identity import batches, desk, enrolment, own, register
 from app.identity.schemas import (
     AccessLogSchema,
     AttestationRequestSchema,
@@ -47,7 +50,7 @@ def _clerk_key(clerk: Actor) -> PublicKey:
     role = find_live_role(clerk.kid, get_clock().now_s())
     if role is None:
         raise Problem(AUTH_SCOPE_MISSING)
-    return read_key(service.json.loads(role.jwk))
+    return read_key(json.loads(role.jwk))
 
 
 # --- the phone -------------------------------------------------------------------------------
@@ -60,14 +63,14 @@ def _clerk_key(clerk: Actor) -> PublicKey:
 @blp.response(201, EnrolmentSchema)
 def create_enrolment(args: dict[str, Any]) -> dict[str, Any]:
     """Announce a phone's identity key to the desk."""
-    enrolment = service.start_enrolment(
+    opened = enrolment.start_enrolment(
         town=_town(),
         jwk=args["key"],
         issued_at=args["issued_at"],
         signature=args["signature"],
         now_s=get_clock().now_s(),
     )
-    return service.describe_for_phone(enrolment)
+    return enrolment.describe_for_phone(opened)
 
 
 @blp.get("/enrolments/<string(length=22):enrolment_id>")
@@ -75,8 +78,8 @@ def create_enrolment(args: dict[str, Any]) -> dict[str, Any]:
 @blp.response(200, EnrolmentSchema)
 def get_enrolment(enrolment_id: str) -> dict[str, Any]:
     """Ask what the desk has done so far."""
-    return service.describe_for_phone(
-        service.get_enrolment(enrolment_id, now_s=get_clock().now_s())
+    return enrolment.describe_for_phone(
+        enrolment.get_enrolment(enrolment_id, now_s=get_clock().now_s())
     )
 
 
@@ -88,7 +91,9 @@ def get_enrolment(enrolment_id: str) -> dict[str, Any]:
 @blp.response(200, DeskEnrolmentSchema)
 def get_desk_enrolment(enrolment_id: str) -> dict[str, Any]:
     """Open the enrolment whose QR the citizen shows."""
-    return service.describe_for_desk(service.get_enrolment(enrolment_id, now_s=get_clock().now_s()))
+    return enrolment.describe_for_desk(
+        enrolment.get_enrolment(enrolment_id, now_s=get_clock().now_s())
+    )
 
 
 @blp.post("/desk/enrolments/<string(length=22):enrolment_id>/draft")
@@ -98,12 +103,12 @@ def get_desk_enrolment(enrolment_id: str) -> dict[str, Any]:
 @blp.response(201, DraftSchema)
 def create_draft(args: dict[str, Any], enrolment_id: str) -> dict[str, Any]:
     """Seal the civil record and get the attestation to sign."""
-    cid, attestation = service.Desk(get_config()).draft(
+    cid, attestation = desk.Desk(get_config()).draft(
         enrolment_id,
         clerk=require_actor(),
         town=_town(),
         number=args["number"],
-        civil=service.read_civil(args["civil"]),
+        civil=register.read_civil(args["civil"]),
         level_identity=args["level_identity"],
         level_residence=args["level_residence"],
         title_seen=args["title_seen"],
@@ -121,14 +126,14 @@ def create_draft(args: dict[str, Any], enrolment_id: str) -> dict[str, Any]:
 def create_attestation(args: dict[str, Any], enrolment_id: str) -> dict[str, Any]:
     """Hand in the agent's signature: the identity is pending from now on."""
     clerk = require_actor()
-    enrolment = service.Desk(get_config()).attest(
+    attested = desk.Desk(get_config()).attest(
         enrolment_id,
         clerk=clerk,
         clerk_key=_clerk_key(clerk),
         text=args["attestation"],
         now_s=get_clock().now_s(),
     )
-    return service.describe_for_phone(enrolment)
+    return enrolment.describe_for_phone(attested)
 
 
 @blp.get("/desk/batch")
@@ -140,7 +145,7 @@ def get_batch() -> dict[str, Any]:
     if not status.params:
         raise NodeUnavailable
     hour_utc = status.params["identity_batch_hour_utc"]
-    batch = service.read_batch(
+    batch = batches.read_batch(
         minimum=status.params["identity_batch_min_entries"],
         max_wait_s=status.params["identity_batch_max_wait_s"],
         hour_utc=hour_utc,
@@ -159,14 +164,14 @@ def create_batch(args: dict[str, Any]) -> Any:
     """Write a batch of attested identities to the chain."""
     transaction = read_transaction(args["transaction"])
     if transaction.payload.type == "id.batch_attest":
-        service.check_batch_members(_read_members(transaction.payload))
+        batches.check_batch_members(_read_members(transaction.payload))
     return submit(args["transaction"], types=("id.batch_attest",))
 
 
 def _read_members(payload: Any) -> tuple[str, ...]:
     try:
         body: Any = read_body(payload)
-    except service.msgspec.ValidationError as error:
+    except msgspec.ValidationError as error:
         raise Problem(TX_BODY_INVALID, str(error)) from error
     return tuple(body.attestations)
 
@@ -181,7 +186,7 @@ def create_status(args: dict[str, Any]) -> Any:
     """Move an identity to another status; `erased` also destroys its file."""
     answer = submit(args["transaction"], types=("id.status",))
     if get_config().master_key is not None:
-        service.Desk(get_config()).sweep_erased()
+        register.Register(get_config()).sweep_erased()
     return answer
 
 
@@ -205,11 +210,11 @@ def create_rotation(args: dict[str, Any]) -> Any:
 @blp.response(200, OwnIdentitySchema)
 def get_own_identity(args: dict[str, Any]) -> dict[str, Any]:
     """Show the own identity, the opening of its commitment, and on demand its proof."""
-    row, person = service.find_own(require_actor().kid)
+    row, person = own.find_own(require_actor().kid)
     sealed = None
     if person is not None and get_config().master_key is not None:
-        sealed = service.Desk(get_config()).read_file(person.cid)
-    described = service.describe_own(row, person, sealed)
+        sealed = register.Register(get_config()).read_file(person.cid)
+    described = own.describe_own(row, person, sealed)
     if args["proof"]:
         record_id = b"identity/" + described["cid"].encode()
         _, described["proof"] = build_record_proof(get_services().chain, "identity", record_id)
@@ -221,6 +226,6 @@ def get_own_identity(args: dict[str, Any]) -> dict[str, Any]:
 @blp.response(200, AccessLogSchema)
 def get_own_access_log() -> dict[str, Any]:
     """Show who at the desk touched the own file."""
-    row, person = service.find_own(require_actor().kid)
-    described = service.describe_own(row, person, None)
-    return {"entries": service.list_desk_entries(described["cid"])}
+    row, person = own.find_own(require_actor().kid)
+    described = own.describe_own(row, person, None)
+    return {"entries": own.list_desk_entries(described["cid"])}

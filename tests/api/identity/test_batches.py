@@ -7,9 +7,9 @@ import pytest
 
 from app.cli.demo.client import expect
 from app.cli.demo.phone import Phone
-from app.core.database import connected
+from app.core.database import connected, write
 from app.core.projector import Projector
-from app.identity import service
+from app.identity import batches
 from app.identity.models import DuplicateIndex, IdentityRow, Person
 from app.wiring import all_tables, build_projections
 from chain.codec.canonical import b64url_decode
@@ -61,7 +61,7 @@ def test_a_batch_waits_for_eight_or_three_days_and_for_its_hour(
 ):
     now_s = 1_790_000_000 // 86_400 * 86_400 + 3 * 3_600 + 60
     assert time.gmtime(now_s).tm_hour == 3
-    with connected(), service.write():
+    with connected(), write():
         for index in range(waiting):
             Person.insert(
                 cid=f"{index:043d}",
@@ -73,7 +73,7 @@ def test_a_batch_waits_for_eight_or_three_days_and_for_its_hour(
                 attested_at=now_s - waited_s,
             ).execute()
     with connected():
-        batch = service.read_batch(minimum=8, max_wait_s=72 * 3_600, hour_utc=hour, now_s=now_s)
+        batch = batches.read_batch(minimum=8, max_wait_s=72 * 3_600, hour_utc=hour, now_s=now_s)
     assert batch.reason == reason
     assert len(batch.attestations) == (waiting if reason == "ready" else 0)
 

@@ -9,8 +9,9 @@ from app.cli.demo.client import Refused
 from app.cli.demo.http import new_key
 from app.core.database import connected
 from app.identity.comparison import encode_possession
+from app.identity.duplicates import SEARCHES_PER_HOUR
+from app.identity.enrolment import ENROLMENT_LIFE_S
 from app.identity.models import DuplicateIndex, Person
-from app.identity.service import ENROLMENT_LIFE_S, SEARCHES_PER_HOUR
 from chain.codec.canonical import b64url_encode, encode_canonical
 from chain.crypto.jws import sign_compact
 from chain.crypto.keys import jwk_of

@@ -1,7 +1,8 @@
 """The town itself: bodies with one council seat each, roles, validators, parameters, and the acts that change them.
 
 An act needs more than two thirds of the seats and takes effect after `council_delay_s`, and not while another domain
-holds acts (an open election); only ending a key acts at once. Validators are in `validators`, peers in `nodes`.
+holds acts (an open election); only ending a key acts at once, and no act decided before brings it back
+(`removals`). Validators are in `validators`, peers in `nodes`.
 Invariants (PROTOCOL §3, §5): one body runs at most f validators and less than a third of the power; the set is never
 empty and never falls below four once it had them; a punished key is dead for ever.
 
@@ -49,6 +50,7 @@ from chain.town.nodes import (
     remove_nodes_of_body,
     set_node,
 )
+from chain.town.removals import check_not_undone, note_removals
 from chain.town.rules import COUNCIL, Rule, Rules
 from chain.town.schemas import (
     ActBodyAdd,
@@ -98,9 +100,10 @@ class HoldRecord(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class PendingActs(Struct, frozen=True, forbid_unknown_fields=True):
-    """Acts that wait for their day."""
+    """Acts that wait for their day; `decided` is the height of the block that took the council's word."""
 
     effective: int
+    decided: int
     acts: tuple[CouncilAct, ...]
 
 
@@ -128,6 +131,7 @@ def apply_council_acts(ctx: TxContext, body: CouncilActs) -> Outcome:
     refused = apply_acts(ctx.state, at_once, height=ctx.height, now_s=ctx.time_s)
     if refused is not None:
         return refused
+    note_removals(ctx.state, at_once, ctx.height)
     effective = ctx.time_s
     if later:
         refused = apply_acts(Overlay(ctx.state), later, height=ctx.height, now_s=ctx.time_s)
@@ -136,7 +140,7 @@ def apply_council_acts(ctx: TxContext, body: CouncilActs) -> Outcome:
         effective += params.get_param(ctx.state, params.COUNCIL_DELAY_S)
         name = b64url_encode(ctx.tx_key)
         _reserve_keys(ctx.state, later, name)
-        PENDING.put(ctx.state, name.encode(), PendingActs(effective, later))
+        PENDING.put(ctx.state, name.encode(), PendingActs(effective, ctx.height, later))
         schedule_due(ctx.state, effective, DUE_ACTS, name)
     return Accepted({"at_once": len(at_once), "later": len(later), "effective": effective})
 
@@ -181,7 +185,7 @@ def run_pending_acts(ctx: BlockContext, name: str) -> None:
     assert pending is not None, "due acts are pending"
     if next(HOLDS.scan(ctx.state), None) is not None:
         again = ctx.time_s + HOLD_RETRY_S
-        PENDING.put(ctx.state, name.encode(), PendingActs(again, pending.acts))
+        PENDING.put(ctx.state, name.encode(), PendingActs(again, pending.decided, pending.acts))
         schedule_due(ctx.state, again, DUE_ACTS, name)
         ctx.note("city.acts_held", acts=name, until=again)
         return
@@ -189,7 +193,9 @@ def run_pending_acts(ctx: BlockContext, name: str) -> None:
     for jwk in _named_keys(pending.acts):
         free_reserved_key(ctx.state, jwk, name)
     layer = Overlay(ctx.state)
-    refused = apply_acts(layer, pending.acts, height=ctx.height, now_s=ctx.time_s)
+    refused = check_not_undone(layer, pending.acts, pending.decided) or apply_acts(
+        layer, pending.acts, height=ctx.height, now_s=ctx.time_s
+    )
     if refused is not None:
         ctx.note("city.acts_refused", acts=name, code=refused.code.name, detail=refused.detail)
         return

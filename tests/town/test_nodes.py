@@ -151,6 +151,32 @@ def five_with_a_node() -> Town:
     return town
 
 
+def test_what_was_taken_off_at_once_is_not_brought_back_by_an_act_decided_before():
+    town = make_town(bodies=(*BODIES, "lycee"), params={"council_delay_s": 7 * DAY_S}, validators=5)
+    act(town, let_in("coop", 1), seats=BODIES)
+    town.advance(7 * DAY_S)
+    town.idle(2)
+    assert not listed(town)[node_id(1)]["left"]
+    setting = (set_validator("lycee", 4, 11), let_in("coop", 1, "10.0.0.9:1"))
+    town.run(*[town.council_tx(one, seats=BODIES) for one in setting])
+    town.advance(3 * DAY_S)
+    taken_off = act(town, set_validator("lycee", 4, 0), ActNodeRemove(node_id(1)), seats=BODIES)
+    assert name_of(taken_off) == "ok"
+    town.advance(5 * DAY_S)
+    town.idle(3)
+    assert set_validator("lycee", 4).pub_key not in powers(town)
+    assert listed(town)[node_id(1)]["left"]
+    town.run(*[town.council_tx(one, seats=BODIES) for one in setting])
+    town.advance(7 * DAY_S)
+    town.idle(3)
+    assert powers(town)[set_validator("lycee", 4).pub_key] == 11, "the later word counts"
+    assert listed(town)[node_id(1)]["address"] == "10.0.0.9:1"
+
+
+def powers(town) -> dict[str, int]:
+    return {one["pub_key"]: one["power"] for one in town.status()["validators"]}
+
+
 def test_a_validator_and_its_node_are_taken_off_at_once_when_nothing_else_is_asked():
     town = five_with_a_node()
     act(town, set_validator("lycee", 4, 0), ActNodeRemove(node_id(1)), seats=BODIES)

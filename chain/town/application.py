@@ -256,7 +256,9 @@ class TownApplication:
                 decode_migration(request.app_state_bytes),
                 chain_id=request.chain_id,
                 initial_height=request.initial_height,
+                time=request.time,
                 validators=request.validators,
+                namespaces=self._router.namespaces,
             ).forest
         else:
             forest = self._found_town(overlay, request)

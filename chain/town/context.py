@@ -7,7 +7,7 @@ canonical JSON of `msgspec` structs, so the same state is the same bytes on ever
 from bisect import bisect_left, insort
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -26,6 +26,20 @@ class Reader(Protocol):
     def scan(
         self, namespace: str, start: bytes = b"", stop: bytes | None = None
     ) -> Iterator[tuple[bytes, bytes]]: ...
+
+
+class _NoRecords:
+    def get(self, namespace: str, record_id: bytes) -> bytes | None:
+        return None
+
+    def scan(
+        self, namespace: str, start: bytes = b"", stop: bytes | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        return iter(())
+
+
+NO_RECORDS: Final[Reader] = _NoRecords()
+"""An empty state, under an overlay that holds all there is."""
 
 
 class Overlay:

@@ -11,7 +11,7 @@ Reads: a version of the old state.  Writes: the first state of the new one.  Nev
 version gives the same bytes on every machine.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
@@ -20,11 +20,14 @@ from msgspec import Meta, Struct
 
 from chain.codec.canonical import b64url_decode, b64url_encode
 from chain.town import city
-from chain.town.context import BlockContext, Overlay, Table
+from chain.town.context import NO_RECORDS, BlockContext, Overlay, Table
 from chain.town.engine import HISTORY, HISTORY_MAX_HASHES, PAST_HASHES, HistoryRecord
 from chain.town.genesis import GenesisError
+from chain.town.removals import note_removals
+from chain.town.rolling import SIDE_PREFIX, minute_id
 from chain.town.schemas import ActNodeRemove, ActNodeSet, ActValidatorSet, Bytes32, CouncilAct
 from chain.town.snapshot import LoadedState, StateRecord, StateView, dump_state, load_state
+from chain.town.snapshot_chunks import SIDE_NAMESPACES, check_side
 from chain.town.validators import ANNOUNCED, take_validator_updates
 from chain.types.abci import ValidatorUpdate
 from chain.types.timestamp import Timestamp
@@ -144,6 +147,7 @@ def _apply_recovery(
     refused = city.apply_acts(overlay, acts, height=last.height + 1, now_s=last.time.seconds)
     if refused is not None:
         raise ValueError(f"recovery acts: {refused.code.name} {refused.detail}")
+    note_removals(overlay, acts, last.height + 1)
     take_validator_updates(
         BlockContext(overlay, last.height + 1, last.time.seconds, chain_id, town)
     )
@@ -200,18 +204,17 @@ def import_state(
     *,
     chain_id: str,
     initial_height: int,
+    time: Timestamp,
     validators: tuple[ValidatorUpdate, ...],
+    namespaces: tuple[str, ...],
 ) -> LoadedState:
     """Write an exported state; raises GenesisError unless it is whole, and this genesis's own.
 
-    The root must be the one the export wrote, the town's record must name this chain and height, and the
-    document's validators must be those that the state last announced.
+    The root must be the one the export wrote, what lies beside the tree must be what its leaves say, the town's
+    record must name this chain and height, time (that of the genesis) must not go back, the document's validators
+    must be those that the state last announced, and its trees those of `namespaces`, this release's.
     """
-    loaded = _load(state.records)
-    if loaded.app_hash.hex() != state.app_hash:
-        raise GenesisError(f"app_state: the records give {loaded.app_hash.hex()}, not its app_hash")
-    for namespace, record_id, record in loaded.records:
-        overlay.put(namespace, record_id, record)
+    loaded = _write(overlay, state)
     town = city.TOWNS.get(overlay, city.TOWN_ID)
     if town is None or (town.town, town.chain_id) != (state.town, chain_id):
         raise GenesisError("app_state: its town record is not of this genesis")
@@ -221,30 +224,48 @@ def import_state(
         raise GenesisError("app_state: its lineage is not the one in the records")
     if _powers(validators) != _powers(_announced(overlay)):
         raise GenesisError("app_state: the document names other validators than the state")
+    _check_namespaces(state, namespaces)
+    _check_replay_window(overlay, state.lineage, time)
     return loaded
 
 
-class _Nothing:
-    """A reader without records, under an overlay that holds them all."""
+def _check_namespaces(state: MigratedState, known: tuple[str, ...]) -> None:
+    """A tree without its sentinel cannot prove an absence; side entries of a kind unknown here prove nothing."""
+    held = {name for name, rows in state.records.items() if rows}
+    sides = {name for name in held if name.startswith(SIDE_PREFIX)}
+    strange = sorted(((held - sides) ^ set(known)) | (sides - set(SIDE_NAMESPACES)))
+    if strange:
+        raise GenesisError(f"app_state: records of {strange[0]} are missing, or not known here")
 
-    def get(self, _namespace: str, _record_id: bytes) -> bytes | None:
-        return None
 
-    def scan(
-        self, _namespace: str, _start: bytes = b"", _stop: bytes | None = None
-    ) -> Iterator[tuple[bytes, bytes]]:
-        return iter(())
+def _check_replay_window(overlay: Overlay, lineage: LineageRecord, time: Timestamp) -> None:
+    """Nothing committed on the old chain may come again: its replay keys are all here, and no time comes back.
+
+    The root does not cover the entries beside the tree, and keys of minutes that were over are dropped.
+    """
+    try:
+        last_time = Timestamp.from_rfc3339(lineage.time)
+        check_side(overlay, lineage.height, over_before=minute_id(last_time.seconds))
+    except ValueError as error:
+        raise GenesisError(f"app_state: {error}") from error
+    if time < last_time:
+        raise GenesisError(f"genesis_time is before {lineage.time}, the old chain's last block")
 
 
 def migrated_reader(state: MigratedState) -> Overlay:
     """The records of an exported state, to be read; raises GenesisError when they are not whole."""
+    overlay = Overlay(NO_RECORDS)
+    _write(overlay, state)
+    return overlay
+
+
+def _write(overlay: Overlay, state: MigratedState) -> LoadedState:
     loaded = _load(state.records)
     if loaded.app_hash.hex() != state.app_hash:
         raise GenesisError(f"app_state: the records give {loaded.app_hash.hex()}, not its app_hash")
-    overlay = Overlay(_Nothing())
     for namespace, record_id, record in loaded.records:
         overlay.put(namespace, record_id, record)
-    return overlay
+    return loaded
 
 
 def _powers(validators: tuple[ValidatorUpdate, ...]) -> dict[bytes, int]:

@@ -39,13 +39,13 @@ QUOTAS: Final = Table("quota", "minute", MinuteRecord)
 
 def is_replayed(state: Reader, exp_s: int, tx_key: bytes) -> bool:
     """Whether this payload was recorded before; its expiry says under which minute."""
-    return state.get("~replay", _minute_id(exp_s) + tx_key) is not None
+    return state.get("~replay", minute_id(exp_s) + tx_key) is not None
 
 
 def record_replay(state: Overlay, exp_s: int, tx_key: bytes) -> None:
     """Remember the payload until its expiry minute is over."""
     sequence = _append(state, REPLAYS, exp_s, tx_key)
-    state.put("~replay", _minute_id(exp_s) + tx_key, sequence.to_bytes(PLACE_BYTES, "big"))
+    state.put("~replay", minute_id(exp_s) + tx_key, sequence.to_bytes(PLACE_BYTES, "big"))
 
 
 def get_count(state: Reader, now_s: int, kid: str) -> int:
@@ -61,28 +61,29 @@ def count_one(state: Overlay, now_s: int, kid: str) -> None:
     """
     places = _places(state, now_s, kid)
     place = _append(state, QUOTAS, now_s, kid.encode()).to_bytes(PLACE_BYTES, "big")
-    state.put("~quota", _minute_id(now_s) + kid.encode(), places + place)
+    state.put("~quota", minute_id(now_s) + kid.encode(), places + place)
 
 
 def _places(state: Reader, now_s: int, kid: str) -> bytes:
-    return state.get("~quota", _minute_id(now_s) + kid.encode()) or b""
+    return state.get("~quota", minute_id(now_s) + kid.encode()) or b""
 
 
 def drop_past_minutes(state: Overlay, now_s: int) -> None:
     """Forget minutes that are over: nothing in them can be replayed or counted any more."""
-    _drop(state, REPLAYS, _minute_id(now_s))
-    _drop(state, QUOTAS, _minute_id(now_s))
+    _drop(state, REPLAYS, minute_id(now_s))
+    _drop(state, QUOTAS, minute_id(now_s))
 
 
-def _minute_id(at_s: int) -> bytes:
+def minute_id(at_s: int) -> bytes:
+    """How the minute of a unix time is named; minutes sort as time does."""
     return (max(at_s, 0) // MINUTE_S).to_bytes(8, "big")
 
 
 def _append(state: Overlay, table: Table[MinuteRecord], at_s: int, entry: bytes) -> int:
     """Extend the minute's rolling hash; returns the entry's place, from 0."""
-    leaf = table.get(state, _minute_id(at_s)) or MinuteRecord(0, _START)
+    leaf = table.get(state, minute_id(at_s)) or MinuteRecord(0, _START)
     digest = sha256(b64url_decode(leaf.digest) + entry).digest()
-    table.put(state, _minute_id(at_s), MinuteRecord(leaf.count + 1, b64url_encode(digest)))
+    table.put(state, minute_id(at_s), MinuteRecord(leaf.count + 1, b64url_encode(digest)))
     return leaf.count
 
 

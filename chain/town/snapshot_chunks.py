@@ -34,7 +34,7 @@ from chain.limits import (
     SNAPSHOT_SLICE_RECORDS,
 )
 from chain.town import city
-from chain.town.context import Overlay, Reader
+from chain.town.context import NO_RECORDS, Overlay, Reader
 from chain.town.engine import HISTORY, PAST_HASHES
 from chain.town.forest import app_hash_of
 from chain.town.ports import StateVersion
@@ -321,7 +321,7 @@ class Restore:
         self._expected = [
             (name, subtree) for name, subtrees in manifest.namespaces for subtree in subtrees
         ]
-        self._state = Overlay(_Nothing())
+        self._state = Overlay(NO_RECORDS)
         self._bytes = 0
         self._last_side: tuple[str, bytes] = ("", b"")
         self.next_index = 0
@@ -399,17 +399,19 @@ def load_chunks(manifest: Manifest, chunks: Iterable[bytes]) -> StateVersion:
     return restore.finish()
 
 
-def check_side(state: Reader, height: int) -> None:
+def check_side(state: Reader, height: int, *, over_before: bytes = b"") -> None:
     """Prove what lies beside the tree by the tree, as far as it can be; raises BadSnapshot.
 
     A minute whose entries are being dropped, more than one block may drop at once, is refused: the next
-    snapshot will do.
+    snapshot will do. Who has no next one names the present minute as `over_before`: of the minutes before it, in
+    which nothing can be replayed or counted any more, the oldest (drops begin there) may have lost entries.
     """
     for side, table in (("~replay", REPLAYS), ("~quota", QUOTAS)):
         told = {rid[:8] for rid, _ in state.scan(side)}
         kept = {minute for minute, _ in table.scan(state)}
-        for minute in sorted(told | kept):
-            if not check_entries(state, side, minute):
+        for place, minute in enumerate(sorted(told | kept)):
+            may_be_short = place == 0 and minute < over_before
+            if not may_be_short and not check_entries(state, side, minute):
                 raise BadSnapshot(f"{side} entries that their leaf does not hold")
     pending = pending_hashes(state)
     heights = [height for height, _ in pending]

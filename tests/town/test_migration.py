@@ -4,17 +4,21 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from chain.codec.canonical import b64url_decode, b64url_encode
+from chain.town import rolling
 from chain.town.engine import HISTORY
 from chain.town.genesis import GenesisError
 from chain.town.migration import LINEAGE, LastBlock, Migration, export_state
+from chain.town.router import town_router
 from chain.town.schemas import ActValidatorSet
 from chain.town.snapshot import VersionGone, dump_state, load_state, view_state
+from chain.town.snapshot_chunks import BadSnapshot, check_side
 from chain.types.abci import RequestInitChain, ValidatorUpdate
 from chain.types.params import ConsensusParams
 from chain.types.timestamp import Timestamp
@@ -233,6 +237,56 @@ def test_a_genesis_document_that_is_not_the_exports_own_is_refused():
     refused(town, migration, "continues at height", initial_height=town.height + 2)
     stranger = (*migration.validators[:-1], ValidatorUpdate(b"\x05" * 32, 10))
     refused(town, migration, "other validators", validators=stranger)
+
+
+@pytest.mark.parametrize("side", ["~replay", "~quota"])
+def test_entries_beside_the_tree_that_were_taken_out_are_noticed_though_the_root_is_the_same(side):
+    town = lived_town()
+    migration = export(town)
+    state = json.loads(json.dumps(migration.app_state))
+    del state["records"][side][-1]
+    refused(town, migration, f"{side} entries", app_state_bytes=json.dumps(state).encode())
+    state["records"][side] = []
+    refused(town, migration, f"{side} entries", app_state_bytes=json.dumps(state).encode())
+
+
+def test_hashes_that_the_old_chain_never_made_cannot_be_slipped_in():
+    town = lived_town()
+    migration = export(town)
+    row = [b64url_encode((town.height + 1).to_bytes(8, "big")), b64url_encode(b"\x07" * 32)]
+    records = {**migration.app_state["records"], "~history": [row]}
+    state = migration.app_state | {"records": records}
+    refused(town, migration, "hashes of finished", app_state_bytes=json.dumps(state).encode())
+
+
+def test_a_genesis_whose_time_goes_back_is_refused_for_dropped_replay_keys_would_be_missed():
+    town = lived_town()
+    migration = export(town)
+    refused(town, migration, "genesis_time", time=Timestamp(town.now_s - 1, 999_999_999))
+    assert Town(genesis_of(town, migration, time=Timestamp(town.now_s + 60))).app_hash
+
+
+def test_a_state_with_other_namespaces_than_this_release_is_refused():
+    town = lived_town()
+    migration = export(town)
+    records = {**migration.app_state["records"], "~zzz": [["YQ", "Yg"]]}
+    state = migration.app_state | {"records": records}
+    refused(town, migration, "~zzz", app_state_bytes=json.dumps(state).encode())
+    router = town_router()
+    newer = replace(router, namespaces=(*router.namespaces, "zebras"))
+    with pytest.raises(GenesisError, match="zebras"):
+        Town(genesis_of(town, migration), router=newer)
+
+
+def test_a_town_that_stopped_while_an_old_minute_was_being_dropped_can_still_move(monkeypatch):
+    monkeypatch.setattr(rolling, "DROPPED_PER_BLOCK", 3)
+    town = make_town()
+    town.run(*[town.open_tx(key(f"phone {n}")) for n in range(9)])
+    town.advance(700)
+    town.run(town.open_tx(key("later")))
+    with pytest.raises(BadSnapshot):
+        check_side(town.reader, town.height)
+    moved(town).open_account(key("newcomer"))
 
 
 def test_a_damaged_store_is_not_exported():

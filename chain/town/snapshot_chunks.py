@@ -415,7 +415,7 @@ def check_side(state: Reader, height: int, *, over_before: bytes = b"") -> None:
                 raise BadSnapshot(f"{side} entries that their leaf does not hold")
     pending = pending_hashes(state)
     heights = [height for height, _ in pending]
-    if heights != list(range(_first_pending(state), height + 1)):
+    if heights != list(range(_first_pending(state, height), height + 1)):
         raise BadSnapshot("hashes of finished blocks are missing")
 
 
@@ -427,13 +427,20 @@ def pending_hashes(state: Reader) -> tuple[tuple[int, bytes], ...]:
     return tuple((int.from_bytes(rid, "big"), block_hash) for rid, block_hash in rows)
 
 
-def _first_pending(state: Reader) -> int:
-    """The height after the last one that history holds."""
-    prefix = HISTORY.prefix
-    rows = state.scan(HISTORY.namespace, prefix, prefix[:-1] + b"0")
-    newest = max((rid for rid, _ in rows), default=b"")
-    # Only the last is decoded: a busy year has millions.
-    last = HISTORY.get(state, newest[len(prefix) :]) if newest else None
+def _first_pending(state: Reader, height: int) -> int:
+    """The height after the last one that history holds.
+
+    Its records are named by heights up to the next one. The newest is found by halving: a busy year has millions, and
+    a vote waits meanwhile.
+    """
+    low, high = 0, height + 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        if _has_history_from(state, middle):
+            low = middle
+        else:
+            high = middle
+    last = HISTORY.get(state, low.to_bytes(8, "big"))
     if last is not None:
         return last.start + len(last.hashes)
     town = city.TOWNS.get(state, city.TOWN_ID)
@@ -442,13 +449,7 @@ def _first_pending(state: Reader) -> int:
     return town.initial_height
 
 
-class _Nothing:
-    """An empty reader."""
-
-    def get(self, namespace: str, record_id: bytes) -> bytes | None:
-        return None
-
-    def scan(
-        self, namespace: str, start: bytes = b"", stop: bytes | None = None
-    ) -> Iterator[tuple[bytes, bytes]]:
-        return iter(())
+def _has_history_from(state: Reader, height: int) -> bool:
+    prefix = HISTORY.prefix
+    rows = state.scan(HISTORY.namespace, prefix + height.to_bytes(8, "big"), prefix[:-1] + b"0")
+    return next(rows, None) is not None

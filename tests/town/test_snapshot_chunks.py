@@ -5,6 +5,8 @@ import os
 import random
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from chain.town.snapshot import dump_state, view_state
 from chain.town.snapshot_chunks import (
     BadSnapshot,
     Dump,
+    check_side,
     decode_manifest,
     dump_chunks,
     encode_manifest,
@@ -475,6 +478,34 @@ def test_a_minute_in_the_middle_of_being_dropped_postpones_the_snapshot(monkeypa
     assert snapshots(town) == ()
     assert town.app._snapshots is not None
     assert town.app._snapshots.skipped == 1
+
+
+def test_proving_what_lies_beside_the_tree_does_not_read_all_of_history():
+    """It is done between two votes, and a busy year has millions of records there."""
+    town = make_town()
+    for n in range(90):
+        town.run(town.open_tx(key(f"phone {n}")))
+    reader = CountingReader(town.store)
+    check_side(reader, town.height)
+    assert reader.rows["history"] < 20
+    town.store._put("~history", town.height.to_bytes(8, "big"), None)
+    with pytest.raises(BadSnapshot, match="missing"):
+        check_side(CountingReader(town.store), town.height)
+
+
+class CountingReader(StoreReader):
+    """Counts the rows that scans hand out, by namespace."""
+
+    def __init__(self, store: MemoryStateStore) -> None:
+        super().__init__(store)
+        self.rows: Counter[str] = Counter()
+
+    def scan(
+        self, namespace: str, start: bytes = b"", stop: bytes | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        for row in super().scan(namespace, start, stop):
+            self.rows[namespace] += 1
+            yield row
 
 
 def scripted_digest() -> str:

@@ -236,7 +236,9 @@ TOWN_RECHECKED_WHOLE: Final = 64
 """Of those, how many the town runs again with their rules, some 10 ms: whatever a proposer passed over is among the
 oldest. The others are counted for their signers' quotas, which costs a tenth."""
 TOWN_READ_RECORDS: Final = 20_000
-"""Committed records kept as bytes after a read: some 10 MB, and more than a busy minute touches."""
+"""Committed records kept as bytes after a read: some 10 MB, 60 at most, and more than a busy minute touches."""
+TOWN_READ_MAX_BYTES: Final = 2_048
+"""Larger records (a journal, a wallet of many lots) are read again: a client asks for as many as it likes."""
 TOWN_DECODED_RECORDS: Final = 4_096
 """Decoded records kept per table; forgotten together when full, which costs less than choosing."""
 TOWN_DECODED_MAX_BYTES: Final = 2_048

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from chain.codec.canonical import encode_canonical
 from chain.codec.wire import encode_uvarint
-from chain.limits import TOWN_READ_RECORDS, TOWN_RECHECKED_WHOLE
+from chain.limits import TOWN_READ_MAX_BYTES, TOWN_READ_RECORDS, TOWN_RECHECKED_WHOLE
 from chain.town import city
 from chain.town.context import Overlay, Reader
 from chain.town.due import QUEUE
@@ -123,8 +123,14 @@ class StoreReader:
             raise StateUnavailable(str(failure)) from failure
         if len(self._known) >= TOWN_READ_RECORDS:
             self._known.clear()
-        self._known[key] = record
+        self._remember(key, record)
         return record
+
+    def _remember(self, key: tuple[str, bytes], record: bytes | None) -> None:
+        if record is None or len(record) <= TOWN_READ_MAX_BYTES:
+            self._known[key] = record
+        else:
+            self._known.pop(key, None)
 
     def scan(
         self, namespace: str, start: bytes = b"", stop: bytes | None = None
@@ -139,7 +145,7 @@ class StoreReader:
         for namespace, record_id, record in changes:
             key = (namespace, record_id)
             if key in self._known:
-                self._known[key] = record
+                self._remember(key, record)
 
 
 class TownApplication:

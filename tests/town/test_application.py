@@ -6,16 +6,17 @@ from hashlib import sha256
 import pytest
 
 from chain.codec.canonical import b64url_encode
-from chain.limits import TOWN_RECHECKED_WHOLE
-from chain.town.application import VERSIONS_KEPT
+from chain.limits import TOWN_READ_MAX_BYTES, TOWN_RECHECKED_WHOLE
+from chain.town.application import VERSIONS_KEPT, StoreReader
 from chain.town.engine import BLOCK_MAX_GAS_US, HISTORY, JOURNAL
 from chain.town.genesis import sentinel_table
+from chain.town.ports import StateVersion
 from chain.town.router import town_router
 from chain.town.schemas import AccountRotate, ActParamSet, LoyaltyProgramme
 from chain.types.abci import CheckTxType, RequestCheckTx, ResponseCheckTx
 from tests.town.test_engine import PROGRAMME, programme_named, rotation, town_with_phone, with_rule
 from tests.town.test_forest import is_proved
-from tests.town.town_kit import DAY_S, Town, jwk, key, make_town, name_of
+from tests.town.town_kit import DAY_S, MemoryStateStore, Town, jwk, key, make_town, name_of
 
 PHONE = key("phone")
 ACCOUNT_ID = b"account/" + PHONE.kid.encode()
@@ -309,6 +310,44 @@ def test_a_crash_before_the_first_block_starts_over_from_genesis():
     tx = town.open_tx(PHONE)
     assert town.run(tx) == again.run(tx)
     assert town.app_hash == again.app_hash
+
+
+def test_what_is_read_is_remembered_as_the_newest_version_has_it_and_large_records_are_not():
+    store, large = MemoryStateStore(), b"x" * (TOWN_READ_MAX_BYTES + 1)
+    store.save(
+        StateVersion(
+            1,
+            b"",
+            (("a", b"1", b"old"), ("a", b"2", large)),
+            (("a", b"1", None), ("a", b"2", None)),
+        )
+    )
+    reader = StoreReader(store)
+    assert (reader.get("a", b"1"), reader.get("a", b"2"), reader.get("a", b"3")) == (
+        b"old",
+        large,
+        None,
+    )
+    assert reader._known == {("a", b"1"): b"old", ("a", b"3"): None}
+    changes = (("a", b"1", large), ("a", b"2", b"small"), ("a", b"3", b"new"))
+    store.save(
+        StateVersion(2, b"", changes, (("a", b"1", b"old"), ("a", b"2", large), ("a", b"3", None)))
+    )
+    reader.follow(changes)
+    assert [reader.get("a", name) for name in (b"1", b"2", b"3")] == [large, b"small", b"new"]
+    assert reader._known == {("a", b"2"): b"small", ("a", b"3"): b"new"}
+
+
+def test_a_client_that_asks_for_all_large_records_does_not_fill_the_memory():
+    town = make_town()
+    for _ in range(12):
+        town.idle(60)
+        town.open_account(key(f"phone {town.height}"))
+    for height in range(town.height + 1):
+        town.query("/record/history", b"blocks/" + height.to_bytes(8, "big"))
+    held = [record for record in town.app._committed._known.values() if record]
+    assert len(HISTORY.get(town.reader, town.height.to_bytes(8, "big")).hashes) == 61
+    assert max(map(len, held)) <= TOWN_READ_MAX_BYTES
 
 
 def test_a_damaged_store_is_noticed_at_start():

@@ -114,7 +114,7 @@ def _plain(value: Any) -> Any:
 
 def _check_subset(value: Any, depth: int) -> None:
     """Walk plain values; only reached when encoding, or for texts that may hold a large integer or odd key."""
-    if depth > CANONICAL_DEPTH_MAX:
+    if depth >= CANONICAL_DEPTH_MAX and isinstance(value, dict | list | tuple):
         raise ValueError(f"JSON nests deeper than {CANONICAL_DEPTH_MAX}")
     if isinstance(value, dict):
         for key in value:

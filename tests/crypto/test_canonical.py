@@ -111,6 +111,16 @@ def test_nesting_up_to_the_limit_is_accepted() -> None:
     assert encode_canonical(decode_canonical(object, text)) == text
 
 
+def test_the_encoder_stops_at_the_depth_where_the_decoder_does() -> None:
+    value: Any = 7
+    for _ in range(CANONICAL_DEPTH_MAX):
+        value = [value]
+    assert decode_canonical(list, encode_canonical(value)) == value
+    for deeper in ([value], {"a": value}, [[], value], [True, value]):
+        with pytest.raises(ValueError, match="deeper"):
+            encode_canonical(deeper)
+
+
 @pytest.mark.parametrize("value", [1.5, 2**53, {"é": 1}, {1: 2}, b"raw", {"a": [float("nan")]}])
 def test_the_encoder_refuses_what_the_subset_cannot_say(value: Any) -> None:
     with pytest.raises(ValueError, match=r"."):

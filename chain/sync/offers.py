@@ -4,6 +4,7 @@ Peers that offer the same manifest hash at one height offer the same snapshot. S
 `statesync/snapshots.go`.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import sha256
 
@@ -33,6 +34,8 @@ class SnapshotOffers:
         self._rejected: set[bytes] = set()
         self._rejected_formats: set[int] = set()
         self._rejected_peers: set[PeerId] = set()
+        self._false: Counter[PeerId] = Counter()
+        """Snapshots each peer offered that were tried and rejected: a name and a time can be lied anew for ever."""
 
     def add(self, peer: PeerId, offered: SnapshotsResponse) -> str:
         """Note an offer; "" when it is kept or known, else what is wrong with it or with its sender."""
@@ -45,6 +48,8 @@ class SnapshotOffers:
         key = _key(snapshot)
         if key in self._rejected or offered.format in self._rejected_formats:
             return ""
+        if self._false[peer] >= STATESYNC_OFFERS_PER_PEER:
+            return f"{STATESYNC_OFFERS_PER_PEER} snapshots that could not be used"
         held = [o.snapshot for k, o in self._offers.items() if peer in o.peers and k != key]
         if len(held) >= STATESYNC_OFFERS_PER_PEER:
             return f"more than {STATESYNC_OFFERS_PER_PEER} snapshots"
@@ -72,7 +77,8 @@ class SnapshotOffers:
         return peer in self._rejected_peers
 
     def reject(self, snapshot: Snapshot) -> None:
-        """Never try this one again."""
+        """Never try this one again, nor, after some, any other of those who offer it: each costs a whole download."""
+        self._false.update(self.peers_of(snapshot))
         self._rejected.add(_key(snapshot))
         self._offers.pop(_key(snapshot), None)
 

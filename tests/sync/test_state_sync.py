@@ -11,9 +11,10 @@ from chain.codec.signbytes import vote_sign_bytes
 from chain.crypto.ed25519 import sign
 from chain.execution.evidence import make_duplicate_vote
 from chain.light.client import GenesisRoot, HashRoot
-from chain.limits import SNAPSHOT_CHUNKS_MAX
+from chain.limits import SNAPSHOT_CHUNKS_MAX, STATESYNC_OFFERS_PER_PEER
 from chain.node.executor import name_block
 from chain.sync import SyncFailure
+from chain.sync.offers import SnapshotOffers
 from chain.town.snapshot_chunks import ChunkHead, decode_manifest, encode_manifest
 from chain.types.abci import RequestInfo
 from chain.types.block import BlockID, PartSetHeader, Vote
@@ -471,6 +472,18 @@ def test_too_many_offers_of_one_peer_are_a_fault():
         offer = SnapshotsResponse(100 + n, 1, 1, b"\1" * 32, b"x")
         joiner.sync.receive("anna", StatesyncMessage(offer))
     assert [name for name, _ in joiner.sync.rejected] == ["anna"]
+
+
+def test_a_peer_cannot_keep_a_node_busy_with_ever_new_snapshots_that_prove_false():
+    offers = SnapshotOffers()
+    for n in range(STATESYNC_OFFERS_PER_PEER):
+        assert offers.add("liar", SnapshotsResponse(100 + n, 1, 1, b"\1" * 32, b"x")) == ""
+        tried = offers.best(0.0)
+        assert tried is not None
+        offers.reject(tried)
+    one_more = SnapshotsResponse(200, 1, 1, b"\1" * 32, b"x")
+    assert "could not be used" in offers.add("liar", one_more)
+    assert offers.add("honest", one_more) == ""
 
 
 def test_a_peer_that_goes_in_the_middle_of_its_chunks_is_replaced():

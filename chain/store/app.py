@@ -170,10 +170,6 @@ class LmdbStateStore:
         else:
             self._kv.write(batch)
 
-    def forget(self) -> None:
-        """Drop what was staged and never joined: a restored state that something else proved wrong."""
-        self._staged = None
-
     def _count(self, changes: tuple[Change, ...]) -> dict[str, int]:
         row = self._load_row()
         counts = dict(row.namespaces) if row is not None else {}

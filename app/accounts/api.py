@@ -21,7 +21,7 @@ blp = TownBlueprint("accounts", __name__, url_prefix="/v1/accounts", description
 
 
 @blp.post("/tickets")
-@access(DEVICE, rule="a ticket names the key that logged in")
+@access(DEVICE, objects="self", rule="a ticket names the key that logged in")
 @blp.arguments(TicketRequestSchema)
 @blp.response(201, TicketSchema)
 def create_ticket(args: dict[str, Any]) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def create_ticket(args: dict[str, Any]) -> dict[str, Any]:
 
 
 @blp.post("")
-@access(DEVICE, rule="the account of the key that signed the transaction")
+@access(DEVICE, objects="signed", rule="the account of the key that signed the transaction")
 @idempotent
 @blp.arguments(TransactionSchema)
 @blp.response(201, SubmissionSchema)
@@ -60,6 +60,7 @@ def open_account(args: dict[str, Any]) -> Any:
     "citizen:loyalty",
     "citizen:sel",
     "citizen:energy",
+    objects="self",
     rule="the account of the key that logged in",
 )
 @blp.response(200, AccountSchema)

@@ -38,7 +38,7 @@ blp = TownBlueprint("audit", __name__, url_prefix="/v1/audit", description="What
 
 
 @blp.get(f"/headers/{HEIGHT}")
-@access(PUBLIC, rule=RULE)
+@access(PUBLIC, objects="none", rule=RULE)
 @blp.response(200, HeaderAnswerSchema)
 def get_header(height: int) -> dict[str, Any]:
     """Show a verified header."""
@@ -47,7 +47,7 @@ def get_header(height: int) -> dict[str, Any]:
 
 
 @blp.get(f"/commits/{HEIGHT}")
-@access(PUBLIC, rule=RULE)
+@access(PUBLIC, objects="none", rule=RULE)
 @blp.response(200, CommitAnswerSchema)
 def get_commit(height: int) -> dict[str, Any]:
     """Show who signed a block."""
@@ -55,7 +55,7 @@ def get_commit(height: int) -> dict[str, Any]:
 
 
 @blp.get(f"/validators/{HEIGHT}")
-@access(PUBLIC, rule=RULE)
+@access(PUBLIC, objects="none", rule=RULE)
 @blp.response(200, ValidatorsAnswerSchema)
 def get_validators(height: int) -> dict[str, Any]:
     """Show the validators that decided a block."""
@@ -68,7 +68,7 @@ def get_validators(height: int) -> dict[str, Any]:
 
 
 @blp.get("/checkpoint")
-@access(PUBLIC, rule=RULE)
+@access(PUBLIC, objects="none", rule=RULE)
 @blp.response(200, CheckpointSchema)
 def get_checkpoint() -> Checkpoint:
     """Show the newest verified checkpoint, ready to be kept as a file."""
@@ -77,7 +77,7 @@ def get_checkpoint() -> Checkpoint:
 
 
 @blp.get("/roots")
-@access(PUBLIC, rule=RULE)
+@access(PUBLIC, objects="none", rule=RULE)
 @blp.arguments(RootsQuerySchema, location="query")
 @blp.response(200, RootsSchema)
 def get_roots(args: dict[str, Any]) -> dict[str, Any]:

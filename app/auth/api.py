@@ -28,7 +28,7 @@ blp = TownBlueprint("auth", __name__, url_prefix="/v1/auth", description="Device
 
 
 @blp.post("/challenges")
-@access(PUBLIC, rule="a challenge serves only the key it was made for")
+@access(PUBLIC, objects="none", rule="a challenge serves only the key it was made for")
 @blp.arguments(ChallengeRequestSchema)
 @blp.response(201, ChallengeSchema)
 def create_challenge(args: dict[str, Any]) -> dict[str, Any]:
@@ -40,7 +40,7 @@ def create_challenge(args: dict[str, Any]) -> dict[str, Any]:
 
 
 @blp.post("/tokens")
-@access(PUBLIC, rule="a token speaks for the key that signed the challenge")
+@access(PUBLIC, objects="self", rule="a token speaks for the key that signed the challenge")
 @blp.arguments(TokenRequestSchema)
 @blp.response(201, TokenSchema)
 def create_token(args: dict[str, Any]) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def create_token(args: dict[str, Any]) -> dict[str, Any]:
 
 
 @blp.get("/jwks")
-@access(PUBLIC, rule="public keys only")
+@access(PUBLIC, objects="none", rule="public keys only")
 @blp.response(200, JwksSchema)
 def get_jwks() -> dict[str, Any]:
     """The public keys that verify access tokens."""

@@ -19,7 +19,7 @@ blp = TownBlueprint("city", __name__, url_prefix="/v1/city", description="Bodies
 
 
 @blp.get("/bodies")
-@access(PUBLIC, rule="public by the town's charter")
+@access(PUBLIC, objects="none", rule="public by the town's charter")
 @blp.response(200, BodiesSchema)
 def get_bodies() -> dict[str, Any]:
     """List the bodies that take part."""
@@ -27,7 +27,11 @@ def get_bodies() -> dict[str, Any]:
 
 
 @blp.get("/roles")
-@access(PUBLIC, rule="role keys of bodies, without persons; tills and shops are not listed")
+@access(
+    PUBLIC,
+    objects="none",
+    rule="role keys of bodies, without persons; tills and shops are not listed",
+)
 @blp.arguments(PageQuerySchema, location="query")
 @blp.response(200, RolesSchema)
 def get_roles(args: dict[str, Any]) -> dict[str, Any]:
@@ -38,7 +42,7 @@ def get_roles(args: dict[str, Any]) -> dict[str, Any]:
 
 
 @blp.get("/validators")
-@access(PUBLIC, rule="who decides blocks, and with what weight, is public")
+@access(PUBLIC, objects="none", rule="who decides blocks, and with what weight, is public")
 @blp.response(200, ValidatorsSchema)
 def get_validators() -> dict[str, Any]:
     """List the validators, present and past."""
@@ -46,7 +50,11 @@ def get_validators() -> dict[str, Any]:
 
 
 @blp.get("/misbehaviour")
-@access(PUBLIC, rule="what a validator was proved to have done is public; it names no person")
+@access(
+    PUBLIC,
+    objects="none",
+    rule="what a validator was proved to have done is public; it names no person",
+)
 @blp.response(200, MisbehavioursSchema)
 def get_misbehaviour() -> dict[str, Any]:
     """List the newest proven offences of validators."""
@@ -54,7 +62,11 @@ def get_misbehaviour() -> dict[str, Any]:
 
 
 @blp.post("/acts")
-@access("council", rule="the council: more than two thirds of the seats sign the transaction")
+@access(
+    "council",
+    objects="signed",
+    rule="the council: more than two thirds of the seats sign the transaction",
+)
 @idempotent
 @blp.arguments(TransactionSchema)
 @blp.response(201, SubmissionSchema)

@@ -1,8 +1,9 @@
 """Who may call a route: every route says a scope and an object rule, and both are in `openapi.yaml`.
 
-`@access("till", rule="…")` goes above every other decorator except the route. Scopes are what the logged-in
-key is on the chain now (see `app.auth.service.find_standing`), narrowed by what the token was issued for, so
-a revoked key is refused within one request.
+`@access("till", objects="signed", rule="…")` goes above every other decorator except the route. Scopes are
+what the logged-in key is on the chain now (see `app.auth.service.find_standing`), narrowed by what the token
+was issued for, so a revoked key is refused within one request. `objects` is the kind of object rule (OBJECTS),
+`rule` the same in words; `tests/api/auth/matrix_rows.py` shows each rule kept.
 """
 
 from collections.abc import Callable
@@ -34,6 +35,15 @@ SCOPES: Final = {
     "council": "seat key of a body",
     "auditor": "live role key of an auditor",
 }
+OBJECTS: Final = {
+    "none": "nothing of anybody's: the same answer for all who may ask",
+    "self": "only what belongs to the key that logged in; the request can name nothing else",
+    "named": "the request names the object; somebody else's answers 404 as if it did not exist",
+    "signed": "what the signers of the transaction may act for; the chain refuses anything else",
+    "capability": "whoever knows a random name of at least 128 bits",
+    "role": "everything the role is there for",
+}
+"""The kinds of object rules: whose objects a request reaches (OWASP API1:2023)."""
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -52,11 +62,18 @@ def register_standing(find: Standing) -> None:
     _standing[:] = [find]
 
 
-def access(*scopes: str, rule: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Let through keys that hold one of `scopes`; `rule` says in words whose objects they reach."""
+def access(
+    *scopes: str, rule: str, objects: str = ""
+) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """Let through keys that hold one of `scopes`.
+
+    `objects` is a kind of OBJECTS, and `rule` says in words whose objects the caller reaches. A route without
+    `objects` still runs, and `tests/house` refuses it.
+    """
     unknown = set(scopes) - set(SCOPES)
     assert scopes, "a route names its scopes"
     assert rule, "a route names its object rule"
+    assert objects in ("", *OBJECTS), f"objects is one of {', '.join(OBJECTS)}"
     assert not unknown, f"unknown scope {unknown}"
 
     def decorate(view: Callable[P, T]) -> Callable[P, T]:
@@ -65,7 +82,7 @@ def access(*scopes: str, rule: str) -> Callable[[Callable[P, T]], Callable[P, T]
             g.actor = None if PUBLIC in scopes else _admit(frozenset(scopes))
             return view(*args, **kwargs)
 
-        wrapper._apidoc = _document(view, scopes, rule)  # type: ignore[attr-defined]
+        wrapper._apidoc = _document(view, scopes, objects, rule)  # type: ignore[attr-defined]
         return wrapper
 
     return decorate
@@ -90,10 +107,11 @@ def _read_bearer() -> str:
     return token.strip()
 
 
-def _document(view: Any, scopes: tuple[str, ...], rule: str) -> dict[str, Any]:
+def _document(view: Any, scopes: tuple[str, ...], objects: str, rule: str) -> dict[str, Any]:
     apidoc = deepcopy(getattr(view, "_apidoc", {}))
     manual = apidoc.setdefault("manual_doc", {})
     manual["x-scope"] = list(scopes)
+    manual["x-objects"] = objects
     manual["x-object-rule"] = rule
     manual["security"] = [] if PUBLIC in scopes else [{"bearer": list(scopes)}]
     return apidoc

@@ -60,7 +60,7 @@ class ReceiptSchema(SubmissionSchema):
 
 
 @blp.get("/health")
-@access(PUBLIC, rule="nothing personal")
+@access(PUBLIC, objects="none", rule="nothing personal")
 @blp.response(200, HealthSchema)
 def get_health() -> dict[str, str]:
     """Say that the API answers."""
@@ -68,7 +68,7 @@ def get_health() -> dict[str, str]:
 
 
 @blp.get("/status")
-@access(PUBLIC, rule="nothing personal")
+@access(PUBLIC, objects="none", rule="nothing personal")
 @blp.response(200, StatusSchema)
 def get_status() -> dict[str, Any]:
     """Tell where the town and its chain stand."""
@@ -76,7 +76,11 @@ def get_status() -> dict[str, Any]:
 
 
 @blp.get("/transactions/<string(length=64):payload_hash>")
-@access(PUBLIC, rule="whoever knows the 256-bit payload hash, which only its author was told")
+@access(
+    PUBLIC,
+    objects="capability",
+    rule="whoever knows the 256-bit payload hash, which only its author was told",
+)
 @blp.arguments(ReceiptQuerySchema, location="query")
 @blp.response(200, ReceiptSchema)
 def get_transaction(args: dict[str, Any], payload_hash: str) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def _clerk_key(clerk: Actor) -> PublicKey:
 
 
 @blp.post("/enrolments")
-@access(PUBLIC, rule="an enrolment names only the key that proved itself")
+@access(PUBLIC, objects="self", rule="an enrolment names only the key that proved itself")
 @idempotent
 @blp.arguments(EnrolmentRequestSchema)
 @blp.response(201, EnrolmentSchema)
@@ -74,7 +74,9 @@ def create_enrolment(args: dict[str, Any]) -> dict[str, Any]:
 
 
 @blp.get("/enrolments/<string(length=22):enrolment_id>")
-@access(PUBLIC, rule="whoever holds the 128-bit id, which only the phone shows")
+@access(
+    PUBLIC, objects="capability", rule="whoever holds the 128-bit id, which only the phone shows"
+)
 @blp.response(200, EnrolmentSchema)
 def get_enrolment(enrolment_id: str) -> dict[str, Any]:
     """Ask what the desk has done so far."""
@@ -87,7 +89,7 @@ def get_enrolment(enrolment_id: str) -> dict[str, Any]:
 
 
 @blp.get("/desk/enrolments/<string(length=22):enrolment_id>")
-@access("clerk", rule=DESK_RULE)
+@access("clerk", objects="capability", rule=DESK_RULE)
 @blp.response(200, DeskEnrolmentSchema)
 def get_desk_enrolment(enrolment_id: str) -> dict[str, Any]:
     """Open the enrolment whose QR the citizen shows."""
@@ -97,7 +99,7 @@ def get_desk_enrolment(enrolment_id: str) -> dict[str, Any]:
 
 
 @blp.post("/desk/enrolments/<string(length=22):enrolment_id>/draft")
-@access("clerk", rule=DESK_RULE)
+@access("clerk", objects="capability", rule=DESK_RULE)
 @idempotent
 @blp.arguments(DraftRequestSchema)
 @blp.response(201, DraftSchema)
@@ -119,7 +121,7 @@ def create_draft(args: dict[str, Any], enrolment_id: str) -> dict[str, Any]:
 
 
 @blp.post("/desk/enrolments/<string(length=22):enrolment_id>/attestation")
-@access("clerk", rule="the draft of the same agent")
+@access("clerk", objects="named", rule="the draft of the same agent")
 @idempotent
 @blp.arguments(AttestationRequestSchema)
 @blp.response(201, EnrolmentSchema)
@@ -137,7 +139,7 @@ def create_attestation(args: dict[str, Any], enrolment_id: str) -> dict[str, Any
 
 
 @blp.get("/desk/batch")
-@access("clerk", rule="attestations that wait, without anything civil")
+@access("clerk", objects="role", rule="attestations that wait, without anything civil")
 @blp.response(200, BatchSchema)
 def get_batch() -> dict[str, Any]:
     """See whether enough attestations wait to be written."""
@@ -155,7 +157,7 @@ def get_batch() -> dict[str, Any]:
 
 
 @blp.post("/identity/batches")
-@access("clerk", rule="attestations that wait at this desk")
+@access("clerk", objects="signed", rule="attestations that wait at this desk")
 @idempotent
 @blp.arguments(TransactionSchema)
 @blp.response(201, SubmissionSchema)
@@ -177,7 +179,7 @@ def _read_members(payload: Any) -> tuple[str, ...]:
 
 
 @blp.post("/identity/statuses")
-@access("clerk", rule="the chain asks for two agents where the act is terminal")
+@access("clerk", objects="signed", rule="the chain asks for two agents where the act is terminal")
 @idempotent
 @blp.arguments(TransactionSchema)
 @blp.response(201, SubmissionSchema)
@@ -194,7 +196,7 @@ def create_status(args: dict[str, Any]) -> Any:
 
 
 @blp.post("/identity/rotations")
-@access("citizen:identity", rule="the identity of the key that logged in")
+@access("citizen:identity", objects="signed", rule="the identity of the key that logged in")
 @idempotent
 @blp.arguments(TransactionSchema)
 @blp.response(201, SubmissionSchema)
@@ -205,7 +207,7 @@ def create_rotation(args: dict[str, Any]) -> Any:
 
 
 @blp.get("/identity/me")
-@access(DEVICE, rule="the identity of the key that logged in")
+@access(DEVICE, objects="self", rule="the identity of the key that logged in")
 @blp.arguments(ProofQuerySchema, location="query")
 @blp.response(200, OwnIdentitySchema)
 def get_own_identity(args: dict[str, Any]) -> dict[str, Any]:
@@ -222,7 +224,7 @@ def get_own_identity(args: dict[str, Any]) -> dict[str, Any]:
 
 
 @blp.get("/identity/me/access-log")
-@access(DEVICE, rule="the file of the key that logged in")
+@access(DEVICE, objects="self", rule="the file of the key that logged in")
 @blp.response(200, AccessLogSchema)
 def get_own_access_log() -> dict[str, Any]:
     """Show who at the desk touched the own file."""

@@ -38,7 +38,7 @@ blp = TownBlueprint("loyalty", __name__, url_prefix="/v1/loyalty", description="
 
 
 @blp.get("/programmes")
-@access(PUBLIC, rule="programmes are public")
+@access(PUBLIC, objects="none", rule="programmes are public")
 @blp.response(200, ProgrammesSchema)
 def get_programmes() -> dict[str, Any]:
     """List the programmes and their rules in force."""
@@ -46,7 +46,7 @@ def get_programmes() -> dict[str, Any]:
 
 
 @blp.post("/programmes")
-@access("operator", rule="the body of the signing operator")
+@access("operator", objects="signed", rule="the body of the signing operator")
 @idempotent
 @blp.arguments(TransactionSchema)
 @blp.response(201, SubmissionSchema)
@@ -57,7 +57,7 @@ def create_programme(args: dict[str, Any]) -> Any:
 
 
 @blp.get("/shops")
-@access(PUBLIC, rule="shops of the coalition are public")
+@access(PUBLIC, objects="none", rule="shops of the coalition are public")
 @blp.response(200, ShopsSchema)
 def get_shops() -> dict[str, Any]:
     """List the shops of the coalition by their registered names."""
@@ -65,7 +65,7 @@ def get_shops() -> dict[str, Any]:
 
 
 @blp.post("/shops")
-@access("operator", rule="the body of the signing operator")
+@access("operator", objects="signed", rule="the body of the signing operator")
 @idempotent
 @blp.arguments(TransactionSchema)
 @blp.response(201, SubmissionSchema)
@@ -76,7 +76,7 @@ def create_shop(args: dict[str, Any]) -> Any:
 
 
 @blp.get("/shops/<string:shop>/terminals")
-@access("shop_owner", rule=OWN_SHOP)
+@access("shop_owner", objects="named", rule=OWN_SHOP)
 @blp.response(200, TerminalsSchema)
 def get_terminals(shop: str) -> dict[str, Any]:
     """List the tills of the own shop."""
@@ -84,7 +84,7 @@ def get_terminals(shop: str) -> dict[str, Any]:
 
 
 @blp.post("/shops/<string:shop>/terminals")
-@access("shop_owner", rule=OWN_SHOP)
+@access("shop_owner", objects="named", rule=OWN_SHOP)
 @idempotent
 @blp.arguments(TransactionSchema)
 @blp.response(201, SubmissionSchema)
@@ -95,7 +95,7 @@ def create_terminal(args: dict[str, Any], shop: str) -> Any:
 
 
 @blp.post("/shops/<string:shop>/terminals/revocations")
-@access("shop_owner", rule=OWN_SHOP)
+@access("shop_owner", objects="named", rule=OWN_SHOP)
 @idempotent
 @blp.arguments(TransactionSchema)
 @blp.response(201, SubmissionSchema)
@@ -116,7 +116,7 @@ def _submit_for_shop(shop: str, text: str, kind: str) -> Any:
 
 
 @blp.post("/codes")
-@access("till", rule="the code the customer shows")
+@access("till", objects="capability", rule="the code the customer shows")
 @blp.arguments(CodeRequestSchema)
 @blp.response(200, CodeSchema)
 def resolve_code(args: dict[str, Any]) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def _chain_id() -> str:
 
 
 @blp.post("/earn/preview")
-@access("till", "shop_owner", rule="a public rule applied to a figure")
+@access("till", "shop_owner", objects="none", rule="a public rule applied to a figure")
 @blp.arguments(EarnPreviewRequestSchema)
 @blp.response(200, EarnPreviewSchema)
 def preview_earn(args: dict[str, Any]) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def preview_earn(args: dict[str, Any]) -> dict[str, Any]:
 
 
 @blp.post("/earn")
-@access("till", rule="the shop of the signing till")
+@access("till", objects="signed", rule="the shop of the signing till")
 @idempotent
 @blp.arguments(TransactionSchema)
 @blp.response(201, SubmissionSchema)
@@ -152,7 +152,7 @@ def create_earn(args: dict[str, Any]) -> Any:
 
 
 @blp.post("/redemptions/preview")
-@access("till", rule=OWN_SHOP)
+@access("till", objects="named", rule=OWN_SHOP)
 @blp.arguments(RedeemPreviewRequestSchema)
 @blp.response(200, RedeemPreviewSchema)
 def preview_redemption(args: dict[str, Any]) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def preview_redemption(args: dict[str, Any]) -> dict[str, Any]:
 
 
 @blp.post("/redemptions")
-@access("till", rule="the shop of the signing till")
+@access("till", objects="signed", rule="the shop of the signing till")
 @idempotent
 @blp.arguments(TransactionSchema)
 @blp.response(201, SubmissionSchema)
@@ -181,7 +181,7 @@ def create_redemption(args: dict[str, Any]) -> Any:
 
 
 @blp.post("/reversals")
-@access("till", "shop_owner", rule="operations of the signer's shop")
+@access("till", "shop_owner", objects="signed", rule="operations of the signer's shop")
 @idempotent
 @blp.arguments(TransactionSchema)
 @blp.response(201, SubmissionSchema)
@@ -195,7 +195,7 @@ def create_reversal(args: dict[str, Any]) -> Any:
 
 
 @blp.get("/accounts/me")
-@access("citizen:loyalty", rule="the account of the key that logged in")
+@access("citizen:loyalty", objects="self", rule="the account of the key that logged in")
 @blp.arguments(ProofQuerySchema, location="query")
 @blp.response(200, LoyaltyAccountSchema)
 def get_own_account(args: dict[str, Any]) -> dict[str, Any]:
@@ -209,7 +209,9 @@ def get_own_account(args: dict[str, Any]) -> dict[str, Any]:
 
 
 @blp.get("/operations")
-@access("citizen:loyalty", "till", "shop_owner", rule="the own account, or the own shop")
+@access(
+    "citizen:loyalty", "till", "shop_owner", objects="self", rule="the own account, or the own shop"
+)
 @blp.arguments(OperationsQuerySchema, location="query")
 @blp.response(200, OperationsSchema)
 def get_operations(args: dict[str, Any]) -> dict[str, Any]:

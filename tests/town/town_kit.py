@@ -67,6 +67,7 @@ ROLES = (
     ("gateway", "mairie"),
     ("loyalty_operator", "commerces"),
     ("electoral_commission", "dehors"),
+    ("auditor", "dehors"),
 )
 LAX_PARAMS = {
     "council_delay_s": 0,

@@ -1,0 +1,237 @@
+"""Own and other object of every route that names one: the rows of the authorisation matrix.
+
+A route whose `objects` is "named" or "signed" has one row here, under "METHOD /path as in openapi.yaml":
+
+    "GET /v1/loyalty/shops/{shop}/terminals": Row(
+        "shop_owner",
+        own=lambda w: Asked("/v1/loyalty/shops/boulangerie/terminals"),
+        other=lambda w: Asked("/v1/loyalty/shops/librairie/terminals"),
+    )
+
+`own` must pass the authorisation (anything but 401, 403, 404), `other` must get one of `refused` (404 for what
+one may not know of; the chain's 403, 409 for a transaction one may not sign). All other kinds need no row:
+the request cannot name an object, and `test_matrix` checks that.
+"""
+
+from app.cli.demo.clerk import ATTESTATION_TYPE, read_attestation
+from app.cli.demo.http import new_key
+from chain.codec.canonical import b64url_encode, encode_canonical
+from chain.crypto.jws import sign_compact
+from chain.town.schemas import (
+    AccountRotate,
+    ActRoleRevoke,
+    CouncilActs,
+    EarnRule,
+    IdBatchAttest,
+    IdRotate,
+    IdStatus,
+    LoyaltyEarn,
+    LoyaltyProgramme,
+    LoyaltyRedeem,
+    LoyaltyReverse,
+    LoyaltyShop,
+    LoyaltyTill,
+    LoyaltyTillRevoke,
+)
+from tests.api.auth.matrix_world import Asked, Row, World, blind, jwk
+from tests.journeys.kit import CIVIL
+from tests.town.town_kit import key
+
+REFUSED_BY_CHAIN = frozenset({403, 404, 409})
+"""A transaction in somebody else's name: not entitled, unknown, or not in that state for this signer."""
+
+
+def _rotate_account(world: World, account: str) -> Asked:
+    signer, fresh = world.signer("cleo's points"), key(f"fresh for {account}")
+    body = AccountRotate(jwk(fresh))
+    return world.tx("/v1/accounts", body, world.objects[account], signer, fresh)
+
+
+def _rotate_identity(world: World, cid: str, account: str) -> Asked:
+    signer, fresh = world.signer("cleo's identity"), key(f"fresh for {cid}")
+    body = IdRotate(world.objects[cid], jwk(fresh))
+    return world.tx("/v1/identity/rotations", body, world.objects[account], signer, fresh)
+
+
+def _set_status(world: World, sender: str) -> Asked:
+    body = IdStatus(world.objects["other cid"], "suspended")
+    return world.tx("/v1/identity/statuses", body, sender, world.signers["clerk"])
+
+
+def _act(world: World, *signers: str) -> Asked:
+    body = CouncilActs((ActRoleRevoke(key("electoral_commission@dehors").kid),))
+    return world.tx("/v1/city/acts", body, "council", *(key(name) for name in signers))
+
+
+def _programme(world: World, sender: str) -> Asked:
+    return world.tx(
+        "/v1/loyalty/programmes",
+        LoyaltyProgramme("autre", 1, "active", EarnRule(1, 100, 100), 365),
+        sender,
+        world.signers["operator"],
+    )
+
+
+def _shop(world: World, sender: str, shop: str) -> Asked:
+    owner = key(f"owner of {shop}")
+    body = LoyaltyShop(shop, shop.title(), jwk(owner))
+    return world.tx("/v1/loyalty/shops", body, sender, world.signers["operator"], owner)
+
+
+def _till(world: World, shop: str) -> Asked:
+    fresh = key(f"second till of {shop}")
+    body = LoyaltyTill(jwk(fresh), world.street.clock() + 86_400, 100, 1_000)
+    path = f"/v1/loyalty/shops/{shop}/terminals"
+    return world.tx(path, body, f"shop:{shop}", world.signers["shop_owner"], fresh)
+
+
+def _revoke_till(world: World, shop: str, kid: str) -> Asked:
+    body = LoyaltyTillRevoke(kid, world.street.clock())
+    path = f"/v1/loyalty/shops/{shop}/terminals/revocations"
+    return world.tx(path, body, f"shop:{shop}", world.signers["shop_owner"])
+
+
+def _earn(world: World, shop: str) -> Asked:
+    body = LoyaltyEarn(world.objects["programme"], world.objects["account"], 500, blind(len(shop)))
+    return world.tx("/v1/loyalty/earn", body, f"shop:{shop}", world.signers["till"])
+
+
+def _redeem(world: World, shop: str, code: str) -> Asked:
+    body = LoyaltyRedeem(world.objects["programme"], 1, world.objects[code])
+    return world.tx("/v1/loyalty/redemptions", body, f"shop:{shop}", world.signers["till"])
+
+
+def _preview(world: World, shop: str) -> Asked:
+    asked = {"programme": "fidelite", "shop": shop, "points": 1, "qr": world.objects["pay code"]}
+    return Asked("/v1/loyalty/redemptions/preview", asked)
+
+
+def _reverse(world: World, ref: str) -> Asked:
+    body = LoyaltyReverse(b64url_encode(bytes.fromhex(world.objects[ref])), 1)
+    return world.tx("/v1/loyalty/reversals", body, "shop:boulangerie", world.signers["till"])
+
+
+def _attest(world: World, drafted_by: str) -> Asked:
+    """The attestation of a draft: only the agent who drafted it may hand it in."""
+    street = world.street
+    clerk = street.clerk if drafted_by == "clerk" else street.supervisor
+    enrolment = clerk.scan_enrolment(street.new_phone().start_enrolment())
+    path = f"/v1/desk/enrolments/{enrolment['id']}"
+    draft = clerk.api.post(
+        f"{path}/draft",
+        {
+            "number": enrolment["number"],
+            "civil": {**CIVIL, "family_name": f"Rang {_LETTERS[drafted_by]}"},
+            "level_identity": 3,
+            "level_residence": 3,
+            "title_seen": "passport",
+        },
+        token=clerk.token,
+        key=new_key(),
+    ).body
+    attestation = encode_canonical(read_attestation(draft["attestation"]))
+    signed = sign_compact(attestation, ATTESTATION_TYPE, world.signers["clerk"])
+    return Asked(f"{path}/attestation", {"attestation": signed.decode()})
+
+
+def _batch(world: World, body: str) -> Asked:
+    street = world.street
+    street.enrol(street.new_phone())
+    waiting = tuple(street.clerk.read_batch()["attestations"])
+    sender = f"body:{body}"
+    return world.tx("/v1/identity/batches", IdBatchAttest(waiting), sender, world.signers["clerk"])
+
+
+def _terminals(shop: str) -> Asked:
+    return Asked(f"/v1/loyalty/shops/{shop}/terminals")
+
+
+_LETTERS = {"clerk": "Un", "supervisor": "Deux"}
+ROWS: dict[str, Row] = {
+    "POST /v1/accounts": Row(
+        "cleo's points",
+        own=lambda w: _rotate_account(w, "cleo's points"),
+        other=lambda w: _rotate_account(w, "other account"),
+        refused=REFUSED_BY_CHAIN,
+    ),
+    "POST /v1/city/acts": Row(
+        "council",
+        own=lambda w: _act(w, "seat@mairie", "seat@coop", "seat@commerces"),
+        other=lambda w: _act(w, "seat@mairie"),
+        refused=REFUSED_BY_CHAIN,
+    ),
+    "POST /v1/desk/enrolments/{enrolment_id}/attestation": Row(
+        "clerk",
+        own=lambda w: _attest(w, "clerk"),
+        other=lambda w: _attest(w, "supervisor"),
+        refused=frozenset({409}),  # the agent was shown that QR too: there is nothing to hide
+    ),
+    "POST /v1/identity/batches": Row(
+        "clerk",
+        own=lambda w: _batch(w, "mairie"),
+        other=lambda w: _batch(w, "commerces"),
+        refused=REFUSED_BY_CHAIN,
+    ),
+    "POST /v1/identity/statuses": Row(
+        "clerk",
+        own=lambda w: _set_status(w, "body:mairie"),
+        other=lambda w: _set_status(w, "body:commerces"),
+        refused=REFUSED_BY_CHAIN,
+    ),
+    "POST /v1/identity/rotations": Row(
+        "cleo's identity",
+        own=lambda w: _rotate_identity(w, "cleo's cid", "cleo's identity"),
+        other=lambda w: _rotate_identity(w, "other cid", "other identity account"),
+        refused=REFUSED_BY_CHAIN,
+    ),
+    "POST /v1/loyalty/programmes": Row(
+        "operator",
+        own=lambda w: _programme(w, "body:commerces"),
+        other=lambda w: _programme(w, "body:mairie"),
+        refused=REFUSED_BY_CHAIN,
+    ),
+    "POST /v1/loyalty/shops": Row(
+        "operator",
+        own=lambda w: _shop(w, "body:commerces", "fromager"),
+        other=lambda w: _shop(w, "body:mairie", "boucher"),
+        refused=REFUSED_BY_CHAIN,
+    ),
+    "GET /v1/loyalty/shops/{shop}/terminals": Row(
+        "shop_owner",
+        own=lambda w: _terminals("boulangerie"),
+        other=lambda w: _terminals("librairie"),
+    ),
+    "POST /v1/loyalty/shops/{shop}/terminals": Row(
+        "shop_owner",
+        own=lambda w: _till(w, "boulangerie"),
+        other=lambda w: _till(w, "librairie"),
+    ),
+    "POST /v1/loyalty/shops/{shop}/terminals/revocations": Row(
+        "shop_owner",
+        own=lambda w: _revoke_till(w, "boulangerie", w.objects["spare till"]),
+        other=lambda w: _revoke_till(w, "librairie", w.objects["other till"]),
+    ),
+    "POST /v1/loyalty/earn": Row(
+        "till",
+        own=lambda w: _earn(w, "boulangerie"),
+        other=lambda w: _earn(w, "librairie"),
+        refused=REFUSED_BY_CHAIN,
+    ),
+    "POST /v1/loyalty/redemptions/preview": Row(
+        "till",
+        own=lambda w: _preview(w, "boulangerie"),
+        other=lambda w: _preview(w, "librairie"),
+    ),
+    "POST /v1/loyalty/redemptions": Row(
+        "till",
+        own=lambda w: _redeem(w, "boulangerie", "pay code"),
+        other=lambda w: _redeem(w, "librairie", "other pay code"),
+        refused=REFUSED_BY_CHAIN,
+    ),
+    "POST /v1/loyalty/reversals": Row(
+        "till",
+        own=lambda w: _reverse(w, "own earn"),
+        other=lambda w: _reverse(w, "other earn"),
+        refused=REFUSED_BY_CHAIN,
+    ),
+}

@@ -20,7 +20,7 @@ from chain.codec.errors import DecodeError
 from chain.crypto import jws
 from chain.crypto.jws import ParsedJws, SignatureEntry, SigningKey
 from chain.crypto.keys import PublicKey, public_key_from_jwk
-from chain.town import schemas
+from chain.town import loyalty_schemas, schemas
 from chain.town.context import Refused
 from chain.town.schemas import Jwk, Payload
 from chain.types import codes
@@ -36,7 +36,7 @@ CACHED_BYTES_MAX: Final = 16 * 1_024 * 1_024
 
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 BODY_TYPES: Final[dict[str, type[msgspec.Struct]]] = {
-    body.TYPE: body for body in get_args(schemas.Body)
+    body.TYPE: body for body in (*get_args(schemas.Body), *get_args(loyalty_schemas.LoyaltyBody))
 }
 
 

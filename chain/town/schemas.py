@@ -289,25 +289,94 @@ class CouncilActs(Strict, frozen=True):
 
 
 # --- loyalty -------------------------------------------------------------------------------
+# More of loyalty's transactions are in `chain.town.loyalty_schemas`.
+
+SmallPoints: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
+"""Points of one operation."""
 
 
-class EarnRule(Strict, frozen=True):
-    """Points per purchase: `points` for each full `per_cents` spent; integer floor, nothing carried."""
+class ItemRule(Strict, frozen=True):
+    """`points` for each unit of an item class, at most `count_max` units of one purchase."""
 
-    points: Annotated[int, Meta(ge=1, le=1_000_000)]
+    item: Slug
+    points: SmallPoints
+    count_max: Annotated[int, Meta(ge=1, le=1_000)]
+
+
+class EventRule(Strict, frozen=True):
+    """`points` for an event a shop attests (a workshop, a returned cup), so many times per account."""
+
+    event: Slug
+    points: SmallPoints
+    per_account_max: Annotated[int, Meta(ge=1, le=100_000)]
+
+
+class ReferralRule(Strict, frozen=True):
+    """Points for whoever brings somebody, and for the newcomer; `issuer` is the shop that owes them.
+
+    `key_n` is the modulus (big-endian base64url, exponent 65537) of the key that blindly signs welcome tokens, one
+    per person.
+    """
+
+    issuer: Slug
+    referrer_points: Annotated[int, Meta(ge=0, le=1_000_000)]
+    newcomer_points: Annotated[int, Meta(ge=0, le=1_000_000)]
+    per_referrer_max: Annotated[int, Meta(ge=1, le=10_000)]
+    key_n: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{342,683}\Z")]
+
+
+class TierRule(Strict, frozen=True):
+    """From `from_points` earned in a period on, every purchase gives `bonus_percent` more."""
+
+    tier: Slug
+    from_points: Annotated[int, Meta(ge=1, le=1_000_000_000)]
+    bonus_percent: Annotated[int, Meta(ge=0, le=1_000)]
+
+
+class EarnRule(Strict, frozen=True, omit_defaults=True):
+    """What gives points: `points` for each full `per_cents` spent (integer floor, nothing carried), and more.
+
+    `visit_points` once per account, shop and UTC day. `tiers` rise; a tier reached in one period of `tier_days`
+    is kept to the end of the next. Judged by `chain.town.loyalty_rules` alone.
+    """
+
+    points: Annotated[int, Meta(ge=0, le=1_000_000)]
     per_cents: Annotated[int, Meta(ge=1, le=100_000_000)]
     min_purchase_cents: Annotated[int, Meta(ge=0, le=100_000_000)]
+    visit_points: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    items: Annotated[tuple[ItemRule, ...], Meta(max_length=64)] = ()
+    events: Annotated[tuple[EventRule, ...], Meta(max_length=32)] = ()
+    referral: ReferralRule | None = None
+    tiers: Annotated[tuple[TierRule, ...], Meta(max_length=8)] = ()
+    tier_days: Annotated[int, Meta(ge=0, le=3_660)] = 0
 
 
-class LoyaltyProgramme(Strict, frozen=True):
-    """A version of a programme; a new version never touches lots of an older one."""
+class Terms(Strict, frozen=True, omit_defaults=True):
+    """What else a version fixes for its lots: cool-off, transfers, spending order, value between shops.
+
+    `value_millicents` is what one point is worth at settlement, in thousandths of a euro cent.
+    `spend_own_first`: a shop takes the points it gave itself before others', whatever expires first.
+    """
+
+    pending_days: Annotated[int, Meta(ge=0, le=90)] = 0
+    transfers: Literal["none", "household", "anyone"] = "none"
+    spend_own_first: bool = False
+    value_millicents: Annotated[int, Meta(ge=0, le=1_000_000)] = 1_000
+
+
+class LoyaltyProgramme(Strict, frozen=True, omit_defaults=True):
+    """A version of a programme: published as a draft, put in force, or closed; never touches older lots.
+
+    A draft may be replaced by another draft of its version; once published it is activated as it stands.
+    """
 
     TYPE: ClassVar[str] = "loyalty.programme"
     programme: Slug
     version: Annotated[int, Meta(ge=1, le=1_000_000)]
-    status: Literal["active", "closed"]
+    status: Literal["draft", "active", "closed"]
     earn: EarnRule
     lot_life_days: Annotated[int, Meta(ge=1, le=3_660)]
+    terms: Terms = Terms()
 
 
 class LoyaltyShop(Strict, frozen=True):
@@ -337,14 +406,26 @@ class LoyaltyTillRevoke(Strict, frozen=True):
     since: UnixSeconds
 
 
-class LoyaltyEarn(Strict, frozen=True):
-    """Points for a purchase, credited as one lot; signed by a till. `receipt` makes it single."""
+class ItemCount(Strict, frozen=True):
+    """How many units of an item class the purchase held."""
+
+    item: Slug
+    count: Annotated[int, Meta(ge=1, le=1_000)]
+
+
+class LoyaltyEarn(Strict, frozen=True, omit_defaults=True):
+    """Points for a purchase, credited as one lot; signed by a till. `receipt` makes it single.
+
+    `points_shown` is what the till promised the customer: fewer are refused; 0 promises nothing.
+    """
 
     TYPE: ClassVar[str] = "loyalty.earn"
     programme: Slug
     account: Thumbprint
     purchase_cents: Annotated[int, Meta(ge=1, le=100_000_000)]
     receipt: Bytes16
+    items: Annotated[tuple[ItemCount, ...], Meta(max_length=64)] = ()
+    points_shown: Annotated[int, Meta(ge=0, le=MAX_SAFE_INTEGER)] = 0
 
 
 class LoyaltyRedeem(Strict, frozen=True):

@@ -42,6 +42,8 @@ def apply_programme(ctx: TxContext, body: LoyaltyProgramme) -> Outcome:
     current = PROGRAMMES.get(ctx.state, body.programme.encode())
     rule_hash = compute_rule_hash(body.earn, body.lot_life_days)
     refused = _check_version(ctx, body, current, rule_hash)
+    if body.status == "draft":
+        return Refused(codes.LOYALTY_PROGRAMME_INACTIVE, "drafts come with the next release")
     if refused is not None:
         return refused
     record = ProgrammeRecord(body.programme, body.version, body.status, rule_hash, ctx.sender)

@@ -1,4 +1,4 @@
-"""Real processes: a read-only node joins a town of four validators by snapshot, and follows."""
+"""Real processes: a node joins a town of four validators by snapshot, follows, and becomes the fifth validator."""
 
 import json
 import re
@@ -9,15 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from chain.codec.canonical import b64url_encode
+from chain.crypto.ed25519 import derive_public
+from chain.crypto.keys import address
 from chain.node.config import NodeConfig, StateSyncConfig, load_config, render_config
 from chain.node.home import Home
 from chain.node.pacing import Pacing
 from chain.node.testnet import Member, init_testnet
+from chain.town.schemas import ActValidatorSet
 from chain.types.timestamp import Timestamp
 from tests.node.four import QUICK, Cluster, Validator
 from tests.town import town_kit
 
 EVERY = 10
+BODIES = (*town_kit.BODIES, "lycee")
 
 
 class Town(Cluster):
@@ -26,7 +31,7 @@ class Town(Cluster):
     def __init__(self, root: Path) -> None:
         super().__init__(root / "unused", 5)
         now_s = int(time.time())
-        genesis = town_kit.make_genesis(validators=4, genesis_s=now_s)
+        genesis = town_kit.make_genesis(bodies=BODIES, validators=4, genesis_s=now_s)
         ports = [node.rpc_port for node in self.nodes]
         base = NodeConfig(
             timeouts=QUICK,
@@ -72,11 +77,18 @@ class Town(Cluster):
         return bytes.fromhex(self.nodes[0].block_id(height))
 
 
+def signs(node: Validator, key: bytes) -> bool:
+    """Whether the newest commit holds a signature of this key."""
+    commit = node.call("commit")["signed_header"]["commit"]
+    name = address(key).hex().upper()
+    return any(s["validator_address"] == name and s["signature"] for s in commit["signatures"])
+
+
 @pytest.mark.process
 @pytest.mark.slow
-def test_a_read_only_node_joins_four_validators_by_snapshot_and_follows(tmp_path):
+def test_a_node_joins_four_validators_by_snapshot_follows_and_becomes_the_fifth(tmp_path):
     town = Town(tmp_path)
-    kit = town_kit.make_town(validators=4, genesis_s=int(time.time()))
+    kit = town_kit.make_town(bodies=BODIES, validators=4, genesis_s=int(time.time()))
     try:
         for node in town.nodes[:4]:
             node.start()
@@ -125,6 +137,12 @@ def test_a_read_only_node_joins_four_validators_by_snapshot_and_follows(tmp_path
         town.wait_height(tip + 1, [4], seconds=60)
         restarted = town.nodes[4].log.read_text().split("joined by snapshot")
         assert len(restarted) == 2
+        # The council gives it a vote: it signs what it never ran from the genesis on.
+        kit.now_s = int(time.time())
+        fifth = derive_public(town_kit.validator_seed(4))
+        act = ActValidatorSet("lycee", b64url_encode(fifth), 10)
+        town.nodes[0].commit(kit.council_tx(act, seats=BODIES))
+        town.wait(lambda: signs(town.nodes[0], fifth), 60)
     finally:
         town.stop()
 

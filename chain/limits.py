@@ -625,3 +625,7 @@ PROTOCOL §1 wants no less between transaction blocks under load."""
 
 COMETBFT_FLUSH_THROTTLE_MS: Final = 5
 """CometBFT's `p2p.flush_throttle_timeout` (default 100): a vote must not wait for company."""
+
+# ── town ─────────────────────────────────────────────────────────────────────────────────────────────
+ACCOUNT_DEVICES_MAX: Final = 8
+"""Second keys of one account in date at once: some devices and a few helpers; bounds what a recovery ends at once."""

@@ -278,6 +278,10 @@ _CHAIN_STATUS: Final[dict[str, int]] = {
     "account_bad_ticket": 403,
     "account_wrong_domain": 409,
     "account_frozen": 403,
+    "account_closed": 409,
+    "account_devices_full": 409,
+    "account_device_unknown": 404,
+    "account_device_scope": 403,
     "city_unknown_body": 404,
     "city_no_quorum": 403,
     "city_act_refused": 409,
@@ -293,6 +297,14 @@ _CHAIN_STATUS: Final[dict[str, int]] = {
     "identity_second_agent": 403,
     "identity_outside_hour": 409,
     "identity_not_active": 409,
+    "identity_recovery_pending": 409,
+    "identity_recovery_unknown": 404,
+    "identity_recovery_vetoed": 409,
+    "identity_recovery_early": 409,
+    "identity_same_body": 403,
+    "identity_same_agents": 403,
+    "identity_reversal_late": 409,
+    "identity_key_differs": 409,
     "loyalty_unknown_programme": 404,
     "loyalty_programme_inactive": 409,
     "loyalty_programme_exists": 409,
@@ -351,7 +363,9 @@ _CHAIN_STATUS: Final[dict[str, int]] = {
     "energy_power_exceeds": 409,
     "energy_regime_condition": 409,
 }
-_CHAIN_RETRYABLE: Final = frozenset({"tx_quota_exceeded", "identity_batch_too_small"})
+_CHAIN_RETRYABLE: Final = frozenset(
+    {"tx_quota_exceeded", "identity_batch_too_small", "identity_recovery_early"}
+)
 
 AnyCode = AppCode | Code
 

@@ -10,16 +10,26 @@ Never: verifies a signature; the envelope does.
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from chain.codec.canonical import b64url_decode, b64url_encode
 from chain.crypto.keys import public_key_from_jwk, thumbprint
 from chain.town import params
 from chain.town.context import Overlay, Reader, Refused, Table
-from chain.town.schemas import Bytes16, Domain, Jwk, Role, Slug, Thumbprint, UnixSeconds
+from chain.town.schemas import (
+    Bytes16,
+    DeviceScope,
+    Domain,
+    Jwk,
+    Role,
+    Slug,
+    Thumbprint,
+    UnixSeconds,
+)
 from chain.types import codes
 
 AccountStatus = Literal["open", "frozen", "closed"]
-KeyUse = Literal["account", "role", "seat", "validator", "node", "reserved", "retired"]
+KeyUse = Literal["account", "device", "role", "seat", "validator", "node", "reserved", "retired"]
 KEY_REF_BYTES: Final = 16
 """How much of an account id a QR code carries (PROTOCOL §7)."""
 _REF_WHOLE_CHARS: Final = 21
@@ -41,6 +51,28 @@ class AccountRecord(Struct, frozen=True, forbid_unknown_fields=True):
     blind: Bytes16
     status: AccountStatus
     opened_height: int
+
+
+class DeviceRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """A second key of an account: what it may sign and until when. A helper's mandate looks like a tablet."""
+
+    kid: Thumbprint
+    account: Thumbprint
+    jwk: Jwk
+    scopes: tuple[DeviceScope, ...]
+    expires: UnixSeconds
+
+    def may_sign(self, scope: str, now_s: int) -> bool:
+        """Whether the key may sign acts of that scope at `now_s`."""
+        return scope in self.scopes and now_s < self.expires
+
+
+class PastKeyRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """A key the account had before block `until_height`: what it signed earlier stays verifiable."""
+
+    kid: Thumbprint
+    jwk: Jwk
+    until_height: int
 
 
 class KidRecord(Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,6 +113,10 @@ class SeatRecord(Struct, frozen=True, forbid_unknown_fields=True):
 
 ACCOUNTS: Final = Table("account", "account", AccountRecord)
 KIDS: Final = Table("account", "kid", KidRecord)
+DEVICES: Final = Table("account", "device", DeviceRecord)
+"""Under `<account>/<kid>`."""
+PAST_KEYS: Final = Table("account", "past_key", PastKeyRecord)
+"""Under `<account>/<until_height, 8 bytes><kid>`."""
 ROLES: Final = Table("city", "role", RoleRecord)
 BODY_ROLES: Final = Table("city", "body_role", BodyRoleRecord)
 """Under `<holder>/<kid>`, for roles of bodies only."""
@@ -114,6 +150,9 @@ def find_key(state: Reader, kid: str) -> Jwk | None:
     if use.use == "account":
         account = get_account(state, use.ref)
         return None if account is None else account.jwk
+    if use.use == "device":
+        device = DEVICES.get(state, f"{use.ref}/{kid}".encode())
+        return None if device is None else device.jwk
     if use.use == "role":
         role = role_of(state, kid)
         return None if role is None else role.jwk
@@ -186,41 +225,63 @@ def open_account(
 
 
 def rotate_account_key(
-    state: Overlay, account: AccountRecord, new_jwk: Jwk
+    state: Overlay, account: AccountRecord, new_jwk: Jwk, height: int
 ) -> AccountRecord | Refused:
-    """Give the account a fresh key; the old one is retired."""
+    """Give the account a fresh key from block `height` on; the old one is retired and stays in the history."""
     new_kid = register_key(state, new_jwk, use="account", ref=account.id)
     if isinstance(new_kid, Refused):
         return new_kid
     retire_key(state, account.kid)
-    rotated = AccountRecord(
-        account.id,
-        account.domain,
-        new_jwk,
-        new_kid,
-        account.blind,
-        account.status,
-        account.opened_height,
-    )
+    past_id = account.id.encode() + b"/" + height.to_bytes(8, "big") + account.kid.encode()
+    PAST_KEYS.put(state, past_id, PastKeyRecord(account.kid, account.jwk, height))
+    rotated = replace(account, jwk=new_jwk, kid=new_kid)
     ACCOUNTS.put(state, account.id.encode(), rotated)
     return rotated
 
 
+def key_at(state: Reader, account: AccountRecord, height: int) -> Jwk:
+    """The key that signed for the account in block `height`, at or after its opening."""
+    start = account.id.encode() + b"/"
+    for _, past in PAST_KEYS.scan(state, start, start[:-1] + b"0"):
+        if height < past.until_height:
+            return past.jwk
+    return account.jwk
+
+
 def set_account_status(state: Overlay, account: AccountRecord, status: AccountStatus) -> None:
-    """Open, freeze or close an account."""
-    ACCOUNTS.put(
-        state,
-        account.id.encode(),
-        AccountRecord(
-            account.id,
-            account.domain,
-            account.jwk,
-            account.kid,
-            account.blind,
-            status,
-            account.opened_height,
-        ),
-    )
+    """Open, freeze or close an account; a closed one loses its second keys."""
+    ACCOUNTS.put(state, account.id.encode(), replace(account, status=status))
+    if status == "closed":
+        remove_devices(state, account.id)
+
+
+# --- second keys ---------------------------------------------------------------------------
+
+
+def find_device(state: Reader, kid: str) -> DeviceRecord | None:
+    """The second key of that thumbprint, in date or not; None when there is none."""
+    use = get_key_use(state, kid)
+    if use is None or use.use != "device":
+        return None
+    return DEVICES.get(state, f"{use.ref}/{kid}".encode())
+
+
+def list_devices(state: Reader, account_id: str) -> tuple[DeviceRecord, ...]:
+    """All second keys of an account, in date or not, by thumbprint."""
+    start = f"{account_id}/".encode()
+    return tuple(record for _, record in DEVICES.scan(state, start, start[:-1] + b"0"))
+
+
+def remove_device(state: Overlay, device: DeviceRecord) -> None:
+    """End a second key for ever."""
+    retire_key(state, device.kid)
+    DEVICES.delete(state, f"{device.account}/{device.kid}".encode())
+
+
+def remove_devices(state: Overlay, account_id: str) -> None:
+    """End every second key of an account."""
+    for device in list_devices(state, account_id):
+        remove_device(state, device)
 
 
 # --- roles ---------------------------------------------------------------------------------

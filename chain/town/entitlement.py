@@ -5,7 +5,7 @@ Reads: namespaces account and city.  Writes: nothing.  Never: applies a domain's
 
 from msgspec import Struct
 
-from chain.town.accounts import SEATS, get_account, get_key_use, kid_of, role_of
+from chain.town.accounts import SEATS, find_device, get_account, get_key_use, kid_of, role_of
 from chain.town.context import Reader, Refused
 from chain.town.rules import Rule
 from chain.town.schemas import Jwk
@@ -54,12 +54,17 @@ def check_entitled(
         return _check_council(state, kids)
     old_kids = tuple(kid for kid in kids if kid not in new_kids)
     if kind == "account":
-        return _check_account(state, rule, sender, old_kids, new_kids)
+        return _check_account(state, rule, sender, old_kids, new_kids, now_s)
     return _check_roles(state, rule, sender, old_kids, now_s)
 
 
 def _check_account(
-    state: Reader, rule: Rule, sender: str, old_kids: tuple[str, ...], new_kids: frozenset[str]
+    state: Reader,
+    rule: Rule,
+    sender: str,
+    old_kids: tuple[str, ...],
+    new_kids: frozenset[str],
+    now_s: int,
 ) -> Refused | None:
     """The account's own key signs; or, for an account to be opened, the key that names it."""
     if rule.opens_account:
@@ -68,13 +73,33 @@ def _check_account(
     account = get_account(state, sender)
     if account is None:
         return Refused(codes.ACCOUNT_UNKNOWN)
-    if account.status != "open":
+    if account.status != "open" and not (rule.is_for_frozen and account.status == "frozen"):
         return Refused(codes.ACCOUNT_FROZEN)
     if rule.domain and account.domain != rule.domain:
         return Refused(codes.ACCOUNT_WRONG_DOMAIN, account.domain)
+    if rule.by_reserved_key:
+        return Refused(codes.TX_NOT_ENTITLED) if old_kids else None
     if not old_kids:
         return Refused(codes.TX_MISSING_SIGNATURE, "the account's key signs")
-    return None if old_kids == (account.kid,) else Refused(codes.TX_NOT_ENTITLED)
+    return (
+        None if old_kids == (account.kid,) else _check_device(state, rule, sender, old_kids, now_s)
+    )
+
+
+def _check_device(
+    state: Reader, rule: Rule, sender: str, kids: tuple[str, ...], now_s: int
+) -> Refused | None:
+    """A second key of this account, in date, with the rule's scope, and no other signer."""
+    device = find_device(state, kids[0])
+    if device is None or device.account != sender or len(kids) != 1:
+        return Refused(codes.TX_NOT_ENTITLED)
+    if now_s >= device.expires:
+        return Refused(codes.TX_KEY_EXPIRED)
+    if rule.is_by_any_device:
+        return None
+    if not rule.device_scope or not device.may_sign(rule.device_scope, now_s):
+        return Refused(codes.ACCOUNT_DEVICE_SCOPE)
+    return None
 
 
 def _check_roles(

@@ -68,7 +68,7 @@ def apply_rotate(ctx: TxContext, body: AccountRotate) -> Outcome:
         return Refused(codes.ACCOUNT_WRONG_DOMAIN, "use id.rotate")
     if body.new_key.crv != "Ed25519":
         return Refused(codes.TX_BODY_INVALID, "a citizen's key is Ed25519")
-    rotated = rotate_account_key(ctx.state, account, body.new_key)
+    rotated = rotate_account_key(ctx.state, account, body.new_key, ctx.height)
     if isinstance(rotated, Refused):
         return rotated
     return Accepted({"account": rotated.id, "kid": rotated.kid})

@@ -184,6 +184,55 @@ IDENTITY_BATCH_HOUR_UTC: Final = _param(
     why="batches at one hour of the day tell nothing of when somebody came; -1 allows any hour",
 )
 
+IDENTITY_RECOVERY_DELAY_S: Final = _param(
+    "identity_recovery_delay_s",
+    "s",
+    72 * HOUR_S,
+    possible=range(30 * DAY_S + 1),
+    safe=(72 * HOUR_S, 30 * DAY_S),
+    why="the holder of the old key has three days, a letter and every device to learn of a recovery and stop it",
+)
+IDENTITY_OVERRIDE_DELAY_S: Final = _param(
+    "identity_override_delay_s",
+    "s",
+    7 * DAY_S,
+    possible=range(30 * DAY_S + 1),
+    safe=(7 * DAY_S, 30 * DAY_S),
+    why="a veto is looked into for a week before two other agents may say that a thief made it",
+)
+IDENTITY_RECOVERY_LAPSE_S: Final = _param(
+    "identity_recovery_lapse_s",
+    "s",
+    30 * DAY_S,
+    possible=range(90 * DAY_S + 1),
+    safe=(7 * DAY_S, 90 * DAY_S),
+    why="a recovery that nobody finishes gives the account back to its old key",
+)
+IDENTITY_VOTE_BAR_S: Final = _param(
+    "identity_vote_bar_s",
+    "s",
+    30 * DAY_S,
+    possible=range(90 * DAY_S + 1),
+    safe=(30 * DAY_S, 90 * DAY_S),
+    why="whose key was replaced so shortly before a vote may have been given a credential already",
+)
+IDENTITY_REVERSAL_S: Final = _param(
+    "identity_reversal_s",
+    "s",
+    30 * DAY_S,
+    possible=range(90 * DAY_S + 1),
+    safe=(30 * DAY_S, 90 * DAY_S),
+    why="registers err: an ended identity comes back within a month",
+)
+DEVICE_KEY_MAX_S: Final = _param(
+    "device_key_max_s",
+    "s",
+    366 * DAY_S,
+    possible=range(HOUR_S, 366 * DAY_S + 1),
+    safe=(HOUR_S, 366 * DAY_S),
+    why="a helper's mandate lasts a year at most, and a forgotten device dies by itself",
+)
+
 # loyalty and QR codes
 QR_ANY_SHOP_MAX_POINTS: Final = _param(
     "qr_any_shop_max_points",

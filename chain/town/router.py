@@ -1,6 +1,6 @@
 """The whole town in one table: which rule answers which transaction."""
 
-from chain.town import city, identity, loyalty, opening
+from chain.town import city, devices, identity, loyalty, opening
 from chain.town.engine import SYSTEM_NAMESPACES
 from chain.town.rules import Router, build_router
 
@@ -8,8 +8,8 @@ from chain.town.rules import Router, build_router
 def town_router() -> Router:
     """Rules, due work, namespaces and first records of every domain of this release."""
     return build_router(
-        rules=(opening.RULES, city.RULES, identity.RULES, loyalty.RULES),
-        due=(city.DUE, loyalty.DUE),
+        rules=(opening.RULES, devices.RULES, city.RULES, identity.RULES, loyalty.RULES),
+        due=(city.DUE, identity.DUE, loyalty.DUE),
         namespaces=(*SYSTEM_NAMESPACES, *identity.NAMESPACES, *loyalty.NAMESPACES),
         starts=(identity.init_identity,),
     )

@@ -53,6 +53,14 @@ class Rule:
     """How far ahead `exp` may lie."""
     new_keys: Callable[[Any], tuple[Jwk, ...]] = no_new_keys
     """Keys named in the body that must sign, although they are not registered yet: proof of possession."""
+    device_scope: str = ""
+    """For account senders: second keys with this scope may sign too; empty for the account's own key alone."""
+    is_by_any_device: bool = False
+    """For account senders: any second key may sign, whatever its scopes; `admit` must say what each may do."""
+    is_for_frozen: bool = False
+    """For account senders: a frozen account may send it; a closed one never."""
+    by_reserved_key: bool = False
+    """For account senders: the one new key signs alone; `admit` refuses any but the key reserved for the account."""
     opens_account: bool = False
     """The sender may be an account not open yet, named by the one new key that signs."""
     admit: Callable[[TxContext, Any], "Refused | tuple[str, ...]"] | None = None

@@ -30,6 +30,10 @@ NodeAddress: TypeAlias = Annotated[
 """`host:port` where a node listens; empty for one that only dials others."""
 Thumbprint: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]\Z")]
 """RFC 7638 SHA-256 thumbprint of a public key; an account is named by that of its first key."""
+CidOrNone: TypeAlias = Annotated[
+    str, Meta(pattern=r"^([A-Za-z0-9_-]{42}[AEIMQUYcgkosw048])?\Z", max_length=43)
+]
+"""A cid where the account is an identity's; empty for an account of another domain."""
 Slug: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{1,31}\Z")]
 """Short public name of a body, shop or programme."""
 Actor: TypeAlias = Annotated[
@@ -54,6 +58,8 @@ CompactJws: TypeAlias = Annotated[
 ]
 
 Domain: TypeAlias = Literal["identity", "loyalty", "sel", "energy"]
+DeviceScope: TypeAlias = Literal["contract", "pay", "trade", "veto"]
+"""What a second key of an account may sign: energy contracts, points, SEL exchanges, the veto of a recovery."""
 Role: TypeAlias = Literal[
     "clerk",
     "agent_supervisor",
@@ -160,6 +166,33 @@ class AccountRotate(Strict, frozen=True):
     new_key: Jwk
 
 
+class AccountDeviceAdd(Strict, frozen=True):
+    """A second key of the account until `expires`, a device or a helper's; signed by the account's key and `key`.
+
+    It signs what `scopes` name (sorted, each once) and nothing else: never a rotation, another device, a ballot.
+    """
+
+    TYPE: ClassVar[str] = "account.device_add"
+    key: Jwk
+    scopes: Annotated[tuple[DeviceScope, ...], Meta(min_length=1, max_length=4)]
+    expires: UnixSeconds
+
+
+class AccountDeviceRemove(Strict, frozen=True):
+    """End a second key for ever; signed by the account's key or by that key itself."""
+
+    TYPE: ClassVar[str] = "account.device_remove"
+    kid: Thumbprint
+
+
+class AccountSetStatus(Strict, frozen=True):
+    """Freeze, reopen or (two agents) close an account that is no identity's, at the desk."""
+
+    TYPE: ClassVar[str] = "account.status"
+    account: Thumbprint
+    status: Literal["open", "frozen", "closed"]
+
+
 # --- identity ------------------------------------------------------------------------------
 
 
@@ -170,13 +203,20 @@ class IdBatchAttest(Strict, frozen=True):
     attestations: Annotated[tuple[CompactJws, ...], Meta(min_length=1, max_length=256)]
 
 
+class IdBatchRenew(Strict, frozen=True):
+    """Attest known identities again, sorted by cid: levels, month of expiry and commitment are replaced."""
+
+    TYPE: ClassVar[str] = "id.batch_renew"
+    attestations: Annotated[tuple[CompactJws, ...], Meta(min_length=1, max_length=256)]
+
+
 class IdStatus(Strict, frozen=True):
     """Move one identity to another status; terminal ones need two agents of different keys."""
 
     TYPE: ClassVar[str] = "id.status"
     cid: Bytes32
     status: Literal[
-        "active", "suspended", "expired", "moved_out", "deceased", "merged", "revoked", "erased"
+        "active", "suspended", "expired", "moved_out", "ended", "merged", "revoked", "erased"
     ]
 
 
@@ -185,6 +225,45 @@ class IdRotate(Strict, frozen=True):
 
     TYPE: ClassVar[str] = "id.rotate"
     cid: Bytes32
+    new_key: Jwk
+
+
+class IdRecoverOpen(Strict, frozen=True):
+    """A lost key: give the account `new_key` after the delay; signed by two agents of two bodies and by `new_key`.
+
+    `cid` names the identity when the account is one's, and is empty for an account of another domain.
+    """
+
+    TYPE: ClassVar[str] = "id.recover_open"
+    account: Thumbprint
+    cid: CidOrNone
+    new_key: Jwk
+
+
+class IdRecoverVeto(Strict, frozen=True):
+    """The old key is not lost: stop the recovery of the account that sends this. It works once."""
+
+    TYPE: ClassVar[str] = "id.recover_veto"
+
+
+class IdRecoverOverride(Strict, frozen=True):
+    """Set a vetoed recovery going again: two agents who did not open it, a week after the veto, the person present."""
+
+    TYPE: ClassVar[str] = "id.recover_override"
+    account: Thumbprint
+
+
+class IdRecoverCancel(Strict, frozen=True):
+    """Give a recovery up: the old key goes on. One agent."""
+
+    TYPE: ClassVar[str] = "id.recover_cancel"
+    account: Thumbprint
+
+
+class IdRecoverFinish(Strict, frozen=True):
+    """The delay is over: `new_key`, which signs alone, becomes the account's key."""
+
+    TYPE: ClassVar[str] = "id.recover_finish"
     new_key: Jwk
 
 
@@ -451,9 +530,18 @@ class LoyaltyReverse(Strict, frozen=True):
 Body: TypeAlias = (
     AccountOpen
     | AccountRotate
+    | AccountDeviceAdd
+    | AccountDeviceRemove
+    | AccountSetStatus
     | IdBatchAttest
+    | IdBatchRenew
     | IdStatus
     | IdRotate
+    | IdRecoverOpen
+    | IdRecoverVeto
+    | IdRecoverOverride
+    | IdRecoverCancel
+    | IdRecoverFinish
     | CouncilActs
     | LoyaltyProgramme
     | LoyaltyShop

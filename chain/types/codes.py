@@ -214,6 +214,35 @@ ACCOUNT_FROZEN: Final = _code(
     "Le compte est gelé ; adressez-vous à la mairie.",
 )
 
+ACCOUNT_CLOSED: Final = _code(
+    105,
+    "account",
+    "account_closed",
+    "The account is closed for good; open a new one.",
+    "Le compte est clos définitivement ; ouvrez-en un nouveau.",
+)
+ACCOUNT_DEVICES_FULL: Final = _code(
+    106,
+    "account",
+    "account_devices_full",
+    "The account has as many second keys as it may; remove one first.",
+    "Le compte a déjà autant de clés secondaires que permis ; retirez-en une d'abord.",
+)
+ACCOUNT_DEVICE_UNKNOWN: Final = _code(
+    107,
+    "account",
+    "account_device_unknown",
+    "The account has no such second key; read the list of devices again.",
+    "Le compte n'a pas cette clé secondaire ; relisez la liste des appareils.",
+)
+ACCOUNT_DEVICE_SCOPE: Final = _code(
+    108,
+    "account",
+    "account_device_scope",
+    "A second key cannot sign this; use the account's own key.",
+    "Une clé secondaire ne peut pas signer cela ; utilisez la clé du compte.",
+)
+
 # city: bodies, council, roles, validators, parameters
 CITY_UNKNOWN_BODY: Final = _code(
     200,
@@ -317,6 +346,63 @@ IDENTITY_NOT_ACTIVE: Final = _code(
     "identity_not_active",
     "The identity is not active; go to city hall.",
     "L'identité n'est pas active ; adressez-vous à la mairie.",
+)
+
+IDENTITY_RECOVERY_PENDING: Final = _code(
+    320,
+    "identity",
+    "identity_recovery_pending",
+    "A recovery of this account is under way; finish it or give it up first, at city hall.",
+    "Une récupération de ce compte est en cours ; terminez-la ou abandonnez-la d'abord, en mairie.",
+)
+IDENTITY_RECOVERY_UNKNOWN: Final = _code(
+    321,
+    "identity",
+    "identity_recovery_unknown",
+    "There is no such recovery, or it is of another key; ask at city hall.",
+    "Cette récupération n'existe pas, ou concerne une autre clé ; adressez-vous à la mairie.",
+)
+IDENTITY_RECOVERY_VETOED: Final = _code(
+    322,
+    "identity",
+    "identity_recovery_vetoed",
+    "The old key stopped this recovery; come to city hall in person: two other agents decide after a week.",
+    "L'ancienne clé a arrêté cette récupération ; venez en mairie : deux autres agents décident après une semaine.",
+)
+IDENTITY_RECOVERY_EARLY: Final = _code(
+    323,
+    "identity",
+    "identity_recovery_early",
+    "The waiting time is not over; the message says until when.",
+    "Le délai n'est pas écoulé ; le message dit jusqu'à quand.",
+)
+IDENTITY_SAME_BODY: Final = _code(
+    324,
+    "identity",
+    "identity_same_body",
+    "The two agents must belong to two bodies; ask an agent of another body to sign.",
+    "Les deux agents doivent relever de deux organismes ; faites signer un agent d'un autre organisme.",
+)
+IDENTITY_SAME_AGENTS: Final = _code(
+    325,
+    "identity",
+    "identity_same_agents",
+    "Who opened a recovery cannot override its veto; two other agents must sign.",
+    "Qui a ouvert une récupération ne peut pas lever son veto ; deux autres agents doivent signer.",
+)
+IDENTITY_REVERSAL_LATE: Final = _code(
+    326,
+    "identity",
+    "identity_reversal_late",
+    "The identity ended more than 30 days ago and cannot come back; enrol the person again.",
+    "L'identité a pris fin il y a plus de 30 jours et ne peut revenir ; enrôlez à nouveau la personne.",
+)
+IDENTITY_KEY_DIFFERS: Final = _code(
+    327,
+    "identity",
+    "identity_key_differs",
+    "A renewal names the identity's present key; this one names another.",
+    "Un renouvellement nomme la clé actuelle de l'identité ; celui-ci en nomme une autre.",
 )
 
 # loyalty

@@ -21,16 +21,19 @@ CITIZEN_CURVE: Final = "Ed25519"
 """A citizen's key must survive by words (SLIP-0010) and sign codes (PROTOCOL §2)."""
 
 Status = Literal[
-    "active", "suspended", "expired", "moved_out", "deceased", "merged", "revoked", "erased"
+    "active", "suspended", "expired", "moved_out", "ended", "merged", "revoked", "erased"
 ]
-TERMINAL: Final = frozenset({"moved_out", "deceased", "merged", "revoked", "erased"})
+"""`ended` is every ordinary end that may turn out an error: death, departure, a duplicate seen late. Why is never on
+the chain: a death is civil data, and whoever was shown a cid once could read it."""
+TERMINAL: Final = frozenset({"moved_out", "ended", "merged", "revoked", "erased"})
 TRANSITIONS: Final[Mapping[Status, frozenset[str]]] = {
     "active": frozenset({"suspended", "expired"}) | TERMINAL,
     "suspended": frozenset({"active", "expired"}) | TERMINAL,
     "expired": frozenset({"active", "suspended"}) | TERMINAL,
     # From a terminal status only erasure is left: the right to it does not end with moving or dying.
     "moved_out": frozenset({"erased"}),
-    "deceased": frozenset({"erased"}),
+    # Except from `ended`, for a month: registers err.
+    "ended": frozenset({"active", "expired", "erased"}),
     "merged": frozenset({"erased"}),
     "revoked": frozenset({"erased"}),
     "erased": frozenset(),
@@ -51,6 +54,12 @@ class IdentityRecord(Struct, frozen=True, forbid_unknown_fields=True):
     status: Status
 
 
+class ReversalRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """Until when an ended identity may come back: header time, unix seconds."""
+
+    until_s: int
+
+
 class BatchRecord(Struct, frozen=True, forbid_unknown_fields=True):
     """When the last batch was written (for the first: when the town was born), and how many there were."""
 
@@ -68,13 +77,17 @@ class CountRecord(Struct, frozen=True, forbid_unknown_fields=True):
 IDENTITIES: Final = Table(NAMESPACE, "identity", IdentityRecord)
 BATCHES: Final = Table(NAMESPACE, "batch", BatchRecord)
 COUNTS: Final = Table(NAMESPACE, "count", CountRecord)
+REVERSALS: Final = Table(NAMESPACE, "reversal", ReversalRecord)
+"""By cid, while an ended identity may come back."""
 LAST_BATCH_ID: Final = b"last"
+LAST_RENEWAL_ID: Final = b"renewal"
 TOTAL_ID: Final = b"total"
 
 
 def init_identity(state: Overlay, genesis_s: int) -> None:
     """Called once by InitChain: the first batch's waiting time runs from the town's birth."""
     BATCHES.put(state, LAST_BATCH_ID, BatchRecord(genesis_s))
+    BATCHES.put(state, LAST_RENEWAL_ID, BatchRecord(genesis_s))
     COUNTS.put(state, TOTAL_ID, CountRecord())
 
 
@@ -122,7 +135,7 @@ def account_status(status: str) -> AccountStatus:
     """How an account stands while its identity has that status."""
     if status == "active":
         return "open"
-    return "closed" if status in TERMINAL else "frozen"
+    return "closed" if status in TERMINAL - {"ended"} else "frozen"
 
 
 def count_move(state: Overlay, previous: str, status: str) -> None:
@@ -130,3 +143,14 @@ def count_move(state: Overlay, previous: str, status: str) -> None:
     counts = get_counts(state)
     by_status = moved_counts(moved_counts(counts.by_status, previous, -1), status, 1)
     COUNTS.put(state, TOTAL_ID, CountRecord(counts.enrolled, by_status))
+
+
+def agents_of(ctx: TxContext) -> tuple[RoleRecord, ...]:
+    """The live agent roles among the signers, each once (an envelope holds a key once)."""
+    roles = (get_agent(ctx, signer.kid) for signer in ctx.signers)
+    return tuple(role for role in roles if role is not None)
+
+
+def count_agents(ctx: TxContext) -> int:
+    """How many agents in office signed."""
+    return len(agents_of(ctx))

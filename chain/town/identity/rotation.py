@@ -35,7 +35,7 @@ def apply_rotate(ctx: TxContext, body: IdRotate) -> Outcome:
     signed = {signer.kid for signer in ctx.signers}
     if not {account.kid, new_kid} <= signed:
         return Refused(codes.TX_MISSING_SIGNATURE, "old and new key")
-    rotated = rotate_account_key(ctx.state, account, body.new_key)
+    rotated = rotate_account_key(ctx.state, account, body.new_key, ctx.height)
     if isinstance(rotated, Refused):
         return rotated
     IDENTITIES.put(ctx.state, body.cid.encode(), replace(record, key=body.new_key))

@@ -6,11 +6,18 @@ from chain.codec.canonical import encode_canonical
 from chain.crypto import jws
 from chain.crypto.jws import SigningKey
 from chain.town.identity.attesting import ATTESTATION_TYP
-from chain.town.schemas import Attestation, IdBatchAttest
+from chain.town.schemas import Attestation, IdBatchAttest, IdBatchRenew
 from chain.types.abci import ExecTxResult
-from tests.town.town_kit import Town, blind, jwk, key, make_town
+from tests.town.town_kit import ROLES, Town, blind, jwk, key, make_town
 
 CLERK = "body:mairie"
+MORE_ROLES = (
+    *ROLES,
+    ("clerk", "coop"),
+    ("clerk", "dehors"),
+    ("agent_supervisor", "mairie"),
+)
+"""Two agents of city hall and one of each other body."""
 
 
 def commitment(name: str) -> str:
@@ -50,8 +57,19 @@ def send(town: Town, *texts: str) -> ExecTxResult:
     return town.do(IdBatchAttest(texts), CLERK, town.role("clerk"))
 
 
-def open_identity(name: str = "ada") -> Town:
+def renew(town: Town, *names: str, **how: Any) -> ExecTxResult:
+    """A batch of renewals of these citizens by the clerk."""
+    texts = [attest(town, name, **how) for name in sorted(names, key=cid_of)]
+    return town.do(IdBatchRenew(texts), CLERK, town.role("clerk"))
+
+
+def open_identity(name: str = "ada", **genesis: Any) -> Town:
     """A lax town with one active identity."""
-    town = make_town()
+    town = make_town(**genesis)
     assert batch(town, name).info == "ok"
     return town
+
+
+def agent(name: str) -> SigningKey:
+    """An agent's key, `clerk@coop` for instance."""
+    return key(name)

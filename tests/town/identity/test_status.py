@@ -30,9 +30,11 @@ def in_status(status: str) -> Town:
 @pytest.mark.parametrize("after", STATUSES)
 @pytest.mark.parametrize("before", STATUSES)
 def test_every_pair_of_statuses_follows_the_table(before: str, after: str) -> None:
-    """Alive statuses move freely, terminal ones only to erased, nothing stays where it is."""
+    """Alive statuses move freely, terminal ones only to erased, an end may be taken back; nothing stays where it is."""
     allowed = before != after and (
-        (before in ALIVE) or (after == "erased" and before in TERMINAL and before != "erased")
+        before in ALIVE
+        or (after == "erased" and before in TERMINAL)
+        or (before == "ended" and after in ("active", "expired"))
     )
     town = in_status(before)
     assert move(town, after).info == ("ok" if allowed else "identity_bad_transition")
@@ -40,8 +42,9 @@ def test_every_pair_of_statuses_follows_the_table(before: str, after: str) -> No
     assert get_identity(town.reader, cid_of("ada")).status == expected
     assert get_counts(town.reader).by_status == {expected: 1}
     account = get_account(town.reader, key("ada").kid).status
-    assert account == {"active": "open", "suspended": "frozen", "expired": "frozen"}.get(
-        expected, "closed"
+    frozen = ("suspended", "expired", "ended")
+    assert account == (
+        "open" if expected == "active" else "frozen" if expected in frozen else "closed"
     )
 
 
@@ -57,7 +60,7 @@ def test_a_proposer_who_strips_a_signature_burns_nothing() -> None:
     """The same payload with one signature is refused before it is recorded; the whole act still counts."""
     town = open_identity()
     agents = (town.role("clerk"), town.role("agent_supervisor"))
-    whole = town.tx(IdStatus(cid_of("ada"), "deceased"), CLERK, *agents)
+    whole = town.tx(IdStatus(cid_of("ada"), "ended"), CLERK, *agents)
     payload = jws.parse(whole, TX_TYP, 10_000).payload
     stripped = sign_payload(payload, agents[:1])
     assert not town.is_acceptable(stripped)
@@ -75,12 +78,13 @@ def test_one_agent_suspends_and_resumes() -> None:
         "previous": "suspended",
         "status": "active",
         "month": "2026-09",
+        "reversible_until": 0,
     }
 
 
 def test_a_citizen_cannot_be_the_second_agent() -> None:
     town = open_identity()
-    result = town.do(IdStatus(cid_of("ada"), "deceased"), CLERK, town.role("clerk"), key("ada"))
+    result = town.do(IdStatus(cid_of("ada"), "ended"), CLERK, town.role("clerk"), key("ada"))
     assert result.info == "tx_not_entitled"
     assert get_identity(town.reader, cid_of("ada")).status == "active"
 
@@ -171,3 +175,46 @@ def test_an_identity_account_is_not_rotated_behind_its_record() -> None:
     body = AccountRotate(jwk(key("new")))
     result = town.do(body, key("ada").kid, key("ada"), key("new"))
     assert result.info == "account_wrong_domain"
+
+
+# --- the end that may be taken back ----------------------------------------------------------
+
+
+def test_r32_an_end_is_taken_back_within_thirty_days_by_two_agents() -> None:
+    """A register erred: the person is alive, and the account works again."""
+    town = open_identity()
+    ended = town.result_data(move(town, "ended"))
+    assert ended["reversible_until"] == town.now_s - 1 + 30 * DAY_S
+    town.advance(30 * DAY_S - 5)
+    assert move(town, "active", agents=1).info == "identity_second_agent"
+    assert move(town, "active").info == "ok"
+    assert get_account(town.reader, key("ada").kid).status == "open"
+    town.advance(40 * DAY_S)
+    town.idle(2)
+    assert get_account(town.reader, key("ada").kid).status == "open"
+
+
+def test_after_thirty_days_an_end_is_final_and_the_account_closes_by_itself() -> None:
+    town = open_identity()
+    assert move(town, "ended").info == "ok"
+    assert get_account(town.reader, key("ada").kid).status == "frozen"
+    town.advance(30 * DAY_S)
+    assert move(town, "active").info == "identity_reversal_late"
+    town.idle(2)
+    assert get_account(town.reader, key("ada").kid).status == "closed"
+    assert move(town, "erased").info == "ok"
+
+
+def test_the_end_of_the_month_changes_nothing_for_an_identity_erased_meanwhile() -> None:
+    town = open_identity()
+    assert move(town, "ended").info == "ok"
+    assert move(town, "erased").info == "ok"
+    town.advance(31 * DAY_S)
+    town.idle(2)
+    assert get_identity(town.reader, cid_of("ada")).status == "erased"
+    assert get_account(town.reader, key("ada").kid).status == "closed"
+
+
+def test_no_status_says_why_somebody_left() -> None:
+    """A death is civil data: whoever was shown a cid once must not read it on the chain."""
+    assert not {"deceased", "dead", "guardianship", "incapacitated"} & set(TRANSITIONS)

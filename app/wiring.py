@@ -24,6 +24,7 @@ from app.core.outbox import OutboxRow
 from app.core.projection import PROJECTED, Projections, ProjectorState, collect_projections
 from app.core.replays import UsedName
 from app.identity import api as identity_api
+from app.identity import desk_api
 from app.identity import models as identity_models
 from app.identity import service as identity_service
 from app.loyalty import api as loyalty_api
@@ -37,6 +38,7 @@ BLUEPRINTS: Final = (
     city_api.blp,
     audit_api.blp,
     identity_api.blp,
+    desk_api.blp,
     loyalty_api.blp,
 )
 _DOMAINS: Final = (

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from zlib import crc32
 
 from peewee import Database, DatabaseProxy, Model
 from playhouse.db_url import parse
@@ -155,6 +156,16 @@ def write() -> Iterator[None]:
     """One transaction; nested use is a savepoint. Everything inside is durable together or not at all."""
     with database.atomic():
         yield
+
+
+def lock_until_commit(name: str) -> None:
+    """Let one transaction at a time go past this line, by name; to be called inside `write()`.
+
+    For a rule that looks at rows and then adds one. On SQLite every writing transaction is alone already.
+    """
+    assert database.in_transaction(), "a lock without a transaction ends at once"
+    if isinstance(database.obj, TownPostgres):
+        run_sql("SELECT pg_advisory_xact_lock(?)", crc32(name.encode()))
 
 
 def migrate() -> list[str]:

@@ -37,7 +37,7 @@ def read_batch(*, minimum: int, max_wait_s: int, hour_utc: int, now_s: int) -> B
     """
     waiting = list(
         Person.select(Person.cid, Person.attestation, Person.attested_at)
-        .where(Person.status == PENDING)
+        .where((Person.status == PENDING) & (Person.restricted_at == 0))
         .where(Person.cid.not_in(IdentityRow.select(IdentityRow.cid)))
         .where(Person.kid.not_in(AccountRow.select(AccountRow.id)))  # else one blocks everybody
         .order_by(Person.attested_at, Person.cid)

@@ -10,6 +10,7 @@ import unicodedata
 from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from chain.codec.canonical import encode_canonical
 
@@ -32,10 +33,12 @@ class Civil(Struct, frozen=True, forbid_unknown_fields=True):
 
     family_name: Name
     given_names: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=10)]
-    birthdate: Annotated[str, Meta(pattern=r"^\d{4}-(0[0-9]|1[0-2])-([0-2][0-9]|3[01])$")]
-    birthplace: Annotated[str, Meta(pattern=r"^([0-9][0-9AB][0-9]{3})?$")] = ""
-    """INSEE commune code, empty when born abroad."""
-    birthcountry: Annotated[str, Meta(pattern=r"^99[0-9]{3}$")] = FRANCE_COG
+    birthdate: Annotated[str, Meta(pattern=r"^[0-9]{4}-(0[0-9]|1[0-2])-([0-2][0-9]|3[01])\Z")]
+    birthplace: Annotated[str, Meta(pattern=r"^(([0-9]{2}|2[AB])[0-9]{3})?\Z")] = ""
+    """INSEE commune code (Corsica 2A, 2B; overseas 97, 98), empty when born abroad."""
+    birthcountry: Annotated[str, Meta(pattern=r"^99[0-9]{3}\Z")] = FRANCE_COG
+    usage_name: Annotated[str, Meta(max_length=100)] = ""
+    """Name by marriage or usage, as printed on the title; never a reason to take two people for one."""
     address: Annotated[str, Meta(max_length=300)] = ""
     """Checked at the desk for the residence axis; erasable like the rest."""
 
@@ -83,6 +86,25 @@ def compute_duplicate_keys(key: bytes, civil: Civil) -> DuplicateKeys:
         loose=_keyed(key, "loose-v1", family, given[0].partition(" ")[0], civil.birthdate),
         swap=_keyed(key, "swap-v1", " ".join(tokens), civil.birthdate),
     )
+
+
+def list_digests(key: bytes, civil: Civil) -> tuple[tuple[DuplicateKind, str], ...]:
+    """(kind, digest) of one person; a usage name adds loose and swap ones, so that a married name meets."""
+    own = compute_duplicate_keys(key, civil)
+    found: list[tuple[DuplicateKind, str]] = [
+        ("strict", own.strict),
+        ("loose", own.loose),
+        ("swap", own.swap),
+    ]
+    if civil.usage_name:
+        used = compute_duplicate_keys(key, replace(civil, family_name=civil.usage_name))
+        found += [("loose", used.loose), ("swap", used.swap)]
+    return tuple(dict.fromkeys(found))
+
+
+def compute_tombstone(key: bytes, ballot: str, civil: Civil) -> str:
+    """What stays of an erased person until a ballot ends: another digest for every ballot."""
+    return _keyed(key, "tombstone-v1", ballot, compute_duplicate_keys(key, civil).strict)
 
 
 def _keyed(key: bytes, label: str, *fields: str) -> str:

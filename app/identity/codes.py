@@ -40,8 +40,8 @@ IDENTITY_KEY_TAKEN: Final = app_code(
 IDENTITY_DUPLICATE: Final = app_code(
     409,
     "identity_duplicate",
-    "This person is enrolled already; offer recovery of the account instead.",
-    "Cette personne est déjà enrôlée ; proposez plutôt la récupération du compte.",
+    "This person is enrolled already; link this phone to the identity they have, then open a recovery.",
+    "Cette personne est déjà enrôlée ; liez ce téléphone à son identité, puis ouvrez une récupération.",
 )
 IDENTITY_DUPLICATE_UNDECIDED: Final = app_code(
     409,
@@ -79,4 +79,34 @@ CIVIL_INVALID: Final = app_code(
     "civil_invalid",
     "A field of the civil record does not have the required form.",
     "Un champ de l'état civil n'a pas la forme requise.",
+)
+IDENTITY_LINK_DIFFERS: Final = app_code(
+    409,
+    "identity_link_differs",
+    "This title does not name the holder of that identity, or it is not written yet; search again.",
+    "Ce titre ne désigne pas le titulaire de cette identité, ou elle n'est pas encore écrite ; cherchez de nouveau.",
+)
+IDENTITY_FILE_ABSENT: Final = app_code(
+    404,
+    "identity_file_absent",
+    "There is no such file, or it was erased.",
+    "Ce dossier n'existe pas, ou il a été effacé.",
+)
+IDENTITY_RESTRICTED: Final = app_code(
+    409,
+    "identity_restricted",
+    "The citizen restricts this file; it stays closed until they lift that themselves, or ask the town's DPO.",
+    "Le citoyen a limité ce dossier ; il reste fermé tant qu'il ne lève pas la limite ; voyez le DPO de la ville.",
+)
+AGENT_OWN_RECORD: Final = app_code(
+    403,
+    "agent_own_record",
+    "Nobody acts on their own file; ask a colleague.",
+    "Nul n'agit sur son propre dossier ; demandez à un collègue.",
+)
+SECOND_AGENT_SAME: Final = app_code(
+    403,
+    "second_agent_same",
+    "The second agent must be another one than the first; ask a colleague.",
+    "Le second agent doit être un autre que le premier ; demandez à un collègue.",
 )

@@ -22,7 +22,7 @@ ENROLMENT_LIFE_S: Final = 600
 PROOF_SKEW_S: Final = 300
 """How far a phone's clock may be off when it proves its key."""
 DAY_S: Final = 86_400
-OPEN, DRAFTED, ATTESTED = "open", "drafted", "attested"
+OPEN, DRAFTED, ATTESTED, LINKED = "open", "drafted", "attested", "linked"
 
 
 def start_enrolment(
@@ -83,7 +83,7 @@ def get_enrolment(enrolment_id: str, *, now_s: int) -> Enrolment:
     enrolment = Enrolment.get_or_none(Enrolment.id == enrolment_id)
     if enrolment is None:
         raise Problem(NOT_FOUND)
-    if enrolment.status != ATTESTED and enrolment.expires_at <= now_s:
+    if enrolment.status not in (ATTESTED, LINKED) and enrolment.expires_at <= now_s:
         raise Problem(codes.ENROLMENT_EXPIRED)
     return enrolment  # type: ignore[no-any-return]
 

@@ -6,6 +6,7 @@ Reads and writes: its own folder only.  Never: logs, never gives out the master 
 """
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -44,7 +45,7 @@ class PersonKeys:
         path = self._path(person)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
-            _write_new(path, bytes(self._master.encrypt(key)))
+            write_new_file(path, bytes(self._master.encrypt(key)))
         except FileExistsError as error:
             raise KeyStoreError("this person already has a key") from error
         return SecretBox(key)
@@ -62,19 +63,11 @@ class PersonKeys:
 
     def destroy(self, person: str) -> bool:
         """Erase a person's key for good; False when there was none."""
-        path = self._path(person)
-        try:
-            size = path.stat().st_size
-            # Best effort on file systems that write in place; the backup window does the rest.
-            with path.open("r+b") as file:
-                file.write(bytes(size))
-                file.flush()
-                os.fsync(file.fileno())
-            path.unlink()
-        except FileNotFoundError:
-            return False
-        _sync_folder(path.parent)
-        return True
+        return destroy_file(self._path(person))
+
+    def persons(self) -> Iterator[str]:
+        """Everybody who has a key, in no order."""
+        return (path.stem for path in self._folder.glob("*/*.key"))
 
     def _path(self, person: str) -> Path:
         if not (
@@ -84,14 +77,30 @@ class PersonKeys:
         return self._folder / person[:2] / f"{person}.key"
 
 
-def _write_new(path: Path, content: bytes) -> None:
-    """Create a file that only its owner reads; never replaces one."""
+def write_new_file(path: Path, content: bytes) -> None:
+    """Create a durable file that only its owner reads; raises FileExistsError, never replaces one."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
     _sync_folder(path.parent)
+
+
+def destroy_file(path: Path) -> bool:
+    """Overwrite and remove a file; False when there was none."""
+    try:
+        size = path.stat().st_size
+        # Best effort on file systems that write in place; the backup window does the rest.
+        with path.open("r+b") as file:
+            file.write(bytes(size))
+            file.flush()
+            os.fsync(file.fileno())
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    _sync_folder(path.parent)
+    return True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -47,7 +47,7 @@ class FlaskApi(Api):
         return Answer(
             response.status_code,
             {name.lower(): value for name, value in response.headers},
-            response.json if response.is_json else {},
+            response.json if response.is_json and response.data else {},
         )
 
 

@@ -277,7 +277,7 @@ def test_a_key_that_is_enrolled_cannot_enrol_again(street):
 def test_without_a_master_key_the_desk_answers_503(street, opened, monkeypatch):
     phone, clerk = opened
     config = replace(street.town.config, master_key=None)
-    monkeypatch.setattr("app.identity.api.get_config", lambda: config)
+    monkeypatch.setattr("app.identity.desk_api.get_config", lambda: config)
     answer = draft(street, clerk, phone.enrolment, phone.comparison_number())
     assert (answer.status, answer.code) == (503, "person_keys_absent")
 

@@ -32,7 +32,15 @@ from chain.town.accounts import ACCOUNTS, KIDS, AccountRecord, KidRecord
 from chain.town.application import TownApplication
 from chain.town.context import Table
 from chain.town.forest import Forest, compute_app_hash, update_forest
-from chain.town.loyalty.records import WALLETS, Lot, WalletRecord
+from chain.town.loyalty.records import (
+    LOTS,
+    WALLETS,
+    Lot,
+    Position,
+    WalletRecord,
+    lot_id,
+    position_tag,
+)
 from chain.town.migration import LastBlock
 from chain.town.ports import StateVersion
 from chain.town.schemas import Jwk
@@ -90,7 +98,7 @@ def _write(
 
 
 def _records(accounts: int, town: Town) -> Iterator[Change]:
-    """Three records per account: itself, its key, its wallet with one lot."""
+    """Four records per account: itself, its key, its wallet and the one lot in it."""
     lot = Lot(
         expires_s=town.now_s + 300 * 86_400,
         earned_s=town.now_s,
@@ -102,7 +110,9 @@ def _records(accounts: int, town: Town) -> Iterator[Change]:
         left=10,
         ref=b64url_encode(bytes(32)),
     )
-    wallet = WalletRecord(lots=(lot,))
+    position = Position(PROGRAMME, SHOP, points=lot.left, lots=1, first=lot.key)
+    wallet = WalletRecord(positions=(position,))
+    tag = position_tag(PROGRAMME, SHOP)
     for number in range(accounts):
         digest = sha256(b"account %d" % number).digest()
         name = b64url_encode(digest)
@@ -111,6 +121,7 @@ def _records(accounts: int, town: Town) -> Iterator[Change]:
         yield _change(ACCOUNTS, name.encode(), account)
         yield _change(KIDS, name.encode(), KidRecord("account", name))
         yield _change(WALLETS, name.encode(), wallet)
+        yield _change(LOTS, lot_id(name, tag, lot.key), lot)
 
 
 def _change(table: Table, record_id: bytes, record: msgspec.Struct) -> Change:

@@ -243,17 +243,21 @@ TOWN_DECODED_RECORDS: Final = 4_096
 """Decoded records kept per table; forgotten together when full, which costs less than choosing."""
 TOWN_DECODED_MAX_BYTES: Final = 2_048
 """Larger records (a wallet of many lots) are decoded again: 4 096 of them would be too much memory."""
-LOYALTY_WALLET_LOTS: Final = 512
-"""Live lots in one wallet beyond which nothing more is given: the record is read and written whole, about
-100 bytes a lot; a daily customer who never spends reaches it after 17 months."""
+LOYALTY_POSITIONS: Final = 128
+"""Shops and programmes one wallet may hold points of: its head is read and written whole, 100 bytes each."""
 
-LOYALTY_REFUND_LOTS: Final = 32
-"""Lots beyond those that refunds may bring back: a wallet that gifts filled can still be refunded, and no chain
-of spending and refunding makes one grow without end. A larger refund goes in parts."""
+LOYALTY_LEGS: Final = 128
+"""Lots one operation touches, some 30 us each: more go in parts. A coffee a day is a lot a day."""
+
+LOYALTY_CAMPAIGNS: Final = 16
+"""Campaigns open at once in a programme: each earn looks at all of them."""
+
+LOYALTY_POOL_MEMBERS: Final = 8
+"""Members and invitations of a household pool."""
 
 LOYALTY_EXPIRED_LOTS: Final = 64
-"""Expired lots taken out of one wallet per due item at block end: each writes an earn. A refund can bring 512
-lots with one expiry back to each of many wallets, and 200 wallets are looked at per block."""
+"""Expired lots taken out of one wallet per due item at block end: each writes an earn. 200 wallets are
+looked at per block."""
 
 LOYALTY_SWEEP_EARNS: Final = 32
 """Earns of a revoked till taken back in one step, in the transaction or per due item at block end: each

@@ -308,6 +308,8 @@ def _describe_operation(row: Operation, *, is_own: bool) -> dict[str, Any]:
 def project_programme(tx: ProjectedTx) -> None:
     """A version in force, or the closing of one."""
     body = tx.body
+    if body.status == "draft":
+        return
     key = (Programme.programme == body.programme) & (Programme.version == body.version)
     if Programme.update(status=body.status, height=tx.height).where(key).execute():
         return

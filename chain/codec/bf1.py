@@ -1,6 +1,6 @@
 """`BF1:` codes: what a citizen's phone shows and a till reads, as fixed bytes in base45 (RFC 9285).
 
-Only kinds 1 (identify, to earn) and 2 (pay) exist yet; the table of kinds grows with the domains. A code has
+Kinds 1 (identify, to earn), 2 (pay) and 5 (voucher); the table of kinds grows with the domains. A code has
 one spelling. This module proves form only: window, revocation, signature and counter are judged in that order
 by the ledger, each refusal with its own code (`qr_*`); everything refused here is `qr_malformed`.
 
@@ -9,6 +9,7 @@ Source: research page "loyalty", §5.1; big-endian throughout.
 """
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from hashlib import sha256
@@ -37,6 +38,7 @@ LATE_S: Final = 60
 
 _COMMON: Final = struct.Struct(">BB16sIIH")
 _PAY: Final = struct.Struct(">BB16sIIHII8s")
+_VOUCHER: Final = struct.Struct(">BB16sIII8s")
 
 
 class Kind(IntEnum):
@@ -44,6 +46,7 @@ class Kind(IntEnum):
 
     IDENTIFY = 1
     PAY = 2
+    VOUCHER = 5
 
 
 class CodeAlg(IntEnum):
@@ -65,6 +68,7 @@ class Flaw(StrEnum):
     KIND = "kind"
     LENGTH = "length"
     TTL = "ttl"
+    FIELDS = "fields"
 
 
 class MalformedCode(DecodeError):
@@ -136,18 +140,70 @@ def parse_text(text: str) -> tuple[PayCode, bytes, bytes]:
     """
     if not text.startswith(PREFIX) or len(text) > QR_TEXT_MAX_CHARS:
         raise MalformedCode(Flaw.PREFIX)
+    kind, body, signature = _parse(text, _LAYOUT)
+    return _read(kind, body), body, signature
+
+
+def _parse(text: str, layouts: Mapping[Kind, struct.Struct]) -> tuple[Kind, bytes, bytes]:
+    """Kind, body and signature of a text of one of these kinds; nothing inside the body is judged."""
+    if not text.startswith(PREFIX) or len(text) > QR_TEXT_MAX_CHARS:
+        raise MalformedCode(Flaw.PREFIX)
     data = _unbase45(text[len(PREFIX) :])
     if not data or data[0] >> 4 != FORMAT:
         raise MalformedCode(Flaw.FORMAT)
     if data[0] & 15 != CodeAlg.ED25519:
         raise MalformedCode(Flaw.ALG)
-    if len(data) < 2 or data[1] not in _LAYOUT:
+    if len(data) < 2 or data[1] not in layouts:
         raise MalformedCode(Flaw.KIND)
     kind = Kind(data[1])
-    if len(data) != _LAYOUT[kind].size + SIGNATURE_BYTES:
+    if len(data) != layouts[kind].size + SIGNATURE_BYTES:
         raise MalformedCode(Flaw.LENGTH)
-    body = data[:-SIGNATURE_BYTES]
-    return _read(kind, body), body, data[-SIGNATURE_BYTES:]
+    return kind, data[:-SIGNATURE_BYTES], data[-SIGNATURE_BYTES:]
+
+
+# --- kind 5: vouchers ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Voucher:
+    """A signed voucher: 16 random bytes, its series, when it ends, its value in points, the shop it is for (or any).
+
+    Raises ValueError out of range.
+    """
+
+    voucher_id: bytes
+    series: int
+    expires_s: int
+    value: int
+    restriction: bytes = ANY_SHOP
+
+    def __post_init__(self) -> None:
+        if len(self.voucher_id) != KEY_REF_BYTES or len(self.restriction) != SHOP_REF_BYTES:
+            raise ValueError("voucher_id has 16 bytes and restriction 8")
+        if any(not 0 < n < 2**32 for n in (self.series, self.expires_s, self.value)):
+            raise ValueError("series, expires_s and value are positive 32-bit integers")
+
+
+def encode_voucher(voucher: Voucher) -> bytes:
+    """The 38 bytes before the signature."""
+    return _VOUCHER.pack(
+        FORMAT << 4 | CodeAlg.ED25519,
+        Kind.VOUCHER,
+        voucher.voucher_id,
+        voucher.series,
+        voucher.expires_s,
+        voucher.value,
+        voucher.restriction,
+    )
+
+
+def parse_voucher(text: str) -> tuple[Voucher, bytes, bytes]:
+    """(voucher, body, signature) of a text; raises MalformedCode unless it is the voucher's only spelling."""
+    _, body, signature = _parse(text, {Kind.VOUCHER: _VOUCHER})
+    try:
+        return Voucher(*_VOUCHER.unpack(body)[2:]), body, signature
+    except ValueError as exc:
+        raise MalformedCode(Flaw.FIELDS) from exc
 
 
 def shop_ref(slug: str) -> bytes:

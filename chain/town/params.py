@@ -274,6 +274,46 @@ LOYALTY_GRACE_S: Final = _param(
     safe=(DAY_S, 366 * DAY_S),
     why="points refunded after their lot expired stay usable for a while",
 )
+LOYALTY_HOLD_MAX_S: Final = _param(
+    "loyalty_hold_max_s",
+    "s",
+    7 * DAY_S,
+    possible=range(MINUTE_S, 366 * DAY_S + 1),
+    safe=(MINUTE_S, 31 * DAY_S),
+    why="points set aside and forgotten come back by themselves",
+)
+LOYALTY_GIFTS_PER_SHOP_DAY: Final = _param(
+    "loyalty_gifts_per_shop_day",
+    "gifts",
+    100,
+    possible=range(1, 1_000_001),
+    safe=(1, 200),
+    why="nobody buys so often at one shop: a till that feeds one account is stopped",
+)
+LOYALTY_POINTS_PER_ACCOUNT_DAY: Final = _param(
+    "loyalty_points_per_account_day",
+    "points",
+    1_000_000,
+    possible=range(1, 10**9 + 1),
+    safe=(1, 10_000_000),
+    why="bounds what one account can be fed in a day by whatever tills",
+)
+LOYALTY_POINTS_PER_SHOP_DAY: Final = _param(
+    "loyalty_points_per_shop_day",
+    "points",
+    100_000_000,
+    possible=range(1, 10**12 + 1),
+    safe=(1, 10**9),
+    why="bounds what a shop whose tills were all stolen comes to owe in a day",
+)
+LOYALTY_SPENDS_PER_HOUR: Final = _param(
+    "loyalty_spends_per_hour",
+    "spends",
+    60,
+    possible=range(1, 1_000_001),
+    safe=(1, 120),
+    why="a stolen phone or a gambling app spends slowly",
+)
 
 
 def all_parameters() -> tuple[Parameter, ...]:

@@ -500,6 +500,167 @@ LOYALTY_WALLET_FULL: Final = _code(
     "The wallet holds too many separate lots of points; spend some first.",
     "Le portefeuille contient trop de lots de points ; utilisez-en d'abord.",
 )
+LOYALTY_SELF_DEALING: Final = _code(
+    414,
+    "loyalty",
+    "loyalty_self_dealing",
+    "A shop does not serve the accounts of its own staff; another shop can.",
+    "Un commerce ne sert pas les comptes de son propre personnel ; adressez-vous à un autre commerce.",
+)
+LOYALTY_VELOCITY: Final = _code(
+    415,
+    "loyalty",
+    "loyalty_velocity",
+    "Too many operations in too little time; try again later or ask the shop owner.",
+    "Trop d'opérations en trop peu de temps ; réessayez plus tard ou adressez-vous au commerçant.",
+)
+LOYALTY_NOT_PENDING: Final = _code(
+    416,
+    "loyalty",
+    "loyalty_not_pending",
+    "These points are not waiting for anything.",
+    "Ces points ne sont pas en attente.",
+)
+LOYALTY_POINTS_DIFFER: Final = _code(
+    417,
+    "loyalty",
+    "loyalty_points_differ",
+    "The number of points is not the one shown; show the new one to the customer.",
+    "Le nombre de points n'est pas celui qui était affiché ; montrez le nouveau au client.",
+)
+LOYALTY_CAMPAIGN_SPENT: Final = _code(
+    418,
+    "loyalty",
+    "loyalty_campaign_spent",
+    "The campaign has nothing left to give as much as shown; show the new number of points.",
+    "L'opération n'a plus de quoi donner autant qu'affiché ; montrez le nouveau nombre de points.",
+)
+LOYALTY_MEMBER_LIMIT: Final = _code(
+    419,
+    "loyalty",
+    "loyalty_member_limit",
+    "This account has had its share.",
+    "Ce compte a déjà eu sa part.",
+)
+LOYALTY_TOO_MANY_LOTS: Final = _code(
+    420,
+    "loyalty",
+    "loyalty_too_many_lots",
+    "The points lie in too many small lots; do it in two parts.",
+    "Les points sont répartis en trop de petits lots ; faites-le en deux fois.",
+)
+LOYALTY_HOLD_ENDED: Final = _code(
+    421,
+    "loyalty",
+    "loyalty_hold_ended",
+    "The hold is over: captured, released or timed out.",
+    "La réservation est terminée : encaissée, rendue ou expirée.",
+)
+LOYALTY_CAPTURE_EXCEEDS: Final = _code(
+    422,
+    "loyalty",
+    "loyalty_capture_exceeds",
+    "More than is held cannot be captured.",
+    "On ne peut pas encaisser plus que ce qui est réservé.",
+)
+LOYALTY_BUDGET_BELOW: Final = _code(
+    423,
+    "loyalty",
+    "loyalty_budget_below",
+    "The budget cannot fall below what was already given.",
+    "Le budget ne peut pas descendre sous ce qui a déjà été donné.",
+)
+LOYALTY_BUDGET_SPENT: Final = _code(
+    424,
+    "loyalty",
+    "loyalty_budget_spent",
+    "The vouchers of this series have used up their budget; ask the shop that issued them.",
+    "Les bons de cette série ont épuisé leur budget ; adressez-vous au commerce émetteur.",
+)
+LOYALTY_IN_DEBT: Final = _code(
+    425,
+    "loyalty",
+    "loyalty_in_debt",
+    "The account owes points; earn them back before giving any away.",
+    "Le compte doit des points ; regagnez-les avant d'en donner.",
+)
+LOYALTY_NOT_TRANSFERABLE: Final = _code(
+    426,
+    "loyalty",
+    "loyalty_not_transferable",
+    "The points of this programme cannot be given to others.",
+    "Les points de ce programme ne peuvent pas être donnés.",
+)
+LOYALTY_NOT_IN_POOL: Final = _code(
+    427,
+    "loyalty",
+    "loyalty_not_in_pool",
+    "The account is not in this household pool, or not its founder.",
+    "Le compte ne fait pas partie de cette cagnotte, ou n'en est pas le fondateur.",
+)
+LOYALTY_IN_POOL: Final = _code(
+    428,
+    "loyalty",
+    "loyalty_in_pool",
+    "The account is in a household pool already, or invited.",
+    "Le compte est déjà dans une cagnotte familiale, ou invité.",
+)
+LOYALTY_POOL_FULL: Final = _code(
+    429,
+    "loyalty",
+    "loyalty_pool_full",
+    "The household pool has all the members it may have.",
+    "La cagnotte a atteint son nombre de membres.",
+)
+LOYALTY_POOL_NOT_EMPTY: Final = _code(
+    430,
+    "loyalty",
+    "loyalty_pool_not_empty",
+    "The last member takes the points out before leaving.",
+    "Le dernier membre retire les points avant de partir.",
+)
+LOYALTY_TOO_MANY_CAMPAIGNS: Final = _code(
+    431,
+    "loyalty",
+    "loyalty_too_many_campaigns",
+    "The programme has too many campaigns open; end one first.",
+    "Trop d'opérations sont ouvertes dans ce programme ; terminez-en une d'abord.",
+)
+LOYALTY_UNKNOWN_REWARD: Final = _code(
+    432,
+    "loyalty",
+    "loyalty_unknown_reward",
+    "There is no such reward at this shop.",
+    "Cette récompense n'existe pas dans ce commerce.",
+)
+LOYALTY_REWARD_EXPIRED: Final = _code(
+    433,
+    "loyalty",
+    "loyalty_reward_expired",
+    "The reward is not offered now; look at its dates.",
+    "La récompense n'est pas proposée en ce moment ; consultez ses dates.",
+)
+LOYALTY_REWARD_GONE: Final = _code(
+    434,
+    "loyalty",
+    "loyalty_reward_gone",
+    "The reward is out of stock.",
+    "La récompense est épuisée.",
+)
+LOYALTY_TOKEN_SPENT: Final = _code(
+    435,
+    "loyalty",
+    "loyalty_token_spent",
+    "This welcome token was already used.",
+    "Ce jeton de bienvenue a déjà servi.",
+)
+LOYALTY_TOKEN_INVALID: Final = _code(
+    436,
+    "loyalty",
+    "loyalty_token_invalid",
+    "The welcome token is not signed by the register; ask for one at city hall.",
+    "Le jeton de bienvenue n'est pas signé par le registre ; demandez-en un à la mairie.",
+)
 QR_MALFORMED: Final = _code(
     440,
     "loyalty",

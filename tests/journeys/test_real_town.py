@@ -152,7 +152,7 @@ def test_a_receipt_and_a_wallet_verify_from_a_pinned_checkpoint(real):
     _, wallet = verifier.check_record(
         shown["proof"], namespace="loyalty", record_id=f"wallet/{real.phone.account}"
     )
-    assert sum(lot[7] for lot in wallet["lots"]) == _points(real)
+    assert sum(position[2] for position in wallet["positions"]) == _points(real)
 
 
 def test_a_rebuild_on_the_real_files_gives_identical_rows(real):

@@ -452,22 +452,21 @@ def check_points(node: Node) -> None:
     """What was minted is in wallets, spent, expired or taken back, and debts equal their memorandum."""
     state = node.app._base
     wallets = [wallet for _, wallet in records.WALLETS.scan(state)]
+    lots = [lot for _, lot in records.LOTS.scan(state)]
     for record_id, totals in records.TOTALS.scan(state):
         programme, issuer = record_id.decode().split("/")
-        held = sum(
-            lot.left
+        mine = [
+            position
             for wallet in wallets
-            for lot in wallet.lots
-            if (lot.programme, lot.issuer) == (programme, issuer)
-        )
-        owed = sum(
-            debt.points
-            for wallet in wallets
-            for debt in wallet.debts
-            if (debt.programme, debt.issuer) == (programme, issuer)
-        )
-        assert totals.minted == held + totals.redeemed + totals.expired + totals.reversed
-        assert totals.owed == owed
+            for position in wallet.positions
+            if (position.programme, position.issuer) == (programme, issuer)
+        ]
+        held = sum(lot.left for lot in lots if (lot.programme, lot.issuer) == (programme, issuer))
+        assert held == sum(position.points for position in mine)
+        gone = totals.redeemed + totals.expired + totals.reversed
+        assert totals.minted == held + totals.pending + totals.held + gone
+        assert totals.owed == sum(position.debt for position in mine)
+        assert totals.pending == sum(position.pending for position in mine)
     for _, earn in records.EARNS.scan(state):
         assert 0 <= earn.reversed <= earn.points
         assert 0 <= earn.forgiven <= earn.expired <= earn.points

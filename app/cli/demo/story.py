@@ -276,8 +276,7 @@ class Story:
         )
         check(wallet is not None, "the chain holds no wallet")
         assert wallet is not None  # for the type checker
-        now_s = scene.clock()
-        proved = sum(lot[7] for lot in wallet["lots"] if lot[0] > now_s)
+        proved = sum(position[2] for position in wallet["positions"])
         lines = [line["points"] for line in shown["balances"]]
         check(sum(lines) == proved == points, f"balance {lines}, proved {proved}, not {points}")
         lots = ", ".join(

@@ -1,7 +1,9 @@
 """Loyalty: points that shops owe, in lots with an issuer and an expiry, spent by a code on a phone.
 
-`records` what is kept · `wallet` lots as pure functions · `books` double entry · `expiry` block end ·
-`tills` programmes, shops, tills, revocation · `earning` · `paycode` · `spending` · `reversing`.
+`records` what is kept · `wallet` a wallet in the hand · `books` double entry · `programmes` `catalogue` what is
+offered · `tills` `sweeping` shops, tills and their end · `giving` `earning` `referring` points come · `paycode`
+`spending` `holding` `vouchers` points go · `returning` `reversing` points come back · `sharing` transfers and
+households · `expiry` block end.
 The rule evaluator is `chain.town.loyalty_rules`, which clients and auditors import too.
 Reads: accounts, roles, parameters.  Writes: namespace loyalty, role keys of shops.  Never: another asset.
 """
@@ -10,20 +12,60 @@ from typing import Final
 
 from chain.town import params
 from chain.town.due import DueHandlers
-from chain.town.loyalty.earning import apply_earn
-from chain.town.loyalty.expiry import EXPIRE_KIND, expire_wallet
-from chain.town.loyalty.records import NAMESPACE
-from chain.town.loyalty.reversing import apply_reverse
-from chain.town.loyalty.spending import apply_redeem
-from chain.town.loyalty.tills import (
-    SWEEP_KIND,
-    apply_programme,
-    apply_shop,
-    apply_till,
-    apply_till_revoke,
-    continue_sweep,
+from chain.town.loyalty.catalogue import (
+    apply_campaign,
+    apply_reward,
+    apply_reward_take,
+    apply_staff,
 )
-from chain.town.rules import BODY, SHOP, Rule, Rules
+from chain.town.loyalty.earning import apply_earn, apply_event
+from chain.town.loyalty.expiry import expire_wallet
+from chain.town.loyalty.giving import ACTIVATE_KIND, activate_due, apply_activate
+from chain.town.loyalty.holding import (
+    HOLD_KIND,
+    apply_capture,
+    apply_hold,
+    apply_release,
+    end_hold,
+)
+from chain.town.loyalty.programmes import apply_programme
+from chain.town.loyalty.records import NAMESPACE
+from chain.town.loyalty.referring import apply_referral
+from chain.town.loyalty.reversing import apply_reverse
+from chain.town.loyalty.sharing import (
+    apply_pool_invite,
+    apply_pool_join,
+    apply_pool_leave,
+    apply_pool_open,
+    apply_pool_withdraw,
+    apply_transfer,
+)
+from chain.town.loyalty.spending import apply_redeem
+from chain.town.loyalty.sweeping import SWEEP_KIND, apply_till_revoke, continue_sweep
+from chain.town.loyalty.tills import apply_shop, apply_till
+from chain.town.loyalty.vouchers import apply_voucher_redeem, apply_voucher_series
+from chain.town.loyalty.wallet import EXPIRE_KIND
+from chain.town.loyalty_schemas import (
+    LoyaltyActivate,
+    LoyaltyCampaign,
+    LoyaltyCapture,
+    LoyaltyEvent,
+    LoyaltyHold,
+    LoyaltyPoolInvite,
+    LoyaltyPoolJoin,
+    LoyaltyPoolLeave,
+    LoyaltyPoolOpen,
+    LoyaltyPoolWithdraw,
+    LoyaltyReferral,
+    LoyaltyRelease,
+    LoyaltyReward,
+    LoyaltyRewardTake,
+    LoyaltyStaff,
+    LoyaltyTransfer,
+    LoyaltyVoucherRedeem,
+    LoyaltyVoucherSeries,
+)
+from chain.town.rules import ACCOUNT, BODY, SHOP, Rule, Rules
 from chain.town.schemas import (
     Jwk,
     LoyaltyEarn,
@@ -50,12 +92,12 @@ def _till_key(body: LoyaltyTill) -> tuple[Jwk, ...]:
     return (body.key,)
 
 
-# Gas: worst cases measured on one slow core from bytes to tree update, a wallet of 512 lots or a sweep of 32
-# earns out of such wallets included.
-RULES: Final[Rules] = {
+# Gas: worst cases measured on one slow core from bytes to tree update: 128 lots, each gone or come back, a head of 128
+# positions, 32 swept earns.
+_OPERATOR_RULES: Final[Rules] = {
     LoyaltyProgramme: Rule(
         apply_programme,
-        gas_us=700,
+        gas_us=1_500,
         senders=BODY,
         roles=_OPERATOR,
         quota=params.QUOTA_AGENT_PER_MINUTE,
@@ -69,6 +111,18 @@ RULES: Final[Rules] = {
         signatures_max=2,
         new_keys=_owner_key,
     ),
+}
+_OFFER_RULES: Final[Rules] = {
+    body: Rule(
+        apply,
+        gas_us=900,
+        senders=BODY | SHOP,
+        roles=_OPERATOR | _OWNER,
+        quota=params.QUOTA_AGENT_PER_MINUTE,
+    )
+    for body, apply in ((LoyaltyCampaign, apply_campaign), (LoyaltyReward, apply_reward))
+}
+_OWNER_RULES: Final[Rules] = {
     LoyaltyTill: Rule(
         apply_till,
         gas_us=900,
@@ -78,34 +132,71 @@ RULES: Final[Rules] = {
         signatures_max=2,
         new_keys=_till_key,
     ),
-    LoyaltyTillRevoke: Rule(
-        apply_till_revoke,
-        gas_us=20_000,
+    **{
+        body: Rule(
+            apply,
+            gas_us=gas_us,
+            senders=SHOP,
+            roles=_OWNER,
+            quota=params.QUOTA_AGENT_PER_MINUTE,
+        )
+        for body, apply, gas_us in (
+            (LoyaltyTillRevoke, apply_till_revoke, 20_000),
+            (LoyaltyVoucherSeries, apply_voucher_series, 700),
+            (LoyaltyStaff, apply_staff, 700),
+            (LoyaltyActivate, apply_activate, 1_300),
+        )
+    },
+}
+_TILL_RULES: Final[Rules] = {
+    body: Rule(
+        apply,
+        gas_us=gas_us,
         senders=SHOP,
-        roles=_OWNER,
-        quota=params.QUOTA_AGENT_PER_MINUTE,
-    ),
-    LoyaltyEarn: Rule(
-        apply_earn,
-        gas_us=1_300,
-        senders=SHOP,
-        roles=_TILL,
+        roles=roles,
         quota=params.QUOTA_TILL_PER_MINUTE,
-    ),
-    LoyaltyRedeem: Rule(
-        apply_redeem,
-        gas_us=3_500,
-        senders=SHOP,
-        roles=_TILL,
-        quota=params.QUOTA_TILL_PER_MINUTE,
-    ),
-    LoyaltyReverse: Rule(
-        apply_reverse,
-        gas_us=6_000,
-        senders=SHOP,
-        roles=_TILL | _OWNER,
-        quota=params.QUOTA_TILL_PER_MINUTE,
-    ),
+    )
+    for body, apply, gas_us, roles in (
+        (LoyaltyEarn, apply_earn, 1_300, _TILL),
+        (LoyaltyEvent, apply_event, 1_300, _TILL),
+        (LoyaltyRedeem, apply_redeem, 8_000, _TILL),
+        (LoyaltyRewardTake, apply_reward_take, 8_000, _TILL),
+        (LoyaltyHold, apply_hold, 8_000, _TILL),
+        (LoyaltyVoucherRedeem, apply_voucher_redeem, 1_300, _TILL),
+        (LoyaltyReverse, apply_reverse, 12_000, _TILL | _OWNER),
+        (LoyaltyCapture, apply_capture, 12_000, _TILL | _OWNER),
+        (LoyaltyRelease, apply_release, 12_000, _TILL | _OWNER),
+    )
+}
+_CITIZEN_RULES: Final[Rules] = {
+    body: Rule(
+        apply,
+        gas_us=gas_us,
+        senders=ACCOUNT,
+        domain="loyalty",
+        quota=params.QUOTA_ACCOUNT_PER_MINUTE,
+    )
+    for body, apply, gas_us in (
+        (LoyaltyTransfer, apply_transfer, 14_000),
+        (LoyaltyPoolWithdraw, apply_pool_withdraw, 14_000),
+        (LoyaltyPoolOpen, apply_pool_open, 900),
+        (LoyaltyPoolInvite, apply_pool_invite, 900),
+        (LoyaltyPoolJoin, apply_pool_join, 900),
+        (LoyaltyPoolLeave, apply_pool_leave, 900),
+        (LoyaltyReferral, apply_referral, 3_000),
+    )
+}
+RULES: Final[Rules] = {
+    **_OPERATOR_RULES,
+    **_OFFER_RULES,
+    **_OWNER_RULES,
+    **_TILL_RULES,
+    **_CITIZEN_RULES,
 }
 
-DUE: Final[DueHandlers] = {EXPIRE_KIND: expire_wallet, SWEEP_KIND: continue_sweep}
+DUE: Final[DueHandlers] = {
+    EXPIRE_KIND: expire_wallet,
+    SWEEP_KIND: continue_sweep,
+    ACTIVATE_KIND: activate_due,
+    HOLD_KIND: end_hold,
+}

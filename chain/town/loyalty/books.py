@@ -1,8 +1,9 @@
 """Double entry: every transaction's entries sum to zero per issuer, and what shops owe each other falls out.
 
-Holders: `ISS` the issuer (minus what it minted), `USR` an account, `RED` the shop where points were spent,
-`EXP` expired, `REV` taken back. A repaid debt is minted and reversed at once: a smaller mint would not close.
-Reads: issuers' totals, obligations.  Writes: the same.  Never: wallets.
+Holders: `ISS` the issuer (minus what it minted), `USR` an account or pool, `PND` cooling off, `HLD` held, `RED` the
+shop where points were spent, `EXP` expired, `REV` taken back.
+A repaid debt is minted and reversed at once: a smaller mint would not close.
+Reads: issuers' totals, obligations, versions' values.  Writes: totals, obligations.  Never: wallets.
 """
 
 from collections import defaultdict
@@ -16,12 +17,15 @@ from chain.town.context import Overlay, Reader
 from chain.town.loyalty.records import (
     OBLIGATIONS,
     TOTALS,
+    VERSIONS,
     IssuerTotals,
+    Leg,
     ObligationRecord,
     joined_id,
+    version_id,
 )
 
-HolderKind = Literal["ISS", "USR", "RED", "EXP", "REV"]
+HolderKind = Literal["ISS", "USR", "PND", "HLD", "RED", "EXP", "REV"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -75,8 +79,6 @@ def _add_to_totals(state: Overlay, programme: str, issuer: str, entries: list[En
     moved: defaultdict[HolderKind, int] = defaultdict(int)
     for entry in entries:
         moved[entry.kind] += entry.points
-        if entry.kind == "RED" and entry.name != issuer:
-            _add_obligation(state, joined_id(programme, issuer, entry.name), entry.points)
     totals = get_totals(state, programme, issuer)
     fresh = replace(
         totals,
@@ -84,11 +86,64 @@ def _add_to_totals(state: Overlay, programme: str, issuer: str, entries: list[En
         redeemed=totals.redeemed + moved["RED"],
         expired=totals.expired + moved["EXP"],
         reversed=totals.reversed + moved["REV"],
+        held=totals.held + moved["HLD"],
+        pending=totals.pending + moved["PND"],
     )
-    assert fresh.redeemed >= 0, "no more is refunded than was redeemed"
+    assert min(fresh.redeemed, fresh.held, fresh.pending) >= 0, "no more comes back than went"
     TOTALS.put(state, joined_id(programme, issuer), fresh)
 
 
-def _add_obligation(state: Overlay, record_id: bytes, points: int) -> None:
+# --- between shops -------------------------------------------------------------------------
+
+
+def add_spent(
+    state: Overlay, programme: str, redeemer: str, legs: Iterable[Leg], *, sign: int = 1
+) -> None:
+    """Book what issuers owe the shop where their points were spent, or (sign -1) no longer owe after a refund."""
+    owed: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for leg in legs:
+        owed[leg.lot.issuer][0] += leg.points
+        owed[leg.lot.issuer][1] += leg.points * get_value(state, programme, leg.lot.version)
+    for issuer in sorted(owed):
+        points, value = owed[issuer]
+        add_obligation(
+            state, programme, issuer, redeemer, points=sign * points, value_millicents=sign * value
+        )
+
+
+def get_value(state: Reader, programme: str, version: int) -> int:
+    """What a point of one version is worth between shops, in thousandths of a euro cent."""
+    found = VERSIONS.get(state, version_id(programme, version))
+    assert found is not None, "points are given under a version on record"
+    return found.terms.value_millicents
+
+
+def add_obligation(
+    state: Overlay,
+    programme: str,
+    issuer: str,
+    redeemer: str,
+    *,
+    points: int,
+    value_millicents: int,
+) -> None:
+    """Move what one shop owes another; nobody owes itself."""
+    if issuer == redeemer:
+        return
+    record_id = joined_id(programme, issuer, redeemer)
     held = OBLIGATIONS.get(state, record_id) or ObligationRecord()
-    OBLIGATIONS.put(state, record_id, ObligationRecord(held.points + points))
+    fresh = ObligationRecord(held.points + points, held.value_millicents + value_millicents)
+    OBLIGATIONS.put(state, record_id, fresh)
+
+
+def move_legs(
+    legs: Iterable[Leg], source: HolderKind, target: HolderKind, *, target_name: str = ""
+) -> list[Entry]:
+    """Entries that move legs off a holder (`USR` is the leg's wallet) onto another."""
+    entries = []
+    for leg in legs:
+        issuer, wallet = leg.lot.issuer, leg.wallet
+        entries.append(Entry(issuer, source, wallet if source == "USR" else "", -leg.points))
+        name = wallet if target == "USR" else target_name
+        entries.append(Entry(issuer, target, name, leg.points))
+    return entries

@@ -1,37 +1,48 @@
-"""Giving points: one purchase, one receipt, one lot; a debt to the shop is paid first.
+"""Giving points for what happens at a till: one purchase or event, one receipt, one lot.
 
-Reads: programme, till, account.  Writes: earn, receipt, till, wallet, totals.
-Never: gives points of a rule that was not in force at header time.
+Reads: programme, campaigns, till, account, tiers.  Writes: earn, receipt, till, wallet, totals, tiers, campaigns.
+Never: gives points of a rule that was not in force at header time, or more than a campaign has left.
 """
 
 from msgspec.structs import replace
 
 from chain.codec.canonical import b64url_encode
-from chain.limits import LOYALTY_WALLET_LOTS
-from chain.town.accounts import get_account
 from chain.town.context import Accepted, Outcome, Overlay, Reader, Refused, TxContext
-from chain.town.loyalty.books import Entry, add_owed, post_entries
-from chain.town.loyalty.expiry import load_wallet, save_wallet
+from chain.town.loyalty.giving import (
+    check_not_staff,
+    check_receiver,
+    count_gift,
+    get_rule_in_force,
+    give,
+)
 from chain.town.loyalty.records import (
-    EARNS,
+    CAMPAIGN_ACCOUNTS,
+    CAMPAIGNS,
+    EVENT_ACCOUNTS,
     PROGRAMMES,
     RECEIPTS,
+    TIERS,
     TILLS,
-    VERSIONS,
+    CounterRecord,
     EarnRecord,
-    Lot,
     ReceiptRecord,
+    TierRecord,
     TillRecord,
     VersionRecord,
-    WalletRecord,
-    compute_lot_id,
-    describe_lot,
     joined_id,
-    version_id,
 )
 from chain.town.loyalty.tills import charge_till, get_acting_till
-from chain.town.loyalty.wallet import add_lots, get_debt, with_debt
-from chain.town.loyalty_rules import compute_expiry, compute_points
+from chain.town.loyalty.wallet import Wallet
+from chain.town.loyalty_rules import (
+    SECONDS_PER_DAY,
+    CampaignState,
+    Earned,
+    Purchase,
+    compute_earned,
+    find_event,
+    tier_period,
+)
+from chain.town.loyalty_schemas import LoyaltyEvent
 from chain.town.schemas import LoyaltyEarn
 from chain.types import codes
 
@@ -41,125 +52,233 @@ def apply_earn(ctx: TxContext, body: LoyaltyEarn) -> Outcome:
     till = get_acting_till(ctx)
     if isinstance(till, Refused):
         return till
-    rule = _get_rule_in_force(ctx.state, body.programme)
+    rule = get_rule_in_force(ctx.state, body.programme)
     if isinstance(rule, Refused):
         return rule
-    refused = _check_receiver(ctx.state, body.account)
+    refused = _check_gift(ctx.state, till.shop, body)
     if refused is not None:
         return refused
-    if RECEIPTS.get(ctx.state, joined_id(till.shop, body.receipt)) is not None:
-        return Refused(codes.LOYALTY_RECEIPT_USED)
-    points = compute_points(rule.earn, body.purchase_cents)
-    if points == 0:
-        return Refused(codes.LOYALTY_NOTHING_EARNED)
-    charged = charge_till(till, points=points, time_s=ctx.time_s)
+    wallet = Wallet(ctx.state, body.account, ctx.time_s)
+    earned = _evaluate(ctx.state, rule, wallet, body, till.shop)
+    refused = _check_promise(earned, body)
+    if refused is not None:
+        return refused
+    charged = charge_till(till, points=earned.points, time_s=ctx.time_s)
     if isinstance(charged, Refused):
         return charged
-    wallet = load_wallet(ctx.state, body.account)
-    if len(wallet.lots) >= LOYALTY_WALLET_LOTS:
-        return Refused(codes.LOYALTY_WALLET_FULL, f"{LOYALTY_WALLET_LOTS} lots")
-    return _give(ctx, body, till=charged, rule=rule, points=points, wallet=wallet)
+    refused = count_gift(
+        ctx.state, wallet, programme=body.programme, issuer=till.shop, points=earned.points
+    )
+    return refused or _give_purchase(ctx, body, till=charged, rule=rule, earned=earned, to=wallet)
 
 
-def _get_rule_in_force(state: Reader, programme: str) -> VersionRecord | Refused:
-    record = PROGRAMMES.get(state, programme.encode())
-    if record is None:
-        return Refused(codes.LOYALTY_UNKNOWN_PROGRAMME)
-    if record.status != "active":
-        return Refused(codes.LOYALTY_PROGRAMME_INACTIVE, record.status)
-    version = VERSIONS.get(state, version_id(programme, record.version))
-    assert version is not None, "the version in force is on record"
-    return version
-
-
-def _check_receiver(state: Reader, account_id: str) -> Refused | None:
-    account = get_account(state, account_id)
-    if account is None:
-        return Refused(codes.ACCOUNT_UNKNOWN)
-    if account.domain != "loyalty":
-        return Refused(codes.ACCOUNT_WRONG_DOMAIN, account.domain)
-    if account.status != "open":
-        return Refused(codes.ACCOUNT_FROZEN, account.status)
+def _check_gift(state: Reader, shop: str, body: LoyaltyEarn | LoyaltyEvent) -> Refused | None:
+    refused = check_receiver(state, body.account) or check_not_staff(state, shop, body.account)
+    if refused is not None:
+        return refused
+    if RECEIPTS.get(state, joined_id(shop, body.receipt)) is not None:
+        return Refused(codes.LOYALTY_RECEIPT_USED)
     return None
 
 
-def _give(
+def _check_promise(earned: Earned, body: LoyaltyEarn) -> Refused | None:
+    """At least the points the till showed, and at least one."""
+    if earned.points < body.points_shown:
+        code = codes.LOYALTY_CAMPAIGN_SPENT if earned.is_cut else codes.LOYALTY_POINTS_DIFFER
+        return Refused(code, f"{earned.points} points")
+    return None if earned.points else Refused(codes.LOYALTY_NOTHING_EARNED)
+
+
+def _evaluate(
+    state: Reader, rule: VersionRecord, wallet: Wallet, body: LoyaltyEarn, shop: str
+) -> Earned:
+    """Look up the few figures the evaluator asks for, and let it judge."""
+    position = wallet.get_position(body.programme, shop)
+    tier = get_tier(state, rule, body.account, wallet.time_s)
+    purchase = Purchase(
+        cents=body.purchase_cents,
+        shop=shop,
+        time_s=wallet.time_s,
+        items=body.items,
+        is_first_visit=position.day != wallet.time_s // SECONDS_PER_DAY or not position.day_earns,
+        tier_points=max(tier.points, tier.before),
+    )
+    return compute_earned(rule.earn, purchase, _campaigns(state, body.programme, body.account))
+
+
+def _campaigns(state: Reader, programme: str, account: str) -> list[CampaignState]:
+    record = PROGRAMMES.get(state, programme.encode())
+    assert record is not None, "the rule in force has a programme"
+    states = []
+    for name in record.campaigns:
+        campaign = CAMPAIGNS.get(state, name.encode())
+        assert campaign is not None, "a programme lists campaigns on record"
+        counter = CounterRecord()
+        if campaign.terms.account_max_points:
+            counter = CAMPAIGN_ACCOUNTS.get(state, joined_id(name, account)) or counter
+        states.append(CampaignState(campaign.terms, campaign.given, counter.count))
+    return states
+
+
+def _give_purchase(
     ctx: TxContext,
     body: LoyaltyEarn,
     *,
     till: TillRecord,
     rule: VersionRecord,
-    points: int,
-    wallet: WalletRecord,
+    earned: Earned,
+    to: Wallet,
 ) -> Outcome:
-    programme, shop = body.programme, till.shop
-    owed = get_debt(wallet, programme=programme, issuer=shop)
-    repaid = min(owed, points)
-    lot = _new_lot(ctx, rule, shop=shop, points=points - repaid)
-    wallet = with_debt(wallet, programme=programme, issuer=shop, points=owed - repaid)
-    wallet = add_lots(wallet, [lot] if lot.points else [])
-    save_wallet(ctx.state, body.account, wallet)
-    _record_earn(ctx, body, till=till, lot=lot, points=points)
-    entries = [
-        Entry(shop, "ISS", shop, -points),
-        Entry(shop, "USR", body.account, points - repaid),
-        Entry(shop, "REV", "", repaid),  # booked as minted and taken back: the totals must close
-    ]
-    booked = post_entries(ctx.state, programme, entries)
-    if repaid:
-        add_owed(ctx.state, programme, shop, -repaid)
+    record = _new_earn(ctx, body, till=till, version=rule.version, points=earned.points)
+    record = replace(
+        record,
+        purchase_cents=body.purchase_cents,
+        campaign=earned.campaign,
+        bonus=earned.campaign_bonus,
+    )
+    add_campaign_bonus(ctx.state, record, earned.campaign_bonus)
+    add_tier_points(ctx.state, rule, record, earned.points, ctx.time_s)
+    facts: dict[str, str | int] = {
+        "purchase_cents": body.purchase_cents,
+        "base": earned.base,
+        "tier": earned.tier,
+        "tier_bonus": earned.tier_bonus,
+        "campaign": earned.campaign,
+        "campaign_bonus": earned.campaign_bonus,
+    }
+    return _finish(ctx, body, till=till, rule=rule, record=record, to=to, facts=facts)
+
+
+def _finish(
+    ctx: TxContext,
+    body: LoyaltyEarn | LoyaltyEvent,
+    *,
+    till: TillRecord,
+    rule: VersionRecord,
+    record: EarnRecord,
+    to: Wallet,
+    facts: dict[str, str | int],
+) -> Outcome:
+    ref = b64url_encode(ctx.tx_key)
+    given = give(ctx.state, to, rule, record, ref)
+    to.save()
+    RECEIPTS.put(ctx.state, joined_id(till.shop, body.receipt), ReceiptRecord(ref))
+    TILLS.put(ctx.state, till.kid.encode(), replace(till, last_earn=ref))
     return Accepted(
         {
             "account": body.account,
-            "programme": programme,
+            "programme": body.programme,
             "version": rule.version,
-            "shop": shop,
+            "shop": till.shop,
             "till": till.kid,
-            "purchase_cents": body.purchase_cents,
             "receipt": body.receipt,
-            "points": points,
-            "debt_repaid": repaid,
-            "debt": owed - repaid,
-            "created": [describe_lot(lot)] if lot.points else [],
-            "entries": booked,
+            "points": record.points,
+            **facts,
+            **given,
         }
     )
 
 
-def _new_lot(ctx: TxContext, rule: VersionRecord, *, shop: str, points: int) -> Lot:
-    return Lot(
-        expires_s=compute_expiry(ctx.time_s, rule.lot_life_days),
-        earned_s=ctx.time_s,
-        lot=compute_lot_id(ctx.tx_key, 0),
-        programme=rule.programme,
-        issuer=shop,
-        version=rule.version,
-        points=points,
-        left=points,
-        ref=b64url_encode(ctx.tx_key),
-    )
-
-
-def _record_earn(
-    ctx: TxContext, body: LoyaltyEarn, *, till: TillRecord, lot: Lot, points: int
-) -> None:
-    record = EarnRecord(
+def _new_earn(
+    ctx: TxContext,
+    body: LoyaltyEarn | LoyaltyEvent,
+    *,
+    till: TillRecord,
+    version: int,
+    points: int,
+) -> EarnRecord:
+    return EarnRecord(
         account=body.account,
         programme=body.programme,
-        version=lot.version,
+        version=version,
         shop=till.shop,
         till=till.kid,
-        purchase_cents=body.purchase_cents,
+        purchase_cents=0,
         receipt=body.receipt,
         points=points,
-        lot=lot.lot if lot.points else "",
+        lot="",
         earned_s=ctx.time_s,
         previous=till.last_earn,
     )
-    _save_earn(ctx.state, lot.ref, record, replace(till, last_earn=lot.ref))
 
 
-def _save_earn(state: Overlay, ref: str, record: EarnRecord, till: TillRecord) -> None:
-    EARNS.put(state, ref.encode(), record)
-    RECEIPTS.put(state, joined_id(record.shop, record.receipt), ReceiptRecord(ref))
-    TILLS.put(state, till.kid.encode(), till)
+# --- events --------------------------------------------------------------------------------
+
+
+def apply_event(ctx: TxContext, body: LoyaltyEvent) -> Outcome:
+    """Credit an event of the programme's rule, so many times per account."""
+    till = get_acting_till(ctx)
+    if isinstance(till, Refused):
+        return till
+    rule = get_rule_in_force(ctx.state, body.programme)
+    if isinstance(rule, Refused):
+        return rule
+    event = find_event(rule.earn, body.event)
+    if event is None:
+        return Refused(codes.LOYALTY_NOTHING_EARNED, body.event)
+    refused = _check_gift(ctx.state, till.shop, body)
+    if refused is not None:
+        return refused
+    counter_id = joined_id(body.programme, body.event, body.account)
+    counter = EVENT_ACCOUNTS.get(ctx.state, counter_id) or CounterRecord()
+    if counter.count >= event.per_account_max:
+        return Refused(codes.LOYALTY_MEMBER_LIMIT, f"{event.per_account_max} each")
+    charged = charge_till(till, points=event.points, time_s=ctx.time_s)
+    if isinstance(charged, Refused):
+        return charged
+    wallet = Wallet(ctx.state, body.account, ctx.time_s)
+    refused = count_gift(
+        ctx.state, wallet, programme=body.programme, issuer=till.shop, points=event.points
+    )
+    if refused is not None:
+        return refused
+    EVENT_ACCOUNTS.put(ctx.state, counter_id, CounterRecord(counter.count + 1))
+    record = _new_earn(ctx, body, till=charged, version=rule.version, points=event.points)
+    record = replace(record, kind="event", event=body.event)
+    facts: dict[str, str | int] = {"event": body.event, "purchase_cents": 0}
+    return _finish(ctx, body, till=charged, rule=rule, record=record, to=wallet, facts=facts)
+
+
+# --- what an earn counts for, and no longer counts for once it is reversed -----------------
+
+
+def get_tier(state: Reader, rule: VersionRecord, account: str, time_s: int) -> TierRecord:
+    """Points of this tier period and the one before; zeros without tiers."""
+    period = tier_period(rule.earn, time_s)
+    if not rule.earn.tiers:
+        return TierRecord(period)
+    held = TIERS.get(state, joined_id(rule.programme, account)) or TierRecord(period)
+    if held.period == period:
+        return held
+    return TierRecord(period, 0, held.points if held.period == period - 1 else 0)
+
+
+def add_tier_points(
+    state: Overlay, rule: VersionRecord, record: EarnRecord, points: int, time_s: int
+) -> None:
+    """Count (or, negative, no longer count) an earn's points in the tier period it was made in."""
+    if not rule.earn.tiers:
+        return
+    tier = get_tier(state, rule, record.account, time_s)
+    period = tier_period(rule.earn, record.earned_s)
+    if period == tier.period:
+        tier = replace(tier, points=max(0, tier.points + points))
+    elif period == tier.period - 1:
+        tier = replace(tier, before=max(0, tier.before + points))
+    TIERS.put(state, joined_id(rule.programme, record.account), tier)
+
+
+def add_campaign_bonus(state: Overlay, record: EarnRecord, points: int) -> None:
+    """Draw a bonus from its campaign's budget or, negative, put it back."""
+    if not record.campaign:
+        return
+    campaign = CAMPAIGNS.get(state, record.campaign.encode())
+    assert campaign is not None, "bonuses come from campaigns on record"
+    given = campaign.given + points
+    assert 0 <= given <= max(campaign.terms.budget_points, campaign.given), "budgets are kept"
+    CAMPAIGNS.put(state, record.campaign.encode(), replace(campaign, given=given))
+    if campaign.terms.account_max_points:
+        counter_id = joined_id(record.campaign, record.account)
+        counter = CAMPAIGN_ACCOUNTS.get(state, counter_id) or CounterRecord()
+        fresh = CounterRecord(max(0, counter.count + points))
+        CAMPAIGN_ACCOUNTS.put(state, counter_id, fresh)

@@ -12,7 +12,12 @@ from msgspec import Struct
 
 from chain.codec.canonical import b64url_encode
 from chain.town.context import Table
-from chain.town.schemas import EarnRule
+from chain.town.loyalty_schemas import (
+    LoyaltyCampaign,
+    LoyaltyReward,
+    LoyaltyVoucherSeries,
+)
+from chain.town.schemas import EarnRule, Terms
 
 NAMESPACE: Final = "loyalty"
 POINT_ASSET: Final = 1
@@ -20,9 +25,10 @@ POINT_ASSET: Final = 1
 
 
 class ProgrammeRecord(Struct, frozen=True):
-    """The version in force; `status` is active (gives points) or closed (its points stay redeemable).
+    """A programme; `status` is draft, active (gives points) or closed (its points stay redeemable).
 
-    `operator` (`body:<slug>`) opened the programme and alone may change it.
+    `version` is the one in force, 0 before the first; `draft` the one published and waiting, 0 for none.
+    `operator` (`body:<slug>`) opened the programme and alone may change it. `campaigns` may give bonuses.
     """
 
     programme: str
@@ -30,6 +36,8 @@ class ProgrammeRecord(Struct, frozen=True):
     status: str
     rule_hash: str
     operator: str
+    draft: int = 0
+    campaigns: tuple[str, ...] = ()
 
 
 class VersionRecord(Struct, frozen=True):
@@ -41,6 +49,7 @@ class VersionRecord(Struct, frozen=True):
     lot_life_days: int
     rule_hash: str
     since_s: int
+    terms: Terms = Terms()
 
 
 class ShopRecord(Struct, frozen=True):
@@ -75,7 +84,7 @@ class Lot(Struct, frozen=True, array_like=True, order=True):
     """Points of one gift: who owes them (`issuer`), until when, from which earn and under which rule.
 
     The first three fields are the order in which lots are spent: total, and equal on every machine.
-    An array on the wire, because a wallet holds many. 0 < left <= points.
+    `grace` is 1 for a lot that came back after its time. An array on the wire. 0 < left <= points.
     """
 
     expires_s: int
@@ -87,35 +96,62 @@ class Lot(Struct, frozen=True, array_like=True, order=True):
     points: int
     left: int
     ref: str
+    grace: int = 0
+
+    @property
+    def key(self) -> str:
+        """The lot's place in its queue: sorts as text in the order lots are spent."""
+        return f"{self.expires_s:011d}{self.earned_s:011d}{self.lot}"
 
 
-class Debt(Struct, frozen=True, array_like=True, order=True):
-    """Points the issuer took back too late; its own next gift pays them, never another shop's points."""
+class Position(Struct, frozen=True, array_like=True):
+    """What a wallet holds of one issuer in one programme: its queue of lots in sum, and what is owed or to come.
+
+    `points` and `lots` count the queue, expired lots not yet collected included; `first` is the key of its first
+    lot. `debt` is taken from the issuer's next gift alone. `day_earns` counts gifts on `day` (UTC, since 1970).
+    """
 
     programme: str
     issuer: str
-    points: int
+    points: int = 0
+    lots: int = 0
+    first: str = ""
+    debt: int = 0
+    pending: int = 0
+    day: int = 0
+    day_earns: int = 0
 
 
 class WalletRecord(Struct, frozen=True):
-    """One account's live lots in spending order, its debts in order, and when expiry looks at it next (0 never)."""
+    """Head of a wallet: its positions sorted by programme and issuer, and when expiry looks at it next (0 never).
 
-    lots: tuple[Lot, ...] = ()
-    debts: tuple[Debt, ...] = ()
+    The lots are records of their own. `pool` is the household pool its owner is in. `hour_spends` counts what
+    left it in `hour` (since 1970), `day_points` what it was given on `day`.
+    """
+
+    positions: tuple[Position, ...] = ()
     wake_s: int = 0
+    pool: str = ""
+    hour: int = 0
+    hour_spends: int = 0
+    day: int = 0
+    day_points: int = 0
 
 
 class Leg(Struct, frozen=True, array_like=True):
-    """`points` taken from `lot`, which is kept as it was before, so that a refund can put it back."""
+    """`points` taken from `lot`, kept as it was before, so that a refund can put it back into `wallet`."""
 
     lot: Lot
     points: int
+    wallet: str
 
 
 class EarnRecord(Struct, frozen=True):
     """A gift of points. `expired` of them ran out unspent, for `forgiven` of which a reversal asks nothing.
 
-    `previous` is the till's earn before this one ("" for its first).
+    `kind` is purchase, event, referral or welcome. `pending` points cool off until `due_s`; the lot's expiry is
+    known once it is made. `previous` is the till's earn before this one ("" for its first). `graces` counts the
+    lots of grace there ever were. `bonus` came out of `campaign`'s budget.
     """
 
     account: str
@@ -132,10 +168,26 @@ class EarnRecord(Struct, frozen=True):
     reversed: int = 0
     expired: int = 0
     forgiven: int = 0
+    expires_s: int = 0
+    kind: str = "purchase"
+    pending: int = 0
+    due_s: int = 0
+    graces: int = 0
+    campaign: str = ""
+    bonus: int = 0
+    event: str = ""
+
+    @property
+    def lot_key(self) -> str:
+        """Key of the lot it made, "" when there is none (yet)."""
+        return f"{self.expires_s:011d}{self.earned_s:011d}{self.lot}" if self.expires_s else ""
 
 
 class SpendRecord(Struct, frozen=True):
-    """A redemption at `shop`: its legs in the order they were taken, and how many points were refunded."""
+    """Points spent at `shop`: the legs in the order they were taken, and how many points were refunded.
+
+    `kind` is redeem, capture, reward or voucher; `of` names the hold, reward or voucher.
+    """
 
     account: str
     programme: str
@@ -145,6 +197,88 @@ class SpendRecord(Struct, frozen=True):
     spent_s: int
     legs: tuple[Leg, ...]
     reversed: int = 0
+    kind: str = "redeem"
+    of: str = ""
+
+
+class HoldRecord(Struct, frozen=True):
+    """Points set aside for `shop` until `expires_s`; `status` is open, captured, released or timeout."""
+
+    account: str
+    programme: str
+    shop: str
+    till: str
+    points: int
+    held_s: int
+    expires_s: int
+    legs: tuple[Leg, ...]
+    status: str = "open"
+
+
+class GraceRecord(Struct, frozen=True):
+    """Where one lot of grace of an earn lies, so that a reversal of the earn finds it."""
+
+    wallet: str
+    key: str
+
+
+class CampaignRecord(Struct, frozen=True):
+    """A multiplier, its window and budget; `given` of `terms.budget_points` are spent. `owner` alone may change it."""
+
+    terms: LoyaltyCampaign
+    owner: str
+    given: int = 0
+
+
+class RewardRecord(Struct, frozen=True):
+    """A reward of the catalogue; `terms.stock` is what may still be taken."""
+
+    terms: LoyaltyReward
+    owner: str
+    taken: int = 0
+
+
+class SeriesRecord(Struct, frozen=True):
+    """Vouchers that `shop` owes; `honoured` points of them were redeemed, `version` says what a point is worth."""
+
+    terms: LoyaltyVoucherSeries
+    shop: str
+    version: int
+    honoured: int = 0
+
+
+class NullifierRecord(Struct, frozen=True):
+    """Points used of one voucher."""
+
+    series: int
+    used: int
+
+
+class CounterRecord(Struct, frozen=True):
+    """A count: takings, events, referrals, bonus points of one account."""
+
+    count: int = 0
+
+
+class TierRecord(Struct, frozen=True):
+    """Points earned in `period` and in the one before it; periods are counted from 1970."""
+
+    period: int = 0
+    points: int = 0
+    before: int = 0
+
+
+class PoolRecord(Struct, frozen=True):
+    """A household: its members in order of joining, the first of them its founder, and who is invited."""
+
+    members: tuple[str, ...]
+    invited: tuple[str, ...] = ()
+
+
+class MarkRecord(Struct, frozen=True):
+    """Something happened once, at this time: a token was spent, an account is staff."""
+
+    at_s: int
 
 
 class ReceiptRecord(Struct, frozen=True):
@@ -166,7 +300,8 @@ class WindowRecord(Struct, frozen=True):
 class IssuerTotals(Struct, frozen=True):
     """All points a shop ever minted and where they went; what is left is in wallets.
 
-    `owed` is the sum of debts to this issuer: a memorandum, outside the double entry.
+    `owed` is the sum of debts to this issuer: a memorandum, outside the double entry. `held` and `pending` are
+    neither in wallets nor gone. `day_minted` counts gifts on `day`.
     """
 
     minted: int = 0
@@ -174,19 +309,43 @@ class IssuerTotals(Struct, frozen=True):
     expired: int = 0
     reversed: int = 0
     owed: int = 0
+    held: int = 0
+    pending: int = 0
+    day: int = 0
+    day_minted: int = 0
 
 
 class ObligationRecord(Struct, frozen=True):
-    """Net points of `issuer` redeemed at another shop since the last settlement; below zero after late refunds."""
+    """Net points of `issuer` redeemed at another shop since the last settlement; below zero after late refunds.
+
+    `value_millicents` counts each leg at the value its lot's version gives a point (thousandths of a euro cent).
+    """
 
     points: int = 0
+    value_millicents: int = 0
 
 
 PROGRAMMES: Final = Table(NAMESPACE, "programme", ProgrammeRecord)
 VERSIONS: Final = Table(NAMESPACE, "version", VersionRecord)
+DRAFTS: Final = Table(NAMESPACE, "draft", VersionRecord)
+CAMPAIGNS: Final = Table(NAMESPACE, "campaign", CampaignRecord)
+CAMPAIGN_ACCOUNTS: Final = Table(NAMESPACE, "campaign_account", CounterRecord)
+REWARDS: Final = Table(NAMESPACE, "reward", RewardRecord)
+REWARD_ACCOUNTS: Final = Table(NAMESPACE, "reward_account", CounterRecord)
+SERIES: Final = Table(NAMESPACE, "series", SeriesRecord)
+NULLIFIERS: Final = Table(NAMESPACE, "nullifier", NullifierRecord)
+EVENT_ACCOUNTS: Final = Table(NAMESPACE, "event_account", CounterRecord)
+TIERS: Final = Table(NAMESPACE, "tier", TierRecord)
+POOLS: Final = Table(NAMESPACE, "pool", PoolRecord)
+TOKENS: Final = Table(NAMESPACE, "token", MarkRecord)
+REFERRERS: Final = Table(NAMESPACE, "referrer", CounterRecord)
+STAFF: Final = Table(NAMESPACE, "staff", MarkRecord)
+HOLDS: Final = Table(NAMESPACE, "hold", HoldRecord)
 SHOPS: Final = Table(NAMESPACE, "shop", ShopRecord)
 TILLS: Final = Table(NAMESPACE, "till", TillRecord)
 WALLETS: Final = Table(NAMESPACE, "wallet", WalletRecord)
+LOTS: Final = Table(NAMESPACE, "lot", Lot)
+GRACES: Final = Table(NAMESPACE, "grace", GraceRecord)
 EARNS: Final = Table(NAMESPACE, "earn", EarnRecord)
 SPENDS: Final = Table(NAMESPACE, "spend", SpendRecord)
 RECEIPTS: Final = Table(NAMESPACE, "receipt", ReceiptRecord)
@@ -211,9 +370,28 @@ def compute_lot_id(tx_key: bytes, index: int) -> str:
     return b64url_encode(digest[:16])
 
 
-def describe_leg(leg: Leg) -> dict[str, str | int]:
-    """A leg in result data: which lot, whose points, how many."""
-    return {"lot": leg.lot.lot, "issuer": leg.lot.issuer, "points": leg.points}
+def position_tag(programme: str, issuer: str) -> str:
+    """Twelve characters that name a position in the ids of its lots: SHA-256(`programme/issuer`)[:9], base64url."""
+    return b64url_encode(sha256(joined_id(programme, issuer)).digest()[:9])
+
+
+def lot_id(wallet: str, tag: str, key: str) -> bytes:
+    """Id of a lot's record: wallet, position, place in its queue."""
+    return f"{wallet}/{tag}/{key}".encode("ascii")
+
+
+def describe_leg(leg: Leg, owner: str) -> dict[str, str | int]:
+    """A leg in result data: which lot, whose points, under which version (hence of which value), how many.
+
+    The wallet is named when it is not `owner`'s own.
+    """
+    described: dict[str, str | int] = {
+        "lot": leg.lot.lot,
+        "issuer": leg.lot.issuer,
+        "version": leg.lot.version,
+        "points": leg.points,
+    }
+    return described if leg.wallet == owner else described | {"wallet": leg.wallet}
 
 
 def describe_lot(lot: Lot) -> dict[str, str | int]:

@@ -1,49 +1,51 @@
 """Reversing what a shop did: a refund of a spend, or taking back points that a returned purchase earned.
 
 A refund gives quantities back to the very lots they came from, last taken first; a lot that expired
-meanwhile comes back as a lot of grace. A refund of more lots than a wallet holds goes in parts. An earn is
-taken from its own lots, then from other lots of the same issuer, and what was spent becomes a debt to that
-issuer alone. Points of the earn that expired unspent are forgiven: nobody had anything from them.
-Reads and writes: earns, spends, wallets, totals, obligations.  Never: another issuer's points.
+meanwhile comes back as a lot of grace. An earn is taken from what still cools off, then from its own lots (in
+the earner's wallet and household), then from other lots of the same issuer, and what was spent becomes a debt
+to that issuer alone. Points of the earn that expired unspent are forgiven: nobody had anything from them.
+Reads and writes: earns, spends, wallets, totals, obligations, counters.  Never: another issuer's points.
 """
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 from msgspec.structs import replace
 
-from chain.limits import LOYALTY_REFUND_LOTS, LOYALTY_WALLET_LOTS
+from chain.limits import LOYALTY_LEGS
 from chain.town import params
 from chain.town.accounts import role_of
-from chain.town.context import Accepted, Outcome, Refused, TxContext
-from chain.town.loyalty.books import Entry, add_owed, post_entries
-from chain.town.loyalty.expiry import load_wallet, save_wallet
+from chain.town.context import Accepted, Outcome, Overlay, Reader, Refused, TxContext
+from chain.town.due import cancel_due
+from chain.town.loyalty.books import Entry, add_owed, add_spent, move_legs, post_entries
+from chain.town.loyalty.earning import add_campaign_bonus, add_tier_points
+from chain.town.loyalty.giving import ACTIVATE_KIND
 from chain.town.loyalty.records import (
     EARNS,
+    EVENT_ACCOUNTS,
+    GRACES,
+    PROGRAMMES,
+    REWARD_ACCOUNTS,
+    REWARDS,
     SPENDS,
+    VERSIONS,
+    CounterRecord,
     EarnRecord,
     Leg,
     Lot,
     SpendRecord,
-    WalletRecord,
-    compute_lot_id,
     describe_leg,
-    describe_lot,
+    joined_id,
+    version_id,
 )
+from chain.town.loyalty.returning import return_refund, to_living_wallets
 from chain.town.loyalty.tills import shop_of
-from chain.town.loyalty.wallet import (
-    add_lots,
-    cut_refund,
-    get_debt,
-    take,
-    with_debt,
-)
+from chain.town.loyalty.vouchers import refund_voucher
+from chain.town.loyalty.wallet import Wallet, cut_refund, take
 from chain.town.schemas import LoyaltyReverse
 from chain.types import codes
 
 OWNER_ROLE: Final = "shop_owner"
-WALLET_LOTS_MAX: Final = LOYALTY_WALLET_LOTS + LOYALTY_REFUND_LOTS
-"""Lots in a wallet however it was filled."""
 
 
 def apply_reverse(ctx: TxContext, body: LoyaltyReverse) -> Outcome:
@@ -85,23 +87,30 @@ def _may_reverse(ctx: TxContext, till_kid: str, done_s: int) -> bool:
 
 
 def _reverse_earn(ctx: TxContext, body: LoyaltyReverse, earn: EarnRecord) -> Outcome:
-    wallet = load_wallet(ctx.state, earn.account)
-    expired = earn.expired + _count_expired_unspent(wallet, body.ref, ctx.time_s)
-    wallet, own_legs, missing = take(wallet, body.points, _is_own(body.ref, ctx.time_s))
-    forgiven = min(missing, expired - earn.forgiven)
-    wallet, other_legs, owed = take(wallet, missing - forgiven, _is_issuers(earn, ctx.time_s))
-    debt = owed + get_debt(wallet, programme=earn.programme, issuer=earn.shop)
-    wallet = with_debt(wallet, programme=earn.programme, issuer=earn.shop, points=debt)
-    save_wallet(ctx.state, earn.account, wallet)
+    wallet = Wallet(ctx.state, earn.account, ctx.time_s)
+    cooled = min(body.points, earn.pending)
+    found = _take_back(ctx, wallet, earn, body.ref, body.points - cooled)
+    if isinstance(found, Refused):
+        return found
+    legs, forgiven, owed = found
+    position = wallet.get_position(earn.programme, earn.shop)
+    debt = position.debt + owed
+    wallet.set_position(replace(position, debt=debt, pending=position.pending - cooled))
+    wallet.save()
     if owed:
         add_owed(ctx.state, earn.programme, earn.shop, owed)
-    record = replace(earn, reversed=earn.reversed + body.points, forgiven=earn.forgiven + forgiven)
+    if cooled and cooled == earn.pending:
+        cancel_due(ctx.state, earn.due_s, ACTIVATE_KIND, body.ref)
+    record = replace(
+        earn,
+        reversed=earn.reversed + body.points,
+        forgiven=earn.forgiven + forgiven,
+        pending=earn.pending - cooled,
+    )
     EARNS.put(ctx.state, body.ref.encode(), record)
-    legs = own_legs + other_legs
-    entries = []
-    for leg in legs:
-        entries.append(Entry(earn.shop, "USR", earn.account, -leg.points))
-        entries.append(Entry(earn.shop, "REV", "", leg.points))
+    count_reversal(ctx.state, record, body.points, ctx.time_s)
+    entries = move_legs(legs, "USR", "REV")
+    entries += [Entry(earn.shop, "PND", "", -cooled), Entry(earn.shop, "REV", "", cooled)]
     return Accepted(
         {
             "kind": "earn",
@@ -110,7 +119,8 @@ def _reverse_earn(ctx: TxContext, body: LoyaltyReverse, earn: EarnRecord) -> Out
             "programme": earn.programme,
             "shop": earn.shop,
             "points": body.points,
-            "taken": [describe_leg(leg) for leg in legs],
+            "cancelled": cooled,
+            "taken": [describe_leg(leg, earn.account) for leg in legs],
             "forgiven": forgiven,
             "debt_added": owed,
             "debt": debt,
@@ -119,66 +129,130 @@ def _reverse_earn(ctx: TxContext, body: LoyaltyReverse, earn: EarnRecord) -> Out
     )
 
 
-def _is_own(ref: str, time_s: int) -> Callable[[Lot], bool]:
-    """Lots of this earn: the one it made, and lots of grace that came of it."""
-    return lambda lot: lot.ref == ref and lot.expires_s > time_s
-
-
-def _is_issuers(earn: EarnRecord, time_s: int) -> Callable[[Lot], bool]:
-    return lambda lot: (
-        lot.programme == earn.programme and lot.issuer == earn.shop and lot.expires_s > time_s
+def _take_back(
+    ctx: TxContext, wallet: Wallet, earn: EarnRecord, ref: str, points: int
+) -> tuple[tuple[Leg, ...], int, int] | Refused:
+    """Legs taken (own lots first), points forgiven because they expired unspent, and points owed."""
+    wallets = [wallet]
+    if wallet.head.pool:
+        wallets.append(Wallet(ctx.state, wallet.head.pool, ctx.time_s))
+    own_legs = take_own_lots(ctx.state, wallets, earn, ref, points)
+    missing = points - sum(leg.points for leg in own_legs)
+    over = _count_expired_unspent(ctx.state, wallets, earn, ref)
+    forgiven = min(missing, earn.expired + over - earn.forgiven)
+    other_legs, owed = take(
+        [wallet],
+        missing - forgiven,
+        programme=earn.programme,
+        legs_max=LOYALTY_LEGS,
+        issuer=earn.shop,
     )
+    is_cut = (missing and len(own_legs) == LOYALTY_LEGS) or (
+        owed and len(other_legs) == LOYALTY_LEGS
+    )
+    if is_cut:
+        return Refused(codes.LOYALTY_TOO_MANY_LOTS, f"{LOYALTY_LEGS} lots at once")
+    for pool in wallets[1:]:
+        pool.save()
+    return (*own_legs, *other_legs), forgiven, owed
 
 
-def _count_expired_unspent(wallet: WalletRecord, ref: str, time_s: int) -> int:
+def own_lots(
+    state: Reader, wallets: list[Wallet], earn: EarnRecord, ref: str
+) -> Iterator[tuple[Wallet, Lot]]:
+    """What is left of an earn in these wallets: the lot it made, and lots of grace that came of it."""
+    for wallet in wallets:
+        lot = wallet.get_lot(earn.programme, earn.shop, earn.lot_key) if earn.lot else None
+        if lot is not None:
+            yield wallet, lot
+        start = joined_id(ref, wallet.name, "")
+        graces = list(GRACES.scan(state, start, start + b"\x7f")) if earn.graces else []
+        for _, grace in sorted(graces, key=lambda found: found[1].key):
+            lot = wallet.get_lot(earn.programme, earn.shop, grace.key)
+            assert lot is not None, "the index names lots that are there"
+            yield wallet, lot
+
+
+def take_own_lots(
+    state: Reader, wallets: list[Wallet], earn: EarnRecord, ref: str, points: int
+) -> list[Leg]:
+    """Take up to `points` off an earn's own live lots, a bounded number of them; the caller saves the wallets."""
+    legs: list[Leg] = []
+    for wallet, lot in own_lots(state, wallets, earn, ref):
+        if not points or len(legs) == LOYALTY_LEGS:
+            break
+        if lot.expires_s > wallet.time_s:
+            legs.append(wallet.take_lot(lot, min(points, lot.left)))
+            points -= legs[-1].points
+    return legs
+
+
+def _count_expired_unspent(state: Reader, wallets: list[Wallet], earn: EarnRecord, ref: str) -> int:
     """Points of one earn that have expired but that block end has not collected yet."""
-    return sum(lot.left for lot in wallet.lots if lot.ref == ref and lot.expires_s <= time_s)
+    lots = own_lots(state, wallets, earn, ref)
+    return sum(lot.left for wallet, lot in lots if lot.expires_s <= wallet.time_s)
+
+
+def count_reversal(state: Overlay, record: EarnRecord, points: int, time_s: int) -> None:
+    """Undo what the earn counted for: the tier at once, event and campaign once nothing of it is left."""
+    programme = PROGRAMMES.get(state, record.programme.encode())
+    assert programme is not None, "an earn has a programme"
+    rule = VERSIONS.get(state, version_id(record.programme, programme.version))
+    assert rule is not None, "the version in force is on record"
+    add_tier_points(state, rule, record, -points, time_s)
+    if record.reversed < record.points:
+        return
+    add_campaign_bonus(state, record, -record.bonus)
+    if record.event:
+        counter_id = joined_id(record.programme, record.event, record.account)
+        counter = EVENT_ACCOUNTS.get(state, counter_id)
+        assert counter is not None, "an event given was counted"
+        EVENT_ACCOUNTS.put(state, counter_id, CounterRecord(counter.count - 1))
 
 
 # --- a spend -------------------------------------------------------------------------------
 
 
 def _refund_spend(ctx: TxContext, body: LoyaltyReverse, spend: SpendRecord) -> Outcome:
-    parts = cut_refund(spend.legs, skip=spend.reversed, points=body.points)
-    returned = [part for part in parts if part.lot.expires_s > ctx.time_s]
-    created = [
-        _grace_lot(ctx, part, index)
-        for index, part in enumerate(parts)
-        if part.lot.expires_s <= ctx.time_s
-    ]
-    lots = [replace(part.lot, left=part.points) for part in returned] + created
-    before = load_wallet(ctx.state, spend.account)
-    wallet = add_lots(before, lots)
-    if len(wallet.lots) > max(len(before.lots), WALLET_LOTS_MAX):
-        return Refused(codes.LOYALTY_WALLET_FULL, f"{WALLET_LOTS_MAX} lots")
-    save_wallet(ctx.state, spend.account, wallet)
+    if spend.kind == "reward" and body.points != spend.points:
+        return Refused(codes.LOYALTY_REVERSAL_EXCEEDS, "a reward is returned as a whole")
     record = replace(spend, reversed=spend.reversed + body.points)
     SPENDS.put(ctx.state, body.ref.encode(), record)
+    if spend.kind == "voucher":
+        return Accepted(
+            _describe_refund(body, spend) | refund_voucher(ctx.state, spend, body.points)
+        )
+    cut = cut_refund(spend.legs, skip=spend.reversed, points=body.points)
+    parts = to_living_wallets(ctx.state, cut, spend.account)
+    back = return_refund(ctx, parts, spend.account)
+    if spend.kind == "reward":
+        _restock(ctx.state, spend)
+    add_spent(ctx.state, spend.programme, spend.shop, parts, sign=-1)
     entries = []
     for part in parts:
-        entries.append(Entry(part.lot.issuer, "USR", spend.account, part.points))
+        entries.append(Entry(part.lot.issuer, "USR", part.wallet, part.points))
         entries.append(Entry(part.lot.issuer, "RED", spend.shop, -part.points))
-    return Accepted(
-        {
-            "kind": "redeem",
-            "ref": body.ref,
-            "account": spend.account,
-            "programme": spend.programme,
-            "shop": spend.shop,
-            "points": body.points,
-            "returned": [describe_leg(part) for part in returned],
-            "created": [describe_lot(lot) for lot in created],
-            "entries": post_entries(ctx.state, spend.programme, entries),
-        }
-    )
+    booked = post_entries(ctx.state, spend.programme, entries)
+    return Accepted(_describe_refund(body, spend) | back | {"entries": booked})
 
 
-def _grace_lot(ctx: TxContext, part: Leg, index: int) -> Lot:
-    """Same issuer, rule and earn; a new name and a short life, because the old lot is worth nothing."""
-    return replace(
-        part.lot,
-        expires_s=ctx.time_s + params.get_param(ctx.state, params.LOYALTY_GRACE_S),
-        lot=compute_lot_id(ctx.tx_key, index),
-        points=part.points,
-        left=part.points,
-    )
+def _describe_refund(body: LoyaltyReverse, spend: SpendRecord) -> dict[str, Any]:
+    return {
+        "kind": "redeem" if spend.kind == "capture" else spend.kind,
+        "ref": body.ref,
+        "account": spend.account,
+        "programme": spend.programme,
+        "shop": spend.shop,
+        "points": body.points,
+    }
+
+
+def _restock(state: Overlay, spend: SpendRecord) -> None:
+    reward = REWARDS.get(state, spend.of.encode())
+    counter_id = joined_id(spend.of, spend.account)
+    counter = REWARD_ACCOUNTS.get(state, counter_id)
+    assert reward is not None, "a reward taken is on record"
+    assert counter is not None, "who took it was counted"
+    terms = replace(reward.terms, stock=reward.terms.stock + 1)
+    REWARDS.put(state, spend.of.encode(), replace(reward, terms=terms, taken=reward.taken - 1))
+    REWARD_ACCOUNTS.put(state, counter_id, CounterRecord(counter.count - 1))

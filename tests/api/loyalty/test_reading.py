@@ -122,7 +122,7 @@ def test_the_wallet_proves_offline(street):
     verdict = verify_bundle(json.dumps(shown["proof"]).encode(), checkpoint_of(header))
     assert verdict.valid, verdict
     assert verdict.facts.record_id == b"wallet/" + ana.account.encode()
-    assert [lot[7] for lot in json.loads(verdict.facts.record)["lots"]] == [30]
+    assert [one[2] for one in json.loads(verdict.facts.record)["positions"]] == [30]
 
 
 def test_an_account_without_points_is_proved_empty(street):

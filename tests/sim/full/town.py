@@ -14,7 +14,7 @@ from chain.node.home import Genesis, make_genesis
 from chain.node.node import town_application
 from chain.store.app import LmdbStateStore
 from chain.town.application import TownApplication
-from chain.town.loyalty.records import IssuerTotals, WalletRecord
+from chain.town.loyalty.records import IssuerTotals, Lot, WalletRecord
 from chain.town.schemas import (
     EarnRule,
     LoyaltyEarn,
@@ -179,18 +179,26 @@ def check_conservation(
 ) -> None:
     """Minted = in wallets + redeemed + expired + reversed; both sums also from what clients sent and blocks say."""
     store = state_of(machine)
-    held, minted, redeemed, gone = 0, 0, 0, 0
+    held, counted, minted, redeemed, gone = 0, 0, 0, 0, 0
     for record_id, raw in store.scan("loyalty"):
         if record_id.startswith(b"wallet/"):
             wallet = msgspec.json.decode(raw, type=WalletRecord)
-            held += sum(lot.left for lot in wallet.lots)
-            if any(lot.left <= 0 for lot in wallet.lots):
-                violate("S7", f"a lot with {wallet.lots} points")
+            counted += sum(position.points for position in wallet.positions)
+            held += sum(position.pending for position in wallet.positions)
+        elif record_id.startswith(b"lot/"):
+            lot = msgspec.json.decode(raw, type=Lot)
+            held += lot.left
+            counted -= lot.left
+            if not 0 < lot.left <= lot.points:
+                violate("S7", f"a lot with {lot.left} of {lot.points} points")
         elif record_id.startswith(b"total/"):
             totals = msgspec.json.decode(raw, type=IssuerTotals)
             minted += totals.minted
             redeemed += totals.redeemed
             gone += totals.expired + totals.reversed
+            held += totals.held
+    if counted:
+        violate("S7", f"wallets count {counted} points more than their lots hold")
     if minted != held + redeemed + gone:
         violate("S7", f"{minted} points minted, {held} held, {redeemed} redeemed, {gone} gone")
     done = {"earn": 0, "redeem": 0}

@@ -3,17 +3,19 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import NamedTuple
 
 from chain.codec import bf1
 from chain.codec.canonical import b64url_decode, b64url_encode
 from chain.crypto.jws import SigningKey
 from chain.crypto.keys import jwk_of
-from chain.town import accounts, loyalty
+from chain.town import accounts, loyalty, params
 from chain.town.context import (
     Accepted,
     BlockContext,
     Outcome,
     Overlay,
+    Reader,
     Refused,
     Signer,
     TxContext,
@@ -115,6 +117,10 @@ class LedgerTown:
     last_ref: str = ""
     journal: list[dict] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        for limit in (params.LOYALTY_GIFTS_PER_SHOP_DAY, params.LOYALTY_SPENDS_PER_HOUR):
+            params.put_param(self.state, limit, PLENTY)
+
     def run(self, sender: str, body: object, *signers: SigningKey) -> Outcome:
         """One transaction: what a refused one wrote is dropped."""
         self.serial += 1
@@ -204,9 +210,45 @@ class LedgerTown:
     def revoke(self, shop: str, till: SigningKey, since_s: int) -> Outcome:
         return self.run(f"shop:{shop}", LoyaltyTillRevoke(till.kid, since_s), owner_key(shop))
 
-    def wallet(self, account: str) -> records.WalletRecord:
-        stored = records.WALLETS.get(self.state, account.encode())
-        return stored or records.WalletRecord()
+    def wallet(self, account: str) -> "WalletView":
+        return read_wallet(self.state, account)
+
+
+class DebtView(NamedTuple):
+    """Points owed to one issuer."""
+
+    programme: str
+    issuer: str
+    points: int
+
+
+@dataclass(frozen=True)
+class WalletView:
+    """A wallet as a whole: its lots in spending order, debts, head."""
+
+    lots: tuple[records.Lot, ...]
+    debts: tuple["DebtView", ...]
+    wake_s: int
+    head: records.WalletRecord
+
+
+def read_wallet(state: Reader, name: str) -> WalletView:
+    """All of a wallet, read the slow way; the head must say of each queue what is in it."""
+    head = records.WALLETS.get(state, name.encode()) or records.WalletRecord()
+    start = f"{name}/".encode()
+    lots = [lot for _, lot in records.LOTS.scan(state, start, start + b"\x7f")]
+    for position in head.positions:
+        own = [
+            lot
+            for lot in lots
+            if (lot.programme, lot.issuer) == (position.programme, position.issuer)
+        ]
+        assert position.points == sum(lot.left for lot in own)
+        assert position.lots == len(own)
+        assert position.first == min((lot.key for lot in own), default="")
+    assert len(lots) == sum(position.lots for position in head.positions)
+    debts = tuple(DebtView(p.programme, p.issuer, p.debt) for p in head.positions if p.debt)
+    return WalletView(tuple(sorted(lots)), debts, head.wake_s, head)
 
 
 def owner_key(shop: str) -> SigningKey:

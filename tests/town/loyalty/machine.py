@@ -19,7 +19,15 @@ from chain.town.context import Accepted, Outcome, Refused
 from chain.town.loyalty import records
 from chain.town.loyalty.books import get_totals
 from chain.types import codes
-from tests.town.loyalty.kit import DAY_S, START_S, LedgerTown, Phone, fill, owner_key
+from tests.town.loyalty.kit import (
+    DAY_S,
+    START_S,
+    LedgerTown,
+    Phone,
+    WalletView,
+    fill,
+    owner_key,
+)
 from tests.town.loyalty.naive import Earned, NaiveLedger, Spent
 
 SHOPS = ("baker", "florist", "grocer")
@@ -410,9 +418,7 @@ class LedgerMachine(RuleBasedStateMachine):
         others = {key: points for key, points in before.items() if key != (programme, shop)}
         assert {key: p for key, p in after.items() if key != (programme, shop)} == others
 
-    def check_order(
-        self, before: records.WalletRecord, data: dict[str, Any], programme: str
-    ) -> None:
+    def check_order(self, before: WalletView, data: dict[str, Any], programme: str) -> None:
         """I7, I8: nothing expired is taken, and nothing that expires later than an eligible lot left alone."""
         lots = {lot.lot: lot for lot in before.lots}
         taken = [lots[leg["lot"]] for leg in data["taken"]]

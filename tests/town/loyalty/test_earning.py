@@ -5,10 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chain.codec.canonical import b64url_decode, b64url_encode
-from chain.limits import LOYALTY_WALLET_LOTS
 from chain.town.accounts import get_account, set_account_status
 from chain.town.context import Accepted, Outcome, Refused
-from chain.town.loyalty import records
+from chain.town.loyalty import records, wallet
 from chain.town.loyalty_rules import compute_points, compute_rule_hash
 from chain.town.schemas import EarnRule
 from tests.town.loyalty.kit import DAY_S, fill, make_key, open_town, owner_key
@@ -71,6 +70,11 @@ def test_an_earn_says_everything_a_reader_of_results_needs(shop) -> None:
         "purchase_cents": 1_250,
         "receipt": receipt,
         "points": 12,
+        "base": 12,
+        "tier": "",
+        "tier_bonus": 0,
+        "campaign": "",
+        "campaign_bonus": 0,
         "debt_repaid": 0,
         "debt": 0,
         "created": [lot],
@@ -195,14 +199,23 @@ def test_an_earn_first_repays_the_debt_to_its_own_shop(shop) -> None:
     assert sum(lot.left for lot in town.wallet(phone.account).lots) == 4 + 2
 
 
-def test_a_wallet_is_bounded_and_a_spend_makes_room(shop) -> None:
+def test_a_wallet_holds_points_of_so_many_shops_and_an_empty_queue_makes_room(
+    shop, monkeypatch
+) -> None:
     town, till, _ = shop
+    monkeypatch.setattr(wallet, "LOYALTY_POSITIONS", 1)
     phone = town.open_phone("bob")
-    for _ in range(LOYALTY_WALLET_LOTS):
-        assert name(town.earn("baker", till, phone.account, 100)) == "ok"
-    assert name(town.earn("baker", till, phone.account, 100)) == "loyalty_wallet_full"
-    town.redeem("baker", till, 1, phone.pay_code(town.time_s, shop="baker"))
+    other = town.add_till("florist", "2")
     assert name(town.earn("baker", till, phone.account, 100)) == "ok"
+    assert name(town.earn("baker", till, phone.account, 100)) == "ok"
+    assert name(town.earn("florist", other, phone.account, 100)) == "loyalty_wallet_full"
+    town.redeem("baker", till, 2, phone.pay_code(town.time_s, shop="baker"))
+    town.next_block(seconds=DAY_S)
+    assert name(town.earn("baker", till, phone.account, 100)) == "ok"
+    town.redeem("baker", till, 1, phone.pay_code(town.time_s, shop="baker"))
+    town.next_block(seconds=DAY_S)
+    town.redeem("baker", till, 1, phone.pay_code(town.time_s, shop="baker"))
+    assert name(town.earn("florist", other, phone.account, 100)) == "loyalty_wallet_full"
 
 
 def test_lot_names_differ_by_transaction_and_index() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chain.limits import LOYALTY_REFUND_LOTS, LOYALTY_WALLET_LOTS
+from chain.limits import LOYALTY_LEGS
 from chain.town.context import Accepted, Outcome, Refused
 from chain.town.loyalty.books import get_totals
 from chain.town.loyalty.records import OBLIGATIONS, joined_id
@@ -56,8 +56,8 @@ def test_a_redemption_says_which_lots_it_took_and_what_shops_owe(street) -> None
         "points": 35,
         "counter": 1,
         "taken": [
-            {"lot": lots[0].lot, "issuer": "baker", "points": 30},
-            {"lot": lots[1].lot, "issuer": "grocer", "points": 5},
+            {"lot": lots[0].lot, "issuer": "baker", "version": 1, "points": 30},
+            {"lot": lots[1].lot, "issuer": "grocer", "version": 1, "points": 5},
         ],
         "entries": [
             ["RED:florist", "baker", 30],
@@ -202,24 +202,36 @@ def test_buy_earn_return_and_keep_nets_zero(street, spent_first, refunded_first)
     assert sum(points for _, points in left(street)) - debts == 50
 
 
-def test_refunds_do_not_fill_a_wallet_without_end_and_large_ones_go_in_parts() -> None:
+def test_what_lies_in_too_many_lots_is_spent_and_refunded_in_parts() -> None:
     town, tills = open_town("baker")
     till, phone = tills["baker"], town.open_phone("ada")
-    spent = []
-    for _ in range(2):
-        for _ in range(LOYALTY_WALLET_LOTS):
-            assert isinstance(town.earn("baker", till, phone.account, 100), Accepted)
+    for _ in range(LOYALTY_LEGS + 1):
+        assert isinstance(town.earn("baker", till, phone.account, 100), Accepted)
+
+    def pay(points: int) -> str:
         code = phone.pay_code(town.time_s, shop="baker")
-        town.redeem("baker", till, LOYALTY_WALLET_LOTS, code)
-        spent.append(town.last_ref)
+        return name(town.redeem("baker", till, points, code))
+
+    assert pay(LOYALTY_LEGS + 1) == "loyalty_too_many_lots"
+    assert len(town.wallet(phone.account).lots) == LOYALTY_LEGS + 1
+    assert pay(LOYALTY_LEGS) == "ok"
+    spent = town.last_ref
+    assert (pay(2), pay(1)) == ("loyalty_overdraw", "ok")
+    assert name(town.reverse("baker", owner_key("baker"), spent, LOYALTY_LEGS)) == "ok"
+    assert len(town.wallet(phone.account).lots) == LOYALTY_LEGS
+
+
+def test_an_earn_whose_points_lie_in_too_many_lots_is_reversed_in_parts() -> None:
+    """No point that is there becomes a debt because looking for it took too long."""
+    town, tills = open_town("baker")
+    till, phone = tills["baker"], town.open_phone("ada")
+    town.earn("baker", till, phone.account, 20_000)
+    gift = town.last_ref
+    town.redeem("baker", till, 200, phone.pay_code(town.time_s, shop="baker"))
+    for _ in range(200):
+        town.earn("baker", till, phone.account, 100)
     owner = owner_key("baker")
-    assert isinstance(town.reverse("baker", owner, spent[0], LOYALTY_WALLET_LOTS), Accepted)
-    assert name(town.reverse("baker", owner, spent[1], LOYALTY_WALLET_LOTS)) == (
-        "loyalty_wallet_full"
-    )
-    assert isinstance(town.reverse("baker", owner, spent[1], LOYALTY_REFUND_LOTS), Accepted)
-    assert len(town.wallet(phone.account).lots) == LOYALTY_WALLET_LOTS + LOYALTY_REFUND_LOTS
-    assert name(town.reverse("baker", owner, spent[1], 1)) == "loyalty_wallet_full"
-    # A smaller wallet takes the rest.
-    town.redeem("baker", till, 100, phone.pay_code(town.time_s, shop="baker"))
-    assert isinstance(town.reverse("baker", owner, spent[1], 100), Accepted)
+    assert name(town.reverse("baker", owner, gift, 200)) == "loyalty_too_many_lots"
+    assert [name(town.reverse("baker", owner, gift, 100)) for _ in range(2)] == ["ok", "ok"]
+    assert town.wallet(phone.account).lots == ()
+    assert town.wallet(phone.account).debts == ()

@@ -3,7 +3,6 @@
 import json
 from hashlib import sha256
 
-import msgspec
 import pytest
 
 from chain.codec import bf1
@@ -15,7 +14,6 @@ from chain.crypto.ics23 import (
     verify_membership,
 )
 from chain.town.loyalty import RULES
-from chain.town.loyalty.records import WalletRecord
 from chain.town.schemas import (
     EarnRule,
     LoyaltyEarn,
@@ -26,6 +24,7 @@ from chain.town.schemas import (
     LoyaltyTill,
     LoyaltyTillRevoke,
 )
+from tests.town.loyalty.kit import WalletView, read_wallet
 from tests.town.town_kit import DAY_S, Town, blind, jwk, key, make_town
 
 CHAIN_ID = "beffroi-test-1"
@@ -77,9 +76,8 @@ def redeem_tx(town: Town, points: int, counter: int = 1) -> bytes:
     return town.tx(body, SHOP, key("till", "ES256"))
 
 
-def wallet(town: Town) -> WalletRecord:
-    answer = town.query("/record/loyalty", b"wallet/" + key("ada").kid.encode())
-    return msgspec.json.decode(answer.value, type=WalletRecord)
+def wallet(town: Town) -> WalletView:
+    return read_wallet(town.reader, key("ada").kid)
 
 
 def test_a_day_at_the_bakers(town: Town) -> None:

@@ -7,7 +7,7 @@ from chain.town.accounts import role_of
 from chain.town.context import Accepted, Outcome, Refused
 from chain.town.due import QUEUE
 from chain.town.loyalty import records
-from chain.town.loyalty import tills as tills_module
+from chain.town.loyalty.sweeping import SWEEP_KIND
 from chain.town.schemas import LoyaltyTill
 from tests.town.loyalty.kit import DAY_S, jwk_struct, make_key, open_town, owner_key
 
@@ -141,7 +141,7 @@ def test_revoking_a_till_again_and_again_keeps_one_sweep_in_the_queue() -> None:
     assert town.revoke("baker", till, half).data["unfinished"] is False
     for since in (7, 3, 5, half, 0):  # the first of these starts a sweep, the others do not
         assert town.revoke("baker", till, since).data["unfinished"]
-    waiting = [item for _, item in QUEUE.scan(town.state) if item.kind == tills_module.SWEEP_KIND]
+    waiting = [item for _, item in QUEUE.scan(town.state) if item.kind == SWEEP_KIND]
     assert len(waiting) == 1
     while town.wallet(phone.account).lots:
         before = len(town.wallet(phone.account).lots)

@@ -144,7 +144,8 @@ def examine(
         if common is None:
             if block_hash(answer) != block_hash(held):
                 return Failure(height_of(held), "another block than the trusted one")
-            common = answer
+            # Our own copy: the header is the same, but nobody has judged the set the source sent with it.
+            common = held
             continue
         verified = yield from verify_skipping(source, common, answer, options, now)
         if isinstance(verified, Failure):

@@ -6,19 +6,21 @@ from functools import cache
 
 import pytest
 
-from chain.codec.hashing import hash_header
+from chain.codec.hashing import hash_header, hash_validators
 from chain.crypto.ed25519 import derive_public
+from chain.crypto.keys import address
 from chain.crypto.light_attack import AttackKind, attack_kind
 from chain.execution.light_attack import AttackFacts, verify_light_attack
 from chain.light.bisection import Failure, Mode
 from chain.light.client import GenesisRoot, HashRoot, LightClient, Verified
 from chain.light.detector import Attack
-from chain.light.sources import Missing
+from chain.light.sources import Answer, Missing
 from chain.light.verifier import TrustOptions
 from chain.sync.light_source import load_light_block
 from chain.types.block import SignedHeader
 from chain.types.evidence import LightBlock
 from chain.types.timestamp import Timestamp
+from chain.types.validator import Validator, new_validator_set
 from tests.light.sources import Net, Source, forged, honest, resigned
 from tests.node.virtual import seed_of
 from tests.sync.kit import Chain, new_chain
@@ -405,6 +407,28 @@ def test_a_witness_whose_other_block_cannot_be_verified_is_dropped_and_the_other
     outcome = net.drive(client.verify_height(700, now_of(chain)))
     assert isinstance(outcome, Verified)
     assert client.witnesses == ("w2",)
+    assert [name for name, _ in client.removed] == ["w1"]
+
+
+def test_a_witness_without_any_power_cannot_feign_an_attack():
+    """It shows the true first header beside a set of its own, and then a block that this set signed."""
+    chain = long_chain()
+    keys = [derive_public(seed_of(i)) for i in range(12, 16)]
+    own = new_validator_set(tuple(Validator(address(k), k, 10) for k in keys))
+
+    def feigned(height: int) -> Answer:
+        true = block_at(chain, height)
+        if height == 660:
+            return LightBlock(true.signed_header, own)
+        digest = hash_validators(own.validators)
+        header = replace(true.signed_header.header, validators_hash=digest)
+        return resigned(header, own)
+
+    net = Net({"primary": honest(chain), "w1": honest(chain), "w2": honest(chain)})
+    client = begun(chain, net, "w1", "w2", at=660)
+    net.sources["w1"] = feigned
+    outcome = net.drive(client.verify_height(700, now_of(chain)))
+    assert isinstance(outcome, Verified), outcome
     assert [name for name, _ in client.removed] == ["w1"]
 
 

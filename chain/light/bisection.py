@@ -16,6 +16,7 @@ from chain.light.verifier import (
     TrustOptions,
     Verdict,
     is_expired,
+    majority_flaw,
     verify_backwards,
     verify_step,
 )
@@ -124,7 +125,10 @@ def verify_sequential(
 def verify_hash_chain(
     source: str, trusted: LightBlock, height: Height, options: TrustOptions, now: Timestamp
 ) -> Steps[Trace | Failure]:
-    """Down from a trusted block to a lower height, each header named by the one above it."""
+    """Down from a trusted block to a lower height, each header named by the one above it.
+
+    Stricter than CometBFT, which believes the commit: who restores a snapshot below the header it trusts stores it.
+    """
     if is_expired(trusted.signed_header.header, options.trusting_period_ns, now):
         return Failure(height_of(trusted), "the trusted header has expired")
     trace = [trusted]
@@ -136,7 +140,7 @@ def verify_hash_chain(
         judgement = verify_backwards(fetched.signed_header.header, newer)
         if not judgement.is_success():
             return _invalid(fetched, judgement)
-        flaw = light_block_form(fetched, newer.chain_id)
+        flaw = light_block_form(fetched, newer.chain_id) or majority_flaw(fetched)
         if flaw:
             return Failure(lower, flaw)
         trace.append(fetched)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from chain.codec.hashing import hash_validators
-from chain.crypto.commits import verify_commit_light
 from chain.crypto.keys import address
 from chain.crypto.light_forms import light_block_form
 from chain.light.bisection import (
@@ -21,7 +20,7 @@ from chain.light.bisection import (
 )
 from chain.light.detector import Attack, Detection, block_hash, detect_divergence
 from chain.light.sources import LATEST, Missing, Steps, fetch_at, height_of
-from chain.light.verifier import TrustOptions
+from chain.light.verifier import TrustOptions, majority_flaw
 from chain.limits import LIGHT_BLOCKS_KEPT
 from chain.types.evidence import LightBlock
 from chain.types.params import GenesisDoc
@@ -82,7 +81,7 @@ class LightClient:
     def begin(self, root: TrustRoot) -> Steps[Outcome]:
         """Fetch and judge the first trusted block."""
         if isinstance(root, LightBlock):
-            flaw = light_block_form(root, self.chain_id) or _majority_flaw(root)
+            flaw = light_block_form(root, self.chain_id) or majority_flaw(root)
             return Failure(height_of(root), flaw) if flaw else self._keep((root,))
         height = root.height if isinstance(root, HashRoot) else root.doc.initial_height
         while True:
@@ -92,7 +91,7 @@ class LightClient:
             if not self._replace_primary(str(answer)):
                 return Failure(height, f"{self.primary}: {answer}", answer.is_benign())
         flaw = light_block_form(answer, self.chain_id) or _root_flaw(root, answer)
-        flaw = flaw or _majority_flaw(answer)
+        flaw = flaw or majority_flaw(answer)
         if flaw:
             return Failure(height, flaw)
         contradicted = yield from self._compare_roots(root, answer)
@@ -107,7 +106,7 @@ class LightClient:
             if isinstance(answer, Missing) or block_hash(answer) == block_hash(first):
                 continue
             flaw = light_block_form(answer, self.chain_id) or _root_flaw(root, answer)
-            flaw = flaw or _majority_flaw(answer)
+            flaw = flaw or majority_flaw(answer)
             if not flaw:
                 return Failure(height_of(first), f"{witness} shows another first block, signed too")
             self._note(Detection(removed=((witness, f"another first block: {flaw}"),)))
@@ -202,11 +201,3 @@ def _root_flaw(root: HashRoot | GenesisRoot, block: LightBlock) -> str:
     if header.validators_hash != hash_validators(new_validator_set(members).validators):
         return "its validators are not those of the genesis"
     return "" if header.time == root.doc.genesis_time else "its time is not the genesis time"
-
-
-def _majority_flaw(block: LightBlock) -> str:
-    header, commit = block.signed_header.header, block.signed_header.commit
-    refusal = verify_commit_light(
-        header.chain_id, block.validator_set, commit.block_id, header.height, commit
-    )
-    return "" if refusal is None else str(refusal)

@@ -142,6 +142,19 @@ def verify_backwards(older: Header, newer: Header) -> Judgement:
     return SUCCESS
 
 
+def majority_flaw(block: LightBlock) -> str:
+    """Why two thirds of the block's own set did not sign what its commit says; "" when they did.
+
+    Only signatures cover a commit's round and the part hash of its block: no header names the one, and the header
+    above names the other.
+    """
+    header, commit = block.signed_header.header, block.signed_header.commit
+    refusal = verify_commit_light(
+        header.chain_id, block.validator_set, commit.block_id, header.height, commit
+    )
+    return "" if refusal is None else str(refusal)
+
+
 def is_expired(trusted: Header, trusting_period_ns: int, now: Timestamp) -> bool:
     """True when a header is too old to lend trust (`HeaderExpired`)."""
     return trusted.time.to_ns() + trusting_period_ns <= now.to_ns()
@@ -173,11 +186,8 @@ def _common_flaw(
 
 
 def _own_majority(block: LightBlock) -> Judgement:
-    header, commit = block.signed_header.header, block.signed_header.commit
-    refusal = verify_commit_light(
-        header.chain_id, block.validator_set, commit.block_id, header.height, commit
-    )
-    return SUCCESS if refusal is None else _invalid(str(refusal))
+    flaw = majority_flaw(block)
+    return _invalid(flaw) if flaw else SUCCESS
 
 
 def _invalid(reason: str) -> Judgement:

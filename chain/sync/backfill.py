@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from chain.codec.hashing import hash_commit
 from chain.crypto.light_forms import light_block_form
 from chain.light.sources import height_of
-from chain.light.verifier import verify_backwards
+from chain.light.verifier import majority_flaw, verify_backwards
 from chain.limits import (
     STATESYNC_BACKFILL_BATCH,
     STATESYNC_BACKFILL_WINDOW,
@@ -127,7 +127,8 @@ class Backfill:
             return judgement.reason
         if hash_commit(block.signed_header.commit) != above.last_commit_hash:
             return "not the commit that the header above names"
-        return light_block_form(block, above.chain_id)
+        # The hash is over the signatures alone: round and part hash stand in what these sign.
+        return light_block_form(block, above.chain_id) or majority_flaw(block)
 
     def _add(self, block: LightBlock, below_hash: Hash) -> None:
         """Write a header once it is known whether its set begins with it."""

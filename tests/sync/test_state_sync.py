@@ -1,5 +1,6 @@
 """A node joins a town by snapshot: from honest peers, among liars, and after every crash."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 
@@ -348,7 +349,30 @@ def old_commit_forged(response: LightBlockResponse) -> LightBlockResponse:
     return LightBlockResponse(resigned(block.signed_header.header, block.validator_set))
 
 
-@pytest.mark.parametrize("forge", [old_header_forged, old_commit_forged])
+def old_commit_of(round_: int, parts: bytes | None = None) -> Callable[..., LightBlockResponse]:
+    """The true signatures under another round or another part hash: what hashes of commits do not cover."""
+
+    def forge(response: LightBlockResponse) -> LightBlockResponse:
+        block = response.light_block
+        if block is None or not 8 <= block.signed_header.header.height <= 20:
+            return response
+        commit = block.signed_header.commit
+        named = commit.block_id.part_set_header
+        block_id = replace(
+            commit.block_id, part_set_header=replace(named, hash=parts or named.hash)
+        )
+        changed_commit = replace(commit, round=round_, block_id=block_id)
+        signed = replace(block.signed_header, commit=changed_commit)
+        return LightBlockResponse(replace(block, signed_header=signed))
+
+    return forge
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [old_header_forged, old_commit_forged, old_commit_of(3), old_commit_of(0, b"\7" * 32)],
+    ids=["header", "commit", "round", "parts"],
+)
 def test_a_header_or_commit_of_the_days_before_that_is_not_the_chains_is_refused(forge):
     town = town_of(TOWN)
     liar = changed(LightBlockResponse, forge)
@@ -359,6 +383,27 @@ def test_a_header_or_commit_of_the_days_before_that_is_not_the_chains_is_refused
     for height in range(1, 30):
         kept = joiner.stores.blocks.load_signed_header(height)
         assert kept == theirs.load_signed_header(height)
+
+
+def test_trust_above_the_snapshot_does_not_make_a_false_commit_of_its_block_good():
+    """Downwards the header above proves the header, not the block id that the node begins with."""
+
+    def forge(response: LightBlockResponse) -> LightBlockResponse:
+        block = response.light_block
+        if block is None or block.signed_header.header.height != 30:
+            return response
+        commit = block.signed_header.commit
+        parts = replace(commit.block_id.part_set_header, hash=b"\7" * 32)
+        commit = replace(commit, block_id=replace(commit.block_id, part_set_header=parts))
+        signed = replace(block.signed_header, commit=commit)
+        return LightBlockResponse(replace(block, signed_header=signed))
+
+    town = town_of(TOWN)
+    liar = changed(LightBlockResponse, forge)
+    _, joiner = joining(town, {"aaron": liar, "bruno": None, "chloe": None}, trust=33)
+    joiner.run(300)
+    check_it_is_the_town(joiner, town)
+    assert {name for name, _ in joiner.sync.rejected} <= {"aaron"}
 
 
 def test_a_peer_of_another_chain_is_not_believed():

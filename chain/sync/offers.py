@@ -36,6 +36,8 @@ class SnapshotOffers:
         self._rejected_peers: set[PeerId] = set()
         self._false: Counter[PeerId] = Counter()
         """Snapshots each peer offered that were tried and rejected: a name and a time can be lied anew for ever."""
+        self._fruitless: Counter[PeerId] = Counter()
+        """How often a snapshot that a peer offers was tried in vain, rejected or not; it outlives the connection."""
 
     def add(self, peer: PeerId, offered: SnapshotsResponse) -> str:
         """Note an offer; "" when it is kept or known, else what is wrong with it or with its sender."""
@@ -79,6 +81,7 @@ class SnapshotOffers:
     def reject(self, snapshot: Snapshot) -> None:
         """Never try this one again, nor, after some, any other of those who offer it: each costs a whole download."""
         self._false.update(self.peers_of(snapshot))
+        self._fruitless.update(self.peers_of(snapshot))
         self._rejected.add(_key(snapshot))
         self._offers.pop(_key(snapshot), None)
 
@@ -89,18 +92,24 @@ class SnapshotOffers:
             del self._offers[key]
 
     def postpone(self, snapshot: Snapshot, until_s: float) -> None:
-        """Try others first: what proves this one does not exist yet."""
+        """Try others first, those of other peers before all: what proves this one does not exist yet."""
         offer = self._offers.get(_key(snapshot))
         if offer is not None:
             offer.not_before_s = until_s
+            self._fruitless.update(offer.peers)
 
     def best(self, now_s: float) -> Snapshot | None:
-        """The highest one, then the newer format, then the one most peers offer, then by hash."""
+        """Of the peers tried in vain least often, the highest one, then the newer format, then the one most offer.
+
+        By height alone a liar could offer heights that nobody reaches, and the true ones would never be tried.
+        """
         ready = [o for o in self._offers.values() if o.not_before_s <= now_s]
-        ready.sort(
-            key=lambda o: (o.snapshot.height, o.snapshot.format, len(o.peers), o.snapshot.hash)
-        )
-        return ready[-1].snapshot if ready else None
+        return max(ready, key=self._rank).snapshot if ready else None
+
+    def _rank(self, offer: _Offer) -> tuple[int, int, int, int, bytes]:
+        told = offer.snapshot
+        vain = min(self._fruitless[peer] for peer in offer.peers)
+        return -vain, told.height, told.format, len(offer.peers), told.hash
 
     def peers_of(self, snapshot: Snapshot) -> tuple[PeerId, ...]:
         """Who offers a snapshot, sorted."""

@@ -510,6 +510,26 @@ def test_a_flood_of_answers_nobody_asked_for_ends_the_connection():
     assert net.dropped
 
 
+def test_a_peer_whose_offers_nobody_can_prove_does_not_keep_the_true_ones_from_their_turn():
+    """Ten heights that nobody reaches, and silence when asked for their headers: the walk is slower than the pause."""
+    town = town_of(TOWN)
+    net, joiner = joining(town, {"anna": None, "bruno": None})
+    liar = ServingPeer("aaron", net, town)
+
+    def trick(message):
+        if not isinstance(message.value, SnapshotsResponse):
+            return None if isinstance(message.value, LightBlockResponse) else message
+        for place in range(10):
+            response = SnapshotsResponse(1_000 + place, message.value.format, 1, b"\7", b"")
+            net.to_joiner("aaron", StatesyncMessage(response))
+        return None
+
+    liar.trick = trick
+    net.connect("aaron")
+    joiner.run(120)
+    check_it_is_the_town(joiner, town)
+
+
 def test_too_many_offers_of_one_peer_are_a_fault():
     town = town_of(TOWN)
     _, joiner = joining(town, HONEST)

@@ -1,12 +1,12 @@
 """What a light client can prove of a snapshot's heights with blocks of peers, and what peers must agree on beyond.
 
 Headers are proved by signatures and witnesses, parameters and the whole block by the headers. Proposer priorities are
-in no header: more than half of the peers asked must tell the same.
+in no header: more than half of the peers that answer must tell the same.
 """
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 import structlog
@@ -176,17 +176,20 @@ class Prover:
         )
 
     def _agreed_set(self, block: LightBlock) -> Flow[ValidatorSet | None]:
-        """The set of a proved header with the priorities that more than half of the peers asked tell."""
+        """The set of a proved header with the priorities that more than half of the peers that answer tell."""
         wanted, told = block.signed_header.header, list[tuple[Validator, ...]]()
         bare = _without_priorities(block.validator_set)
-        for peer in self.usable()[: 1 + STATESYNC_WITNESSES_MAX]:
+        asked = self.usable()[: 1 + STATESYNC_WITNESSES_MAX]
+        for peer in asked:
             answer = yield from self._asking.fetch_light(Fetch(peer, wanted.height))
             if isinstance(answer, LightBlock) and _without_priorities(answer.validator_set) == bare:
                 told.append(answer.validator_set.validators)
         if not told:
             return None
         common, count = Counter(told).most_common(1)[0]
-        return ValidatorSet(common) if 2 * count > len(told) else None
+        # As with headers, one peer is believed alone only when there is no other.
+        is_enough = 2 * count > len(told) and count >= min(2, len(asked))
+        return ValidatorSet(common) if is_enough else None
 
     def find_params(self, current: LightBlock) -> Flow[ConsensusParams | None]:
         header = current.signed_header.header
@@ -214,5 +217,5 @@ class Prover:
         return None
 
 
-def _without_priorities(members: ValidatorSet) -> tuple[tuple[bytes, int], ...]:
-    return tuple((member.pub_key, member.voting_power) for member in members.validators)
+def _without_priorities(members: ValidatorSet) -> tuple[Validator, ...]:
+    return tuple(replace(member, proposer_priority=0) for member in members.validators)

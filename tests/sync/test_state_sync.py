@@ -1,5 +1,6 @@
 """A node joins a town by snapshot: from honest peers, among liars, and after every crash."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
@@ -32,7 +33,7 @@ from chain.types.messages import (
     StatesyncMessage,
 )
 from chain.types.params import BlockParams, ConsensusParams, EvidenceParams
-from chain.types.primitives import SignedMsgType
+from chain.types.primitives import Height, SignedMsgType
 from chain.types.validator import ValidatorSet
 from tests.light.sources import resigned
 from tests.node.virtual import Disk, VirtualTime
@@ -332,6 +333,49 @@ def test_one_peer_that_stalls_or_is_not_believed_does_not_stop_the_sync(lie, lia
     _, joiner = joining(town, {liar: QUIET_LIES[lie], "bruno": None, "chloe": None})
     joiner.run(300)
     check_it_is_the_town(joiner, town)
+
+
+def test_a_rotation_of_proposers_that_one_peer_of_three_tells_while_the_others_are_silent_is_not_taken():
+    town = town_of(TOWN)
+    told: Counter[tuple[str, int]] = Counter()
+
+    def once(name: str) -> Callable[[LightBlockResponse], LightBlockResponse | None]:
+        """Silent when asked again for a header, as a busy node is; later it answers."""
+
+        def answer(response: LightBlockResponse) -> LightBlockResponse | None:
+            block = response.light_block
+            height = 0 if block is None else block.signed_header.header.height
+            told[name, height] += 1
+            return None if height > 30 and told[name, height] == 2 else response
+
+        return answer
+
+    tricks = {name: changed(LightBlockResponse, once(name)) for name in ("anna", "bruno")}
+    liar = changed(LightBlockResponse, shuffled_priorities)
+    _, joiner = joining(town, {**tricks, "zoe": liar})
+    joiner.run(300)
+    assert told["anna", 31] == told["bruno", 31] == 2
+    check_it_is_the_town(joiner, town, 20)  # the one at 30 waits, the next best is there
+
+
+def test_no_addresses_of_validators_come_into_the_state_that_a_peer_made_up_when_asked_again():
+    town = town_of(TOWN)
+    told: Counter[Height] = Counter()
+
+    def renamed_the_second_time(response: LightBlockResponse) -> LightBlockResponse:
+        block = response.light_block
+        assert block is not None
+        height = block.signed_header.header.height
+        told[height] += 1
+        if height != 31 or told[height] != 2:
+            return response
+        members = tuple(replace(m, address=b"\7" * 20) for m in block.validator_set.validators)
+        return LightBlockResponse(replace(block, validator_set=ValidatorSet(members)))
+
+    _, joiner = joining(town, {"anna": changed(LightBlockResponse, renamed_the_second_time)})
+    joiner.run(300)
+    assert told[31] >= 2
+    check_it_is_the_town(joiner, town, 20)  # the one at 30 waits, the next best is there
 
 
 def old_header_forged(response: LightBlockResponse) -> LightBlockResponse:

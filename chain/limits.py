@@ -372,8 +372,8 @@ CITY_NODES_PER_BODY_MAX: Final = 8
 """One body cannot fill the registry: a validator, its spare, archives and read-only nodes are fewer."""
 
 P2P_HANDSHAKES_MAX: Final = 32
-"""Connections that have not said who they are; further ones are closed at once. With P2P_HANDSHAKE_MS this
-bounds what a stranger can hold open."""
+"""Connections that have not said who they are, from hosts of peers, and as many from elsewhere; further ones are
+closed at once. With P2P_HANDSHAKE_MS this bounds what a stranger can hold open."""
 
 P2P_HANDSHAKE_MS: Final = 3_000
 """TLS handshake, and again the node info after it: a peer on another continent needs under one second."""

@@ -81,11 +81,13 @@ class Switch:
         self._allowed: dict[str, bytes] = {}
         self._server_context: ssl.SSLContext
         self._client_context: ssl.SSLContext
-        self.set_trusted(settings.trusted)
         self._peers: dict[str, PeerConnection] = {}
         self._infos: dict[str, DefaultNodeInfo] = {}
         """What each connected peer said of itself."""
-        self._strangers: set[PeerConnection] = set()
+        self._strangers: dict[PeerConnection, str] = {}
+        """Connections that have not said who they are, and the host each came from; "" for those we dialled."""
+        self._hosts: dict[str, str] = {}
+        """Where each peer of the list was met last."""
         self._handlers: dict[ChannelId, Handler] = {}
         self._urgent_turns: deque[PeerConnection] = deque()
         """Peers with urgent messages, each once; one message per turn, so that a flood delays nobody else."""
@@ -98,6 +100,7 @@ class Switch:
         self._listener: socket.socket | None = None
         self._is_stopped = False
         self._chance = random.SystemRandom()
+        self.set_trusted(settings.trusted)
 
     # ── for the channels' users ──────────────────────────────────────────────────────────────────────
 
@@ -168,7 +171,8 @@ class Switch:
             self._settings.identity_file, trusted
         )
         self._allowed = keys
-        for node_id in tuple(getattr(self, "_peers", ())):
+        self._hosts = {node_id: h for node_id, h in self._hosts.items() if node_id in keys}
+        for node_id in tuple(self._peers):
             if node_id not in keys:
                 self.punish(node_id, "p2p_unknown_certificate", "left the list")
 
@@ -240,7 +244,7 @@ class Switch:
         """Take one connection that waits; from a callback, because a cancelled `sock_accept` can lose its socket."""
         assert self._listener is not None
         try:
-            accepted, _ = self._listener.accept()
+            accepted, (host, *_) = self._listener.accept()
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:  # out of descriptors, or gone before we took it
@@ -249,35 +253,45 @@ class Switch:
             loop.remove_reader(self._listener)
             loop.call_later(limits.P2P_ACCEPT_PAUSE_MS / 1_000, self._accept_again)
             return
-        if len(self._handshakes) + len(self._strangers) >= self._settings.max_handshakes:
+        if not self._has_place(_plain_host(host)):
             self._count("p2p_too_many_handshakes")
             accepted.close()
             return
         accepted.setblocking(False)
-        task = self._spawn(self._welcome(accepted))
+        peer = PeerConnection(self)
+        self._strangers[peer] = _plain_host(host)
+        task = self._spawn(self._welcome(accepted, peer))
         self._handshakes[task] = accepted
+
+    def _has_place(self, host: str) -> bool:
+        """Whether one more connection may begin: hosts of peers have places that nobody else can take.
+
+        Otherwise a stranger who opens eleven silent connections a second keeps every peer out that lost its line.
+        """
+        known = {*self._hosts.values(), *(address.host for address in self._dials)}
+        same = sum(
+            bool(other) and (other in known) == (host in known)
+            for other in self._strangers.values()
+        )
+        return same < self._settings.max_handshakes
 
     def _accept_again(self) -> None:
         if not self._is_stopped and self._listener is not None:
             asyncio.get_running_loop().add_reader(self._listener, self._accept)
 
-    async def _welcome(self, accepted: socket.socket) -> None:
+    async def _welcome(self, accepted: socket.socket, peer: PeerConnection) -> None:
         loop = asyncio.get_running_loop()
         try:
             await loop.connect_accepted_socket(
-                self._make_inbound,
+                lambda: peer,
                 accepted,
                 ssl=self._server_context,
                 ssl_handshake_timeout=self.rules.handshake_s,
             )
         except (TimeoutError, OSError) as error:
+            peer.close()  # asyncio tells a protocol nothing of a handshake that failed
             accepted.close()
             self._count(_code_of(error), detail=str(error))
-
-    def _make_inbound(self) -> PeerConnection:
-        peer = PeerConnection(self)
-        self._strangers.add(peer)
-        return peer
 
     async def _dial_for_ever(self, address: PeerAddress) -> None:
         """Keep a connection to a peer; after each end or failure pause, longer each time, by chance up to all of it."""
@@ -309,20 +323,18 @@ class Switch:
     async def _greet(
         self, address: PeerAddress, raw: socket.socket, met: list[PeerConnection]
     ) -> None:
-        def make() -> PeerConnection:
-            peer = PeerConnection(self, expected_id=address.node_id)
-            self._strangers.add(peer)
-            return peer
-
+        peer = PeerConnection(self, expected_id=address.node_id)
+        self._strangers[peer] = ""
         try:
-            _, peer = await asyncio.get_running_loop().create_connection(
-                make,
+            await asyncio.get_running_loop().create_connection(
+                lambda: peer,
                 sock=raw,
                 server_hostname=address.host,
                 ssl=self._client_context,
                 ssl_handshake_timeout=self.rules.handshake_s,
             )
         except (TimeoutError, OSError) as error:
+            peer.close()
             raw.close()
             self._count_unreached(address, error)
         else:
@@ -347,6 +359,8 @@ class Switch:
 
     def admit(self, peer: PeerConnection, info: DefaultNodeInfo) -> None:
         """Let a peer in when it is of our chain; of two connections the one dialled by the smaller id stays."""
+        if peer.node_id not in self._allowed:
+            raise PeerFault("p2p_unknown_certificate", "left the list before it said who it is")
         if info.default_node_id != peer.node_id:
             raise PeerFault("p2p_wrong_id", f"says {info.default_node_id}, key of {peer.node_id}")
         if info.network != self._info.network:
@@ -361,9 +375,10 @@ class Switch:
                 raise PeerFault("p2p_duplicate", "a connection to this peer exists")
             self.counts["p2p_replaced"] += 1
             held.close()
-        self._strangers.discard(peer)
+        self._strangers.pop(peer, None)
         self._peers[peer.node_id] = peer
         self._infos[peer.node_id] = info
+        self._hosts[peer.node_id] = _plain_host(peer.remote.rpartition(":")[0])
         self.counts["p2p_connected"] += 1
         log.info("peer connected", peer=peer.node_id, remote=peer.remote, dialled=peer.is_outbound)
         asyncio.get_running_loop().call_soon(self._announce, peer)
@@ -382,7 +397,7 @@ class Switch:
 
     def on_lost(self, peer: PeerConnection) -> None:
         """A connection ended."""
-        self._strangers.discard(peer)
+        self._strangers.pop(peer, None)
         if self._peers.get(peer.node_id) is not peer:
             return
         del self._peers[peer.node_id], self._infos[peer.node_id]
@@ -459,6 +474,11 @@ class Switch:
         except PeerFault as fault:
             self.on_fault(peer, fault)
             peer.close()
+
+
+def _plain_host(host: str) -> str:
+    """An address as settings write it: IPv4 that came through an IPv6 listener without its prefix."""
+    return host.removeprefix("::ffff:")
 
 
 def _open_listener(host: str, port: int) -> socket.socket:

@@ -59,9 +59,9 @@ class Net:
         self.escaped: list[dict[str, Any]] = []
         self._writers: list[asyncio.StreamWriter] = []
 
-    async def connect(self, port: int, context: ssl.SSLContext | None = None) -> Any:
+    async def connect(self, port: int, context: ssl.SSLContext | None = None, **more: Any) -> Any:
         """A (reader, writer) that lives until the test ends."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, **more)
         self._writers.append(writer)
         return reader, writer
 

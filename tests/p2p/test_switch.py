@@ -12,6 +12,7 @@ from chain.p2p.certificates import make_certificate
 from chain.p2p.channels import CHANNELS, ChannelId
 from chain.p2p.errors import PeerFault
 from chain.p2p.frames import FrameReader, encode_frame
+from chain.p2p.switch import PeerAddress
 from chain.types.messages import (
     ConsensusMessage,
     HasVote,
@@ -288,6 +289,126 @@ def test_strangers_hold_a_bounded_number_of_connections_and_peers_still_get_in(t
         await until(lambda: a.counts["p2p_too_many_handshakes"] >= 32)
         b = await net.start("b", trust("a"), persistent=(address("a", a.listen_port),))
         await until(lambda: b.peers())
+
+    run(tmp_path, test)
+
+
+def test_a_handshake_that_failed_holds_no_place(tmp_path):
+    async def test(net: Net) -> None:
+        a = await net.start("a", trust("b"), max_handshakes=4)
+        for done in range(8):
+            _, writer = await net.connect(a.listen_port)
+            writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            await until(lambda done=done: a.counts["p2p_tls"] > done)
+        b = await net.start("b", trust("a"), persistent=(address("a", a.listen_port),))
+        await until(lambda: b.peers())
+        assert a.counts["p2p_too_many_handshakes"] == 0
+
+    run(tmp_path, test)
+
+
+def test_a_dial_that_ends_in_no_handshake_takes_no_place_of_those_who_call(tmp_path):
+    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async def test(net: Net) -> None:
+        async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as deaf:
+            port = deaf.sockets[0].getsockname()[1]
+            a = await net.start(
+                "a", trust("b", "c"), max_handshakes=2, persistent=(address("c", port),)
+            )
+            await until(lambda: sum(a.counts.values()) >= 4)
+            await until(lambda: not a._strangers)
+            b = await net.start("b", trust("a"), persistent=(address("a", a.listen_port),))
+            await until(lambda: b.peers())
+
+    run(tmp_path, test)
+
+
+def test_a_dial_that_hangs_takes_no_place_of_those_who_call(tmp_path):
+    async def test(net: Net) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            home = address("b", silent.getsockname()[1])
+            rules = changed(QUICK, handshake_s=60, silent_s=60)
+            a = await net.start("a", trust("b"), max_handshakes=1, rules=rules, persistent=(home,))
+            await until(lambda: len(a._strangers) == 1)
+            await net.connect(a.listen_port, local_addr=("127.0.0.2", 0))
+            await until(lambda: len(a._strangers) == 2)
+
+    run(tmp_path, test)
+
+
+def can_listen_to_both() -> bool:
+    """Whether an IPv6 socket of this machine also takes IPv4 connections."""
+    if not socket.has_dualstack_ipv6():
+        return False
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::"])
+def test_strangers_cannot_take_the_places_of_hosts_where_peers_live(tmp_path, host):
+    if host == "::" and not can_listen_to_both():
+        pytest.skip("no IPv6 on this machine")
+
+    async def test(net: Net) -> None:
+        rules = changed(QUICK, handshake_s=60, silent_s=60)
+        home = PeerAddress(id_of("b"), "127.0.0.1", 1)
+        a = await net.start(
+            "a",
+            trust("b"),
+            max_handshakes=8,
+            rules=rules,
+            persistent=(home,),
+            listen_host=host,
+        )
+        for _ in range(20):
+            await net.connect(a.listen_port, local_addr=("127.0.0.2", 0))
+        await until(lambda: a.counts["p2p_too_many_handshakes"] == 12)
+        b = await net.start("b", trust("a"), persistent=(address("a", a.listen_port),))
+        await until(lambda: b.peers())
+        for _ in range(20):
+            await net.connect(a.listen_port)
+        await until(lambda: a.counts["p2p_too_many_handshakes"] == 24)
+
+    run(tmp_path, test)
+
+
+def test_the_host_where_a_peer_was_met_last_keeps_its_places_when_the_peer_is_gone(tmp_path):
+    async def test(net: Net) -> None:
+        rules = changed(QUICK, handshake_s=60, silent_s=60)
+        a = await net.start("a", trust("b"), max_handshakes=8, rules=rules)
+        b = await net.start("b", trust("a"), persistent=(address("a", a.listen_port),))
+        await until(a.peers)
+        await b.stop()
+        await until(lambda: not a.peers())
+        for _ in range(20):
+            await net.connect(a.listen_port, local_addr=("127.0.0.2", 0))
+        await until(lambda: a.counts["p2p_too_many_handshakes"] == 12)
+        again = await net.start("b", trust("a"), persistent=(address("a", a.listen_port),))
+        await until(a.peers)
+        await again.stop()
+        a.set_trusted(trust("c"))  # where b lived is a place as any other now
+        for _ in range(8):
+            await net.connect(a.listen_port)
+        await until(lambda: a.counts["p2p_too_many_handshakes"] == 20)
+
+    run(tmp_path, test)
+
+
+def test_who_leaves_the_list_in_the_middle_of_its_introduction_is_not_admitted(tmp_path):
+    async def test(net: Net) -> None:
+        a = await net.start("a", trust("b", "c"))
+        reader, writer = await net.raw("b", a, "a")
+        await reader.readexactly(5)  # a has compared the key
+        a.set_trusted(trust("c"))
+        writer.write(encode_frame(ChannelId.NODE_INFO, encode(info_of("b"))))
+        assert await is_cut(reader)
+        assert a.peers() == ()
+        assert a.counts["p2p_unknown_certificate"] == 1
 
     run(tmp_path, test)
 

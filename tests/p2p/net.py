@@ -19,6 +19,8 @@ from chain.p2p.switch import PeerAddress, Switch, SwitchSettings
 from chain.types.messages import DefaultNodeInfo, ProtocolVersion
 
 QUICK = PeerRules(handshake_s=5)
+TEST_S = 120
+"""A test that takes longer hangs: it fails, instead of holding the whole suite."""
 
 
 def seed_of(name: str) -> bytes:
@@ -139,13 +141,15 @@ def run(folder: Path, test: Callable[[Net], Awaitable[None]]) -> None:
             lambda _loop, context: net.escaped.append(context)
         )
         try:
-            await test(net)
+            async with asyncio.timeout(TEST_S):
+                await test(net)
         except AssertionError as failure:
             counts = {name: dict(switch.counts) for name, switch in net.switches.items()}
             failure.add_note(f"counts {counts}, escaped {net.escaped}")
             raise
         finally:
-            await net.stop()
+            async with asyncio.timeout(TEST_S):
+                await net.stop()
         assert net.escaped == []
 
     asyncio.run(main())

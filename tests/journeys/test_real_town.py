@@ -90,17 +90,18 @@ def _furnish(town: RealTown, folder, opened: ExitStack) -> SimpleNamespace:
 
 def _at_once(count, act):
     """Results of `act(i)` run by `count` threads that start together."""
-    gate, results = threading.Barrier(count), [None] * count
+    gate, results = threading.Barrier(count, timeout=60), [None] * count
 
     def run(index):
         gate.wait()
         results[index] = act(index)
 
-    threads = [threading.Thread(target=run, args=(i,)) for i in range(count)]
+    threads = [threading.Thread(target=run, args=(i,), daemon=True) for i in range(count)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(120)
+        assert not thread.is_alive(), "no answer in two minutes"
     return results
 
 

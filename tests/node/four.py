@@ -22,6 +22,9 @@ from chain.types.timestamp import Timestamp
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = Timeouts(propose_s=0.6, propose_delta_s=0.2, prevote_s=0.2, precommit_s=0.2, commit_s=0.3)
 
+PATIENCE_S = 60
+"""How long a cluster may take for anything; only a machine with nothing to spare comes near it."""
+
 
 def free_ports(count: int) -> list[int]:
     """Ports nobody used a moment ago; held together so that they differ."""
@@ -132,11 +135,13 @@ class Cluster:
                 node.process.kill()
                 node.process.wait(10)
 
-    def wait_height(self, height: int, nodes: list[int] | None = None, seconds: float = 15) -> None:
+    def wait_height(
+        self, height: int, nodes: list[int] | None = None, seconds: float = PATIENCE_S
+    ) -> None:
         chosen = [self.nodes[i] for i in (nodes if nodes is not None else range(len(self.nodes)))]
         self.wait(lambda: all(node.height() >= height for node in chosen), seconds)
 
-    def wait(self, condition: Callable[[], object], seconds: float = 15) -> None:
+    def wait(self, condition: Callable[[], object], seconds: float = PATIENCE_S) -> None:
         end_s = time.monotonic() + seconds
         while time.monotonic() < end_s:
             if condition():

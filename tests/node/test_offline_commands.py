@@ -642,6 +642,7 @@ def test_a_running_process_holds_its_home_and_a_killed_one_does_not(tmp_path):
             capture_output=True,
             text=True,
             check=False,
+            timeout=60,  # not refused, it would run for ever
         )
         assert second.returncode == 2
         assert "config_home_in_use" in second.stderr

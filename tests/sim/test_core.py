@@ -105,6 +105,7 @@ def _digest_in_another_process(hash_seed: str) -> str:
         capture_output=True,
         text=True,
         check=True,
+        timeout=300,
     )
     return done.stdout.strip()
 
@@ -112,7 +113,13 @@ def _digest_in_another_process(hash_seed: str) -> str:
 def test_one_seed_can_be_told_from_the_command_line() -> None:
     command = [sys.executable, "-m", "tests.sim.core", "4", "--heights", "2", "--trace"]
     done = subprocess.run(
-        command, cwd=CHECKOUT, capture_output=True, text=True, check=True, env={**os.environ}
+        command,
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ},
+        timeout=300,
     )
     assert "no violation" in done.stdout
     assert "decides 1/" in done.stdout

@@ -43,7 +43,12 @@ def start_with(hash_seed: int, seed: int) -> subprocess.Popen[str]:
 @pytest.mark.process
 def test_one_seed_is_one_story_whatever_the_hash_seed_and_another_seed_another():
     started = [start_with(hash_seed, 5) for hash_seed in (1, 2)]
-    told = [process.communicate()[0] for process in started]
+    try:
+        told = [process.communicate(timeout=300)[0] for process in started]
+    finally:
+        for process in started:
+            process.kill()
+            process.communicate(timeout=10)
     here = run_seed(5).digest
     assert all(f"digest {here}" in text for text in told)
     assert told[0].count("digest") == 1

@@ -315,6 +315,7 @@ def test_two_hash_seeds_export_the_same_bytes():
             capture_output=True,
             text=True,
             check=True,
+            timeout=60,
         ).stdout
         for seed in ("1", "2")
     }

@@ -263,6 +263,27 @@ LOYALTY_SWEEP_EARNS: Final = 32
 """Earns of a revoked till taken back in one step, in the transaction or per due item at block end: each
 writes a wallet, an earn and the shop's totals."""
 
+# --- town: settlement ----------------------------------------------------------------------------
+
+SETTLEMENT_LEGS_PER_STEP: Final = 256
+"""Legs of a batch written, or judged for being paid, per due item at block end: each is one record and its leaf,
+some 60 us; a town of 80 shops needs one step."""
+
+SETTLEMENT_TOTALS_PER_STEP: Final = 512
+"""Issuers' totals counted per due item for the value in circulation: read only, some 5 us each."""
+
+SETTLEMENT_VERSIONS: Final = 256
+"""Latest versions of a programme among which the highest value of a point is looked for."""
+
+SETTLEMENT_DROPPED_PER_STEP: Final = 256
+"""Pairs and positions of a settled epoch dropped per due item: 80 shops leave up to 6 400."""
+
+SETTLEMENT_KEPT_S: Final = 90 * 86_400
+"""How long after the pay date pairs and positions stay: disputes are decided by then, auditors keep the blocks."""
+
+SETTLEMENT_BATCHES_A_YEAR: Final = 400
+"""Batches looked at for the value spent in twelve months: one a day and some more."""
+
 # --- codec and crypto ----------------------------------------------------------------------------
 
 CANONICAL_DEPTH_MAX: Final = 32

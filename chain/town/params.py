@@ -315,6 +315,56 @@ LOYALTY_SPENDS_PER_HOUR: Final = _param(
     why="a stolen phone or a gambling app spends slowly",
 )
 
+# settlement between shops
+SETTLEMENT_PERIOD_S: Final = _param(
+    "settlement_period_s",
+    "s",
+    7 * DAY_S,
+    possible=range(MINUTE_S, 31 * DAY_S + 1),
+    safe=(DAY_S, 31 * DAY_S),
+    why="shops settle weekly: seldom enough to net, often enough to bound what one owes",
+)
+SETTLEMENT_DISPUTE_S: Final = _param(
+    "settlement_dispute_s",
+    "s",
+    72 * HOUR_S,
+    possible=range(MINUTE_S, 14 * DAY_S + 1),
+    safe=(48 * HOUR_S, 14 * DAY_S),
+    why="a shop that is closed on Monday still has time to object",
+)
+SETTLEMENT_PAY_S: Final = _param(
+    "settlement_pay_s",
+    "s",
+    14 * DAY_S,
+    possible=range(MINUTE_S, 60 * DAY_S + 1),
+    safe=(7 * DAY_S, 60 * DAY_S),
+    why="after it an unpaid leg stops its payer from giving points",
+)
+SETTLEMENT_RESERVE_BPS: Final = _param(
+    "settlement_reserve_bps",
+    "1/10000",
+    3_000,
+    possible=range(10_001),
+    safe=(1_000, 10_000),
+    why="part of its outstanding points that each issuer pledges in euros with the association",
+)
+SETTLEMENT_THRESHOLD_CENTS: Final = _param(
+    "settlement_threshold_cents",
+    "cents",
+    100_000_000,
+    possible=range(1, 10**12),
+    safe=(1, 100_000_000),
+    why="limited-network threshold of CMF L.521-3 and L.525-6: above 1 M EUR the issuer declares to the ACPR",
+)
+SETTLEMENT_ALARM_PERCENT: Final = _param(
+    "settlement_alarm_percent",
+    "%",
+    70,
+    possible=range(1, 101),
+    safe=(1, 70),
+    why="the alarm leaves months to prepare the declaration",
+)
+
 
 def all_parameters() -> tuple[Parameter, ...]:
     """Every parameter, by name."""

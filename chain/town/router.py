@@ -3,13 +3,26 @@
 from chain.town import city, devices, identity, loyalty, opening
 from chain.town.engine import SYSTEM_NAMESPACES
 from chain.town.rules import Router, build_router
+from chain.town.settlement import tables as settlement
 
 
 def town_router() -> Router:
     """Rules, due work, namespaces and first records of every domain of this release."""
     return build_router(
-        rules=(opening.RULES, devices.RULES, city.RULES, identity.RULES, loyalty.RULES),
-        due=(city.DUE, identity.DUE, loyalty.DUE),
-        namespaces=(*SYSTEM_NAMESPACES, *identity.NAMESPACES, *loyalty.NAMESPACES),
+        rules=(
+            opening.RULES,
+            devices.RULES,
+            city.RULES,
+            identity.RULES,
+            loyalty.RULES,
+            settlement.RULES,
+        ),
+        due=(city.DUE, identity.DUE, loyalty.DUE, settlement.DUE),
+        namespaces=(
+            *SYSTEM_NAMESPACES,
+            *identity.NAMESPACES,
+            *loyalty.NAMESPACES,
+            *settlement.NAMESPACES,
+        ),
         starts=(identity.init_identity,),
     )

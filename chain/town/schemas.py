@@ -527,6 +527,91 @@ class LoyaltyReverse(Strict, frozen=True):
     points: Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
+# --- settlement ----------------------------------------------------------------------------
+
+Epoch: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
+LegIndex: TypeAlias = Annotated[int, Meta(ge=0, le=999_999)]
+
+
+class SettlementAck(Strict, frozen=True):
+    """A shop agrees to its position of a batch; signed by its owner."""
+
+    TYPE: ClassVar[str] = "settlement.ack"
+    epoch: Epoch
+
+
+class SettlementDispute(Strict, frozen=True):
+    """A shop objects to its position within the dispute window; `statement` is the hash of its reasons."""
+
+    TYPE: ClassVar[str] = "settlement.dispute"
+    epoch: Epoch
+    statement: Bytes32
+
+
+class SettlementCorrection(Strict, frozen=True):
+    """What a pair's debt of the disputed epoch counted too much, millicents; goes back in the epoch now open."""
+
+    issuer: Slug
+    redeemer: Slug
+    millicents: Annotated[int, Meta(ge=1, le=10**15)]
+
+
+class SettlementResolve(Strict, frozen=True):
+    """The operator's decision on a shop's dispute; a closed batch stays, corrections enter the open epoch."""
+
+    TYPE: ClassVar[str] = "settlement.resolve"
+    epoch: Epoch
+    shop: Slug
+    outcome: Literal["upheld", "rejected"]
+    corrections: Annotated[tuple[SettlementCorrection, ...], Meta(max_length=32)]
+
+
+class SettlementPaid(Strict, frozen=True):
+    """The payer says it paid, or the payee that it received, one leg; `reference` is the hash of the bank's reference.
+
+    Signed by the shop's owner, or by a loyalty operator for the reserve.
+    """
+
+    TYPE: ClassVar[str] = "settlement.paid"
+    epoch: Epoch
+    leg: LegIndex
+    reference: Bytes32
+
+
+class SettlementMissing(Strict, frozen=True):
+    """The payee says that a leg which its payer marked as paid has not arrived."""
+
+    TYPE: ClassVar[str] = "settlement.missing"
+    epoch: Epoch
+    leg: LegIndex
+
+
+class SettlementCover(Strict, frozen=True):
+    """The association paid the payee of an overdue leg out of the payer's reserve; signed by an operator."""
+
+    TYPE: ClassVar[str] = "settlement.cover"
+    epoch: Epoch
+    leg: LegIndex
+    reference: Bytes32
+
+
+class SettlementReserve(Strict, frozen=True):
+    """The operator attests what the association holds for a shop; `statement` is the hash of the account statement."""
+
+    TYPE: ClassVar[str] = "settlement.reserve"
+    shop: Slug
+    held_cents: Annotated[int, Meta(ge=0, le=10**12)]
+    statement: Bytes32
+
+
+class SettlementStanding(Strict, frozen=True):
+    """A shop leaves (signed by its owner or an operator) or fails, or is active again (an operator)."""
+
+    TYPE: ClassVar[str] = "settlement.standing"
+    shop: Slug
+    status: Literal["active", "leaving", "failed"]
+
+
 Body: TypeAlias = (
     AccountOpen
     | AccountRotate
@@ -550,4 +635,12 @@ Body: TypeAlias = (
     | LoyaltyEarn
     | LoyaltyRedeem
     | LoyaltyReverse
+    | SettlementAck
+    | SettlementDispute
+    | SettlementResolve
+    | SettlementPaid
+    | SettlementMissing
+    | SettlementCover
+    | SettlementReserve
+    | SettlementStanding
 )

@@ -1,7 +1,7 @@
 """The one registry of refusal codes: it feeds ABCI results, problem documents and `docs/errors.md`.
 
 Numbers are unique over all domains, because only the number (not the codespace) is hashed into
-`last_results_hash`. Ranges: tx 1-99, account 100-, city 200-, identity 300-, loyalty 400-, sel 500-,
+`last_results_hash`. Ranges: tx 1-99, account 100-, city 200-, identity 300-, loyalty 400- (settlement 470-), sel 500-,
 energy 600-, documents 700-, votes 800-. A number or a name, once released, never changes its meaning.
 """
 
@@ -716,6 +716,78 @@ QR_WRONG_SHOP: Final = _code(
     "qr_wrong_shop",
     "The code was made for another shop.",
     "Le code a été fait pour un autre commerce.",
+)
+
+# settlement between shops
+SETTLEMENT_UNKNOWN_BATCH: Final = _code(
+    470,
+    "settlement",
+    "settlement_unknown_batch",
+    "There is no such settlement batch.",
+    "Ce décompte n'existe pas.",
+)
+SETTLEMENT_UNKNOWN_LEG: Final = _code(
+    471,
+    "settlement",
+    "settlement_unknown_leg",
+    "There is no such payment in this settlement batch.",
+    "Ce paiement ne figure pas dans ce décompte.",
+)
+SETTLEMENT_NOT_PARTY: Final = _code(
+    472,
+    "settlement",
+    "settlement_not_party",
+    "The shop has no part in this; only those who pay or receive may speak of it.",
+    "Le commerce n'est pas concerné ; seuls ceux qui paient ou reçoivent peuvent se prononcer.",
+)
+SETTLEMENT_WINDOW_CLOSED: Final = _code(
+    473,
+    "settlement",
+    "settlement_window_closed",
+    "The time to dispute this batch is over; write to the association.",
+    "Le délai pour contester ce décompte est passé ; écrivez à l'association.",
+)
+SETTLEMENT_ALREADY_SAID: Final = _code(
+    474,
+    "settlement",
+    "settlement_already_said",
+    "This was already said of the batch or payment; nothing more is needed.",
+    "Cela a déjà été déclaré pour ce décompte ou ce paiement ; il n'y a plus rien à faire.",
+)
+SETTLEMENT_NO_DISPUTE: Final = _code(
+    475,
+    "settlement",
+    "settlement_no_dispute",
+    "There is no open dispute of this shop on this batch.",
+    "Ce commerce n'a pas de contestation ouverte sur ce décompte.",
+)
+SETTLEMENT_CORRECTION_EXCEEDS: Final = _code(
+    476,
+    "settlement",
+    "settlement_correction_exceeds",
+    "A correction cannot take back more than the batch counted between these shops.",
+    "Une correction ne peut pas reprendre plus que ce que le décompte a compté entre ces commerces.",
+)
+SETTLEMENT_SHOP_SUSPENDED: Final = _code(
+    477,
+    "settlement",
+    "settlement_shop_suspended",
+    "The shop may not give points: it left the network or has not paid its settlement; call the association.",
+    "Le commerce ne peut pas donner de points : il a quitté le réseau ou n'a pas réglé son décompte ; appelez l'association.",
+)
+SETTLEMENT_SHOP_LEFT: Final = _code(
+    478,
+    "settlement",
+    "settlement_shop_left",
+    "The shop left the network and takes no points; spend them at another shop.",
+    "Le commerce a quitté le réseau et ne prend plus de points ; utilisez-les dans un autre commerce.",
+)
+SETTLEMENT_TOO_EARLY: Final = _code(
+    479,
+    "settlement",
+    "settlement_too_early",
+    "This payment is not due yet.",
+    "Ce paiement n'est pas encore exigible.",
 )
 
 # energy: files, allocation, market, intervals, perimeter

@@ -24,6 +24,7 @@ from chain.town.loyalty.records import (
     joined_id,
     version_id,
 )
+from chain.town.settlement.obligations import book_spent
 
 HolderKind = Literal["ISS", "USR", "PND", "HLD", "RED", "EXP", "REV"]
 
@@ -127,7 +128,8 @@ def add_obligation(
     points: int,
     value_millicents: int,
 ) -> None:
-    """Move what one shop owes another; nobody owes itself."""
+    """Move what one shop owes another, ever and in this week's settlement; nobody owes itself."""
+    book_spent(state, issuer=issuer, redeemer=redeemer, millicents=value_millicents)
     if issuer == redeemer:
         return
     record_id = joined_id(programme, issuer, redeemer)

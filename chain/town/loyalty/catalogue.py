@@ -24,7 +24,7 @@ from chain.town.loyalty.records import (
     joined_id,
 )
 from chain.town.loyalty.spending import book_spend, take_by_code
-from chain.town.loyalty.tills import SHOP_PREFIX, get_acting_till, shop_of
+from chain.town.loyalty.tills import SHOP_PREFIX, get_taking_till, shop_of
 from chain.town.loyalty_schemas import (
     LoyaltyCampaign,
     LoyaltyReward,
@@ -120,7 +120,7 @@ def apply_reward_take(ctx: TxContext, body: LoyaltyRewardTake) -> Outcome:
     record = REWARDS.get(ctx.state, body.reward.encode())
     if record is None:
         return Refused(codes.LOYALTY_UNKNOWN_REWARD)
-    till = get_acting_till(ctx)
+    till = get_taking_till(ctx)
     if isinstance(till, Refused):
         return till
     refused = _check_reward(record.terms, body, shop=till.shop, time_s=ctx.time_s)

@@ -33,6 +33,7 @@ from chain.town.loyalty.tills import shop_of
 from chain.town.loyalty.wallet import Wallet
 from chain.town.loyalty_rules import SECONDS_PER_DAY, compute_expiry
 from chain.town.loyalty_schemas import LoyaltyActivate
+from chain.town.settlement.standing import check_may_give
 from chain.types import codes
 
 ACTIVATE_KIND: Final = "loyalty.activate"
@@ -72,7 +73,13 @@ def check_not_staff(state: Reader, shop: str, account: str) -> Refused | None:
 def count_gift(
     state: Overlay, wallet: Wallet, *, programme: str, issuer: str, points: int
 ) -> Refused | None:
-    """Charge a gift to every limit of speed: of the account at this shop, of the account, of the shop."""
+    """Whether the shop may give at all; then charge the gift to every limit of speed.
+
+    Limits: of the account at this shop, of the account, of the shop.
+    """
+    refused = check_may_give(state, issuer)
+    if refused is not None:
+        return refused
     today = wallet.time_s // SECONDS_PER_DAY
     if not wallet.has_room(programme, issuer):
         return Refused(codes.LOYALTY_WALLET_FULL, f"{LOYALTY_POSITIONS} shops")

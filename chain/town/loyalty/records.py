@@ -316,7 +316,7 @@ class IssuerTotals(Struct, frozen=True):
 
 
 class ObligationRecord(Struct, frozen=True):
-    """Net points of `issuer` redeemed at another shop since the last settlement; below zero after late refunds.
+    """Net points of `issuer` ever redeemed at another shop: what its settled weeks and the open one add up to.
 
     `value_millicents` counts each leg at the value its lot's version gives a point (thousandths of a euro cent).
     """

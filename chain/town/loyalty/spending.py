@@ -29,7 +29,7 @@ from chain.town.loyalty.records import (
     describe_leg,
     version_id,
 )
-from chain.town.loyalty.tills import charge_till, get_acting_till
+from chain.town.loyalty.tills import charge_till, get_taking_till
 from chain.town.loyalty.wallet import Wallet, take
 from chain.town.loyalty_rules import SECONDS_PER_HOUR
 from chain.town.schemas import LoyaltyRedeem
@@ -59,7 +59,7 @@ def apply_redeem(ctx: TxContext, body: LoyaltyRedeem) -> Outcome:
 
 def take_by_code(ctx: TxContext, *, programme: str, points: int, qr: str) -> Taken | Refused:
     """Judge till, code and limits, and take the points out of the holder's wallets."""
-    till = get_acting_till(ctx)
+    till = get_taking_till(ctx)
     if isinstance(till, Refused):
         return till
     record = PROGRAMMES.get(ctx.state, programme.encode())

@@ -13,6 +13,7 @@ from chain.town.context import Accepted, Outcome, Refused, TxContext
 from chain.town.loyalty.records import SHOPS, TILLS, ShopRecord, TillRecord
 from chain.town.loyalty_rules import SECONDS_PER_DAY
 from chain.town.schemas import LoyaltyShop, LoyaltyTill
+from chain.town.settlement.standing import check_may_take
 from chain.types import codes
 
 SHOP_PREFIX: Final = "shop:"
@@ -86,6 +87,14 @@ def get_acting_till(ctx: TxContext) -> TillRecord | Refused:
     if role is None or not role.is_live(ctx.time_s):
         return Refused(codes.TX_KEY_EXPIRED, "till revoked or out of date")
     return till
+
+
+def get_taking_till(ctx: TxContext) -> TillRecord | Refused:
+    """The live till that signed, of a shop that takes points: not of one that left or failed."""
+    till = get_acting_till(ctx)
+    if isinstance(till, Refused):
+        return till
+    return check_may_take(ctx.state, till.shop) or till
 
 
 def charge_till(till: TillRecord, *, points: int, time_s: int) -> TillRecord | Refused:

@@ -27,7 +27,7 @@ from chain.town.loyalty.records import (
     SeriesRecord,
     SpendRecord,
 )
-from chain.town.loyalty.tills import charge_till, get_acting_till, shop_of
+from chain.town.loyalty.tills import charge_till, get_taking_till, shop_of
 from chain.town.loyalty_schemas import LoyaltyVoucherRedeem, LoyaltyVoucherSeries
 from chain.types import codes
 
@@ -70,7 +70,7 @@ def apply_voucher_series(ctx: TxContext, body: LoyaltyVoucherSeries) -> Outcome:
 
 def apply_voucher_redeem(ctx: TxContext, body: LoyaltyVoucherRedeem) -> Outcome:
     """Take points off a voucher at the acting till's shop."""
-    till = get_acting_till(ctx)
+    till = get_taking_till(ctx)
     if isinstance(till, Refused):
         return till
     found = check_voucher(

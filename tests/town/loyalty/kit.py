@@ -33,7 +33,10 @@ from chain.town.schemas import (
     LoyaltyTill,
     LoyaltyTillRevoke,
 )
+from chain.town.settlement import tables as settlement
 
+RULES = {**loyalty.RULES, **settlement.RULES}
+DUE = {**loyalty.DUE, **settlement.DUE}
 CHAIN_ID = "beffroi-test-1"
 TOWN = b64url_encode(sha256(b"genesis").digest())
 OPERATOR = "body:traders"
@@ -138,7 +141,7 @@ class LedgerTown:
             signers=signed,
             tx_key=tx_key,
         )
-        outcome = loyalty.RULES[type(body)].apply(ctx, body)
+        outcome = RULES[type(body)].apply(ctx, body)
         if isinstance(outcome, Accepted):
             self.state.absorb(overlay)
         return outcome
@@ -149,7 +152,7 @@ class LedgerTown:
         self.height += 1
         ctx = BlockContext(self.state, self.height, self.time_s, CHAIN_ID, TOWN)
         for _, item in take_due(self.state, self.time_s, due_max):
-            loyalty.DUE[item.kind](ctx, item.text)
+            DUE[item.kind](ctx, item.text)
         self.journal += ctx.notes
 
     def open_phone(self, name: str, domain: str = "loyalty") -> Phone:

@@ -23,7 +23,7 @@ from chain.types.abci import RequestInitChain, ValidatorUpdate
 from chain.types.params import ConsensusParams
 from chain.types.timestamp import Timestamp
 from tests.town import town_kit
-from tests.town.town_kit import Town, key, make_town, name_of
+from tests.town.town_kit import BODIES, Town, key, make_town, name_of
 
 NEW_CHAIN = "beffroi-test-2"
 
@@ -148,6 +148,24 @@ def test_waiting_council_acts_take_effect_on_the_new_chain():
     new.advance(600)
     new.idle(2)
     assert new.validators[next(iter(town.validators))] == 11
+
+
+def test_what_a_recovery_takes_off_is_not_brought_back_by_an_act_that_waited_on_the_old_chain():
+    town = make_town(bodies=(*BODIES, "lycee"), params={"council_delay_s": 500}, validators=5)
+    lost = list(town.validators)[-1]
+    body = next(
+        v["body"] for v in town.status()["validators"] if v["pub_key"] == b64url_encode(lost)
+    )
+    raised = ActValidatorSet(body, b64url_encode(lost), 11)
+    assert name_of(town.run(town.council_tx(raised, seats=BODIES))[0]) == "ok"
+    view = view_state(town.store, town.height)
+    off = (ActValidatorSet(body, b64url_encode(lost), 0),)
+    migration = export_state(view, last_block(town), NEW_CHAIN, off)
+    assert lost not in {update.pub_key for update in migration.validators}
+    new = Town(genesis_of(town, migration))
+    new.advance(600)
+    new.idle(3)
+    assert lost not in new.validators
 
 
 def test_updates_announced_but_not_yet_in_force_are_in_the_exported_set():

@@ -351,6 +351,12 @@ def read_genesis(path: Path) -> GenesisDoc:
         raise GenesisUnusable(f"{path}: {error}") from error
 
 
+def genesis_anchor(genesis: GenesisDoc) -> Anchor:
+    """What the first block of a chain is checked against, when nothing of it was seen yet."""
+    validators_hash = _hash_genesis_validators(genesis)
+    return Anchor(genesis.chain_id, genesis.initial_height - 1, b"", validators_hash)
+
+
 @dataclass(frozen=True, slots=True)
 class _Lineage:
     """Where an exported genesis takes over."""

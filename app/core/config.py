@@ -75,6 +75,10 @@ VARIABLES: Final = (
         "file with seconds added to the clock; honoured only by a town whose status says insecure",
     ),
     Variable("BEFFROI_TICKETS_PER_HOUR", "account tickets per client address and hour", "600"),
+    Variable(
+        "BEFFROI_FEDERATION_FILE",
+        "FranceConnect and ProConnect of this town (docs/federation.md); without it those logins answer 404",
+    ),
     Variable("BEFFROI_TRUSTED_PROXIES", "how many proxies in front set X-Forwarded-*", "0"),
 )
 """Every variable the API, the projector and the command line read."""
@@ -94,6 +98,7 @@ class Config:
     gateway_key: RoleKey | None = field(default=None, repr=False)
     master_key: bytes | None = field(default=None, repr=False)
     clock_offset_file: Path | None = None
+    federation_file: Path | None = None
     tickets_per_hour: int = 600
     trusted_proxies: int = 0
 
@@ -120,6 +125,7 @@ def load_config(environ: Mapping[str, str], *, need_token_keys: bool = True) -> 
         gateway_key=_read_optional_key(environ, "BEFFROI_GATEWAY_KEY_FILE"),
         master_key=_read_master_key(environ.get("BEFFROI_MASTER_KEY_FILE", "")),
         clock_offset_file=_optional_path(environ, "BEFFROI_CLOCK_OFFSET_FILE"),
+        federation_file=_optional_path(environ, "BEFFROI_FEDERATION_FILE"),
         tickets_per_hour=_read_int(
             environ, "BEFFROI_TICKETS_PER_HOUR", default=600, most=TICKETS_PER_HOUR_MAX
         ),

@@ -82,6 +82,11 @@ def read_secret_file(path: Path, *, size_bytes: int) -> bytes:
     return _decode_secret(path, _read_private(path).strip(), size_bytes)
 
 
+def read_private_text(path: Path) -> str:
+    """Text of a file that only its owner may read (another program's secret); raises KeyFileError."""
+    return _read_private(path)
+
+
 def _write_private(path: Path, text: str) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE)

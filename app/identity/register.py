@@ -20,6 +20,7 @@ from app.identity import codes
 from app.identity.civil import Civil, list_digests
 from app.identity.duplicates import log_desk
 from app.identity.erasurelog import ErasureLog
+from app.identity.federation.models import FederatedDraft, FederationLink
 from app.identity.indexkeys import IndexKeys
 from app.identity.keystore import PersonKeyGone, PersonKeys
 from app.identity.models import (
@@ -166,6 +167,8 @@ class Register:
                 DeskReview,
                 RightsRequest,
                 BallotBlock,
+                FederationLink,
+                FederatedDraft,
             ):
                 table.delete().where(table.cid == cid).execute()
 

@@ -35,14 +35,17 @@ class FlaskApi(Api):
         super().__init__("http://town.test", "en")
         self._town = town
 
-    def _exchange(self, method, path, payload, headers) -> Answer:
+    def call(self, method, path, body=None, *, token="", headers=None) -> Answer:
+        sent = {"Accept-Language": self.language, **(headers or {})}
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
         parts = urlsplit(path)
         response = self._town.app.test_client().open(
             parts.path,
             method=method,
             query_string=parts.query,
-            data=payload,
-            headers=headers,
+            json=body,
+            headers=sent,
         )
         return Answer(
             response.status_code,

@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 
-from app.cli.demo.client import login
-from app.cli.demo.http import Api
+from app.auth.service import build_login_message
 from app.core.keyfiles import new_role_key, read_key_file
 from chain.codec.canonical import b64url_encode
 from chain.crypto.jws import SigningKey
@@ -99,13 +98,25 @@ class RunningTown:
     def get(self, path: str) -> tuple[int, Any]:
         return self.call("GET", path)
 
+    def login(self, signer: SigningKey) -> str:
+        jwk = jwk_of(signer.public_key)
+        _, opened = self.call("POST", "/v1/auth/challenges", {"key": jwk})
+        message = build_login_message(opened["audience"], signer.kid, opened["challenge"])
+        _, token = self.call(
+            "POST",
+            "/v1/auth/tokens",
+            {
+                "key": jwk,
+                "challenge": opened["challenge"],
+                "signature": b64url_encode(signer.sign(message)),
+            },
+        )
+        return "Bearer " + token["access_token"]
+
     def open_account(self, signer: SigningKey) -> tuple[int, Any]:
-        api = Api(f"http://127.0.0.1:{self.port}")
-        with api:
-            token = login(api, signer)
-        path = "/v1/accounts/tickets"
+        authorization = self.login(signer)
         _, ticket = self.call(
-            "POST", path, {"domain": "loyalty"}, **api.authorize("POST", path, token)
+            "POST", "/v1/accounts/tickets", {"domain": "loyalty"}, Authorization=authorization
         )
         body = AccountOpen(
             "loyalty",
@@ -125,7 +136,7 @@ class RunningTown:
             "POST",
             "/v1/accounts",
             {"transaction": tx.decode()},
-            **api.authorize("POST", "/v1/accounts", token),
+            Authorization=authorization,
             Idempotency_Key=secrets.token_hex(8),
             Prefer="wait=10",
         )

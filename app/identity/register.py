@@ -146,7 +146,7 @@ class Register:
             raise Problem(codes.AGENT_OWN_RECORD)
 
     def _agent_digest(self, kid: str, cid: str) -> str:
-        return hmac.new(self._agent_key, f"{kid}\n{cid}".encode("ascii"), sha256).hexdigest()
+        return hmac.new(self._agent_key, f"{kid}\n{cid}".encode(), sha256).hexdigest()
 
     # --- erasing -----------------------------------------------------------------------------
 

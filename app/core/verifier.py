@@ -207,12 +207,13 @@ class Verifier:
         try:
             with reading("node_malformed"):
                 shown = from_json(SignedHeader, answer["signed_header"])
+                is_same = hash_header(shown.header) == checked.header_hash
+                is_fork = not is_same and _is_fork(shown, checked)
         except NodeLied as lie:
             lie.node = url
             raise
-        if hash_header(shown.header) != checked.header_hash:
-            # Two headers that the same validators decided are a fork, whoever shows them; else one node lies.
-            liar = "" if _is_decided(shown, checked.validators) else url
+        if not is_same:
+            liar = "" if is_fork else url
             raise NodeLied(NODE_FORK, f"two nodes show different headers of height {height}", liar)
         return True
 
@@ -254,10 +255,16 @@ def fetch_validators(chain: ChainClient, height: int) -> ValidatorSet:
     return ValidatorSet(tuple(found))
 
 
-def _is_decided(shown: SignedHeader, validators: ValidatorSet) -> bool:
-    """Whether more than two thirds of these validators signed this very header."""
+def _is_fork(shown: SignedHeader, checked: CheckedBlock) -> bool:
+    """Whether the same validators decided this other header too, for the same height of the same chain.
+
+    Then that is proved, whoever shows it. An honest header of another height only says that this node lies.
+    """
+    ours, other = checked.header, shown.header
+    if (other.chain_id, other.height) != (ours.chain_id, ours.height):
+        return False
     try:
-        _check_commit(shown.header, shown.commit, validators)
+        _check_commit(other, shown.commit, checked.validators)
     except NodeLied:
         return False
     return True

@@ -99,6 +99,15 @@ def test_a_lying_witness_is_left_out_and_never_taken_for_a_fork(town: Town) -> N
     assert client.urls == (NODES[0], NODES[2])
 
 
+def test_a_witness_that_shows_an_honest_header_of_another_height_proves_no_fork(town: Town) -> None:
+    some_blocks(town)
+    client = ManyNodes(town.lab, 3)
+    older = copy.deepcopy(town.lab.answer("commit", {"height": "1"}))
+    client.lies[NODES[1]] = ("commit", lambda result: result.update(older))
+    assert follower(town, client).catch_up() == town.lab.height - 1
+    assert client.urls == (NODES[0], NODES[2])
+
+
 def test_a_node_that_shows_nothing_new_is_asked_last_once_another_is_further(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:

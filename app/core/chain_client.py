@@ -23,6 +23,8 @@ SET_ASIDE_S: Final = 2.0
 ANSWER_BYTES_MAX: Final = 64 * 1_048_576
 ALREADY_KNOWN: Final = "tx already exists in cache"
 MEMPOOL_FULL: Final = "mempool is full"
+MALFORMED: Final = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What reading JSON of another shape than promised raises: a text for an object, an infinite number, a missing item."""
 
 
 class RpcError(Exception):
@@ -79,17 +81,13 @@ class ChainClient:
         params = {"tx": base64.b64encode(transaction).decode()}
         for url in self._by_health(avoid):
             try:
-                answer = self._exchange(url, "broadcast_tx_sync", params)
+                return _read_broadcast(url, self._exchange(url, "broadcast_tx_sync", params))
             except RpcError as error:
                 if ALREADY_KNOWN in f"{error.message} {error.data}":
                     return BroadcastAnswer(url, is_known=True)
                 raise
-            except (OSError, http.client.HTTPException, ValueError):
+            except (OSError, http.client.HTTPException, *MALFORMED):
                 self._set_aside(url)
-                continue
-            return BroadcastAnswer(
-                url, int(answer["code"]), str(answer.get("codespace", "")), str(answer["log"])
-            )
         raise NodeUnavailable
 
     def query(self, path: str, data: bytes, *, height: int = 0, prove: bool = False) -> QueryAnswer:
@@ -98,7 +96,11 @@ class ChainClient:
             "abci_query",
             {"path": path, "data": data.hex(), "height": str(height), "prove": prove},
         )
-        return read_query_answer(answer)
+        try:
+            return read_query_answer(answer)
+        except MALFORMED as error:
+            self._set_aside(self.answered_by)
+            raise NodeUnavailable from error
 
     # --- plain calls -----------------------------------------------------------------------
 
@@ -217,11 +219,20 @@ def _envelope(number: int, method: str, params: Mapping[str, Any]) -> dict[str, 
 def _send(connection: http.client.HTTPConnection, body: bytes) -> Any:
     connection.request("POST", "/", body, {"Content-Type": "application/json"})
     raw = connection.getresponse().read(ANSWER_BYTES_MAX)
-    return json.loads(raw)
+    try:
+        return json.loads(raw)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _read_broadcast(url: str, answer: Mapping[str, Any]) -> BroadcastAnswer:
+    return BroadcastAnswer(
+        url, int(answer["code"]), str(answer.get("codespace", "")), str(answer["log"])
+    )
 
 
 def read_query_answer(answer: Mapping[str, Any]) -> QueryAnswer:
-    """The result of `abci_query` as values."""
+    """The result of `abci_query` as values; raises one of MALFORMED."""
     response = answer["response"]
     return QueryAnswer(
         code=int(response.get("code") or 0),
@@ -233,16 +244,22 @@ def read_query_answer(answer: Mapping[str, Any]) -> QueryAnswer:
     )
 
 
-def _result_or_error(method: str, answer: Mapping[str, Any]) -> dict[str, Any] | RpcError:
+def _result_or_error(method: str, answer: Any) -> dict[str, Any] | RpcError:
     try:
         return _result(method, answer)
     except RpcError as error:
         return error
 
 
-def _result(method: str, answer: Mapping[str, Any]) -> dict[str, Any]:
-    if answer.get("error"):
-        raise RpcError(method, answer["error"])
+def _result(method: str, answer: Any) -> dict[str, Any]:
+    """The result; raises RpcError for the node's own refusal, ValueError for what is no answer of JSON-RPC."""
+    if not isinstance(answer, dict):
+        raise ValueError(f"{method}: no answer")
+    error = answer.get("error")
+    if error:
+        if not isinstance(error, dict) or not isinstance(error.get("code", 0), int):
+            raise ValueError(f"{method}: no error object")
+        raise RpcError(method, error)
     result = answer.get("result")
     if not isinstance(result, dict):
         raise ValueError(f"{method}: no result")

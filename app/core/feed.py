@@ -7,7 +7,6 @@ Reads: the node's RPC.  Writes: nothing.  Never: verifies; the verifier and the 
 """
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -75,14 +74,26 @@ class BlockFeed:
         self._shown.clear()
 
     def _fetch_from_any(self, height: int) -> None:
-        """From the first healthy node; should it have pruned the height, from whichever still has it."""
+        """From the first healthy node; should it have pruned the height, from whichever still has it.
+
+        Raises Pruned only when every node said so: one that is silent now may be the archive.
+        """
         try:
-            self._fetch(height)
-        except Pruned:
-            for url in self._chain.urls:
-                with suppress(Pruned, NodeUnavailable):
-                    return self._fetch(height, node=url)
-            raise
+            return self._fetch(height)
+        except Pruned as gone:
+            pruned = gone
+        is_silent = False
+        for url in self._chain.urls:
+            try:
+                return self._fetch(height, node=url)
+            except Pruned:
+                continue
+            except (NodeUnavailable, RpcError):
+                is_silent = True
+        if is_silent:
+            _log.warning("pruned_where_asked", height=height)
+            raise NodeUnavailable
+        raise pruned
 
     def _fetch(self, height: int, *, node: str = "") -> None:
         wanted = range(height, height + HEIGHTS_PER_BATCH)

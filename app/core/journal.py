@@ -63,7 +63,16 @@ class JournalReader:
         ahead = shown.journal if shown is not None else None
         if ahead is not None and ahead.code != QUERY_VERSION_GONE.number:
             return _prove(ahead, record_id, own)
-        if self._recent is not None and self._recent.height > own.height:
+        try:
+            return self._read_newer(proven, record_id)
+        except NodeLied as lie:
+            lie.node = lie.node or self._chain.answered_by  # not who showed the block
+            raise
+
+    def _read_newer(self, proven: ProvenBlock, record_id: bytes) -> bytes | None:
+        """The record under a newer state than its own, which is gone."""
+        height = proven.checked.header.height
+        if self._recent is not None and self._recent.height > height:
             answer = self._query(record_id, self._recent.height)
             if answer.code != QUERY_VERSION_GONE.number:
                 return _prove(answer, record_id, self._recent)

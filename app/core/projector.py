@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import structlog
 
-from app.core.chain_client import ChainClient, RpcError
+from app.core.chain_client import MALFORMED, ChainClient, RpcError
 from app.core.database import connected, insert_row, write
 from app.core.feed import BlockFeed
 from app.core.journal import JournalReader
@@ -165,13 +165,16 @@ class Projector:
                 return True
             self._note_halt(lie.code)
             raise
+        except RpcError:  # an error for an answer, again and again: no more use than silence
+            self._look_around()
+            raise
         return True
 
     def _read_journal(self, proven: ProvenBlock) -> tuple[dict[str, Any], ...]:
         try:
             return self._journal.read(proven)
         except NodeLied as lie:
-            lie.node = self._feed.source_of(proven.checked.header.height)
+            lie.node = lie.node or self._feed.source_of(proven.checked.header.height)
             raise
 
     def _go_on_without(self, liar: str) -> bool:
@@ -192,7 +195,7 @@ class Projector:
         self._moved_at_s = now_s
         reached = self._read_state().height + 1  # a block is provable once its child is there
         for url in self._chain.urls[1:]:
-            with suppress(NodeUnavailable, RpcError, KeyError, TypeError, ValueError):
+            with suppress(NodeUnavailable, RpcError, *MALFORMED):
                 status = self._chain.call("status", node=url)
                 if int(status["sync_info"]["latest_block_height"]) > reached:
                     _log.warning("node_stalls", node=self._chain.urls[0], another=url)

@@ -12,11 +12,10 @@ Reads: the node's RPC.  Writes: nothing.
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.core.chain_client import ChainClient, RpcError
+from app.core.chain_client import MALFORMED, ChainClient, RpcError
 from app.core.feed import BlockFeed, Pruned, ShownBlock
 from app.core.problems import NodeUnavailable
 from chain.codec.cmtjson import from_json
-from chain.codec.errors import DecodeError
 from chain.codec.hashing import hash_commit, hash_data, hash_header, hash_results, hash_validators
 from chain.crypto.commits import verify_commit_light
 from chain.crypto.light_forms import light_block_form
@@ -117,7 +116,8 @@ class Verifier:
         Raises NodeLied, NodeUnavailable.
         """
         try:
-            return self._advance()
+            with reading("node_malformed"):  # also what only hashing a value shows to be none
+                return self._advance()
         except NodeLied as lie:
             if not lie.node and lie.code not in (NODE_FORK, NODE_PRUNED):
                 lie.node = self._feed.source_of(self._looked_at) or self._chain.answered_by
@@ -293,5 +293,5 @@ class reading:  # noqa: N801  # reads as a statement: `with reading(...)`
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: Any, _trace: Any) -> None:
-        if isinstance(error, (DecodeError, KeyError, TypeError, ValueError)):
+        if isinstance(error, MALFORMED):
             raise NodeLied(self._code, f"{type(error).__name__}: {error}"[:200]) from error

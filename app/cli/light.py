@@ -81,7 +81,10 @@ def verify(
         outcome = _run(client, root, height, sources)
         shown, code = _describe(outcome, client, sources)
         if isinstance(outcome, Verified):
-            _write(client, outcome.block, store, checkpoint)
+            try:
+                _write(client, outcome.block, store, checkpoint)
+            except OSError as error:
+                raise click.UsageError(f"verified, but not written: {error}") from error
     finally:
         for source in sources.values():
             source.close()
@@ -110,7 +113,7 @@ def _find_root(
             return HashRoot(height, digest)
         if genesis is not None:
             return GenesisRoot(from_json(GenesisDoc, json.loads(genesis.read_text())))
-    except (OSError, ValueError, DecodeError) as error:
+    except (OSError, ValueError, DecodeError, RecursionError) as error:
         raise click.UsageError(f"nothing to trust: {error}") from error
     raise click.UsageError(
         "give --trust-height and --trust-hash, --genesis, or a --store that exists"

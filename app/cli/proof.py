@@ -37,7 +37,7 @@ def verify(bundle: Path, checkpoint: Path, at_s: int | None, any_age: bool, is_j
     try:
         raw = _read_bundle(bundle)
         trusted = parse_checkpoint(checkpoint.read_bytes())
-    except (OSError, DecodeError, ValueError) as error:
+    except (OSError, DecodeError, ValueError, RecursionError) as error:
         _say({"verdict": "unreadable", "reason": str(error)}, is_json)
         sys.exit(EXIT_UNREADABLE)
     now = None if any_age else Timestamp(int(time.time()) if at_s is None else at_s)

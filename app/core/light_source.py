@@ -10,8 +10,8 @@ from collections.abc import Callable, Generator
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
+from app.core.chain_client import MALFORMED
 from chain.codec.cmtjson import from_json, to_json
-from chain.codec.errors import DecodeError
 from chain.light.sources import Answer, Fetch, Missing
 from chain.types.block import SignedHeader
 from chain.types.evidence import Evidence, LightBlock
@@ -55,7 +55,7 @@ class RpcLightSource:
         except (OSError, http.client.HTTPException):
             self.close()
             return Missing.NO_RESPONSE
-        except (ValueError, KeyError, TypeError, RecursionError, DecodeError):
+        except (*MALFORMED, RecursionError):
             return Missing.BAD_BLOCK
         self.fetched += 1
         return answer
@@ -78,10 +78,11 @@ class RpcLightSource:
         return LightBlock(signed, ValidatorSet(tuple(members)))
 
     def report(self, evidence: Evidence) -> str:
-        """Hand evidence to the node; "" when it took it, else what it said."""
+        """Hand evidence to the node; "" when it took it, else what it said. Never raises for what the node does."""
         try:
             self._call("broadcast_evidence", {"evidence": to_json(evidence)})
-        except (_Refused, OSError, http.client.HTTPException, ValueError) as error:
+        except (_Refused, OSError, http.client.HTTPException, *MALFORMED, RecursionError) as error:
+            self.close()
             return str(error) or type(error).__name__
         return ""
 

@@ -22,6 +22,16 @@ from tests.sync.kit import Chain, chain_of
 
 TIP = 40
 YEARS = ["--trusting-hours", "1000000"]
+JUNK = [
+    b"",
+    b"[]",
+    b'{"result":5}',
+    b'{"result":{}}',
+    b"x" * 100,
+    b'{"error":"x"}',
+    b"[" * 100_000,
+    b'{"result":{"signed_header":"x","total":Infinity}}',
+]
 
 
 class RpcNode:
@@ -140,6 +150,22 @@ def test_an_attack_ends_with_evidence_at_both_nodes(town, nodes):
     assert nodes[1].evidence[0]["type"] == "tendermint/LightClientAttackEvidence"
 
 
+@pytest.mark.parametrize("junk", JUNK)
+def test_an_attacker_that_answers_junk_to_evidence_hides_nothing(town, nodes, junk):
+    def lunatic(block: LightBlock) -> LightBlock:
+        header = replace(block.signed_header.header, app_hash=b"\7" * 32)
+        return resigned(header, block.validator_set)
+
+    nodes[0].source = forged(honest(town), lunatic, 20)
+    honestly = nodes[0].answer
+    nodes[0].answer = lambda call: (
+        junk if call["method"] == "broadcast_evidence" else honestly(call)
+    )
+    code, shown = run(*between(nodes), *trusted(town), "--height", "30")
+    assert (code, shown["verdict"]) == (1, "attack")
+    assert len(nodes[1].evidence) == 1
+
+
 def test_a_wrong_hash_is_refused(nodes):
     code, shown = run(*between(nodes), "--trust-height", "5", "--trust-hash", "11" * 32)
     assert (code, shown["verdict"]) == (1, "refused")
@@ -157,7 +183,7 @@ def test_without_a_witness_it_says_so(town, nodes):
     assert "no witness" in shown["warning"]
 
 
-@pytest.mark.parametrize("junk", [b"", b"[]", b'{"result":5}', b'{"result":{}}', b"x" * 100])
+@pytest.mark.parametrize("junk", JUNK)
 def test_a_node_that_answers_junk_is_not_believed(town, nodes, junk):
     nodes[0].answer = lambda _call: junk  # type: ignore[method-assign]
     code, shown = run(*between(nodes), *trusted(town), "--height", "30")
@@ -173,3 +199,18 @@ def test_no_node_and_nothing_to_trust_are_told_apart(town, nodes):
     assert "trust" in shown["error"]
     code, _ = run("--primary", "ftp://x", *trusted(town))
     assert code == 2
+
+
+@pytest.mark.parametrize("flag", ["--store", "--checkpoint"])
+def test_a_file_that_cannot_be_written_is_said_in_one_line(town, nodes, tmp_path: Path, flag):
+    asked = [*between(nodes), *trusted(town), "--height", "3", flag, str(tmp_path / "no" / "x")]
+    code, shown = run(*asked)
+    assert code == 2
+    assert "Error: " in shown["error"]
+
+
+def test_a_store_that_is_nested_without_end_is_nothing_to_trust(nodes, tmp_path: Path):
+    (tmp_path / "store").write_text("[" * 100_000)
+    code, shown = run(*between(nodes), "--store", str(tmp_path / "store"))
+    assert code == 2
+    assert "nothing to trust" in shown["error"]

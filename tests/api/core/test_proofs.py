@@ -89,7 +89,8 @@ def test_an_expired_checkpoint_proves_nothing_unless_vouched_for(
 
 def test_unreadable_files_are_exit_2(town: Town, tmp_path: Path) -> None:
     (tmp_path / "junk").write_text("{")
-    for bundle in (tmp_path / "junk", tmp_path / "absent"):
+    (tmp_path / "deep").write_text("[" * 100_000)
+    for bundle in (tmp_path / "junk", tmp_path / "absent", tmp_path / "deep"):
         result = CliRunner().invoke(
             main, ["proof", "verify", str(bundle), "--checkpoint", str(tmp_path / "junk")]
         )

@@ -155,8 +155,8 @@ def _begin(identity: tuple[str, str, str], fingerprint: str) -> Response | None:
 def _claim(identity: tuple[str, str, str], fingerprint: str, now_s: int) -> bool:
     """Write the key's row unless it has one; the usual first request costs this one statement."""
     if abs(now_s - _purged_at_s[0]) >= PURGE_EVERY_S:
-        _purged_at_s[0] = now_s
-        _purge(now_s)
+        is_done = _purge(now_s) < PURGE_BATCH
+        _purged_at_s[0] = now_s if is_done else 0  # a busy day's rows: the next request goes on
     return bool(run_sql(_CLAIM, *identity, fingerprint, now_s).rowcount == 1)
 
 
@@ -165,16 +165,18 @@ def _is_stale(found: IdempotencyRecord, now_s: int) -> bool:
     return age_s > KEPT_S or (found.status == 0 and age_s > LEASE_S)
 
 
-def _purge(now_s: int) -> None:
-    """Drop a few records past their time, so that the table stays bounded without a job."""
+def _purge(now_s: int) -> int:
+    """Drop a few records past their time, so that the table stays bounded without a job; returns how many."""
     old = (
         IdempotencyRecord.select()
         .where(IdempotencyRecord.started_at < now_s - KEPT_S)
         .order_by(IdempotencyRecord.started_at)
         .limit(PURGE_BATCH)
     )
-    for record in old:
+    dropped = list(old)
+    for record in dropped:
         record.delete_instance()
+    return len(dropped)
 
 
 def _rebuild(found: IdempotencyRecord) -> Response:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.core import idempotency
 from app.core.database import connected, write
 from app.core.idempotency import KEPT_S, LEASE_S, IdempotencyRecord
 from tests.api.conftest import Town
@@ -105,6 +106,21 @@ def test_records_are_dropped_after_a_day(town: Town) -> None:
     send(town, town.open_tx(ALICE), "key-000002")
     with connected():
         assert [record.key for record in IdempotencyRecord.select()] == ["key-000002"]
+
+
+def test_more_old_records_than_one_purge_takes_go_with_the_next_requests(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency, "PURGE_BATCH", 2)
+    for n in range(5):
+        send(town, town.open_tx(ALICE), f"key-00001{n}")
+    town.lab.now_s += KEPT_S + 1
+    town.clock.seconds += KEPT_S + 1
+    for n in range(3):  # within the same minute
+        send(town, town.open_tx(ALICE), f"key-00002{n}")
+    with connected():
+        kept = {record.key for record in IdempotencyRecord.select()}
+    assert kept == {"key-000020", "key-000021", "key-000022"}
 
 
 def test_twenty_parallel_repetitions_have_one_effect(town: Town) -> None:

@@ -20,6 +20,7 @@ from typing import IO, Final
 STOP_WAIT_S: Final = 15.0
 READY_WAIT_S: Final = 30.0
 POLL_S: Final = 0.1
+PROBE_S: Final = 2.0
 RESTARTS_MAX: Final = 5
 RESTART_WINDOW_S: Final = 60.0
 
@@ -49,6 +50,8 @@ class Child:
     process: subprocess.Popen[bytes] | None = None
     is_given_up: bool = False
     restarts: list[float] = field(default_factory=list)
+    is_ended_by_us: bool = False
+    """Its next end is the partner's doing, which is counted already."""
 
 
 class Supervisor:
@@ -121,7 +124,7 @@ class Supervisor:
         except subprocess.TimeoutExpired:
             self._say(f"{child.name} did not stop in time and was killed")
             process.kill()
-            process.wait()
+            process.wait(STOP_WAIT_S)  # only a disk that does not answer can hold it now
 
     def _spawn(self, child: Child) -> None:
         for path in child.leftovers:
@@ -163,15 +166,21 @@ class Supervisor:
         self._restart(child, exit_code)
 
     def _restart(self, child: Child, exit_code: int) -> None:
-        now = time.monotonic()
-        child.restarts = [at for at in child.restarts if now - at < RESTART_WINDOW_S] + [now]
-        if len(child.restarts) > RESTARTS_MAX:
-            raise ChildFailed(f"{child.name} keeps ending; see {self._log_path(child)}")
+        if not child.is_ended_by_us:
+            self._count(child)
+        child.is_ended_by_us = False
         self._say(f"{child.name} ended with {exit_code}; starting it again")
         for other in self._children:
             if other.needs == child.name and other.process is not None:
                 other.process.kill()  # most end by themselves; one that hangs would never be started again
+                other.is_ended_by_us = True
         self._spawn(child)
+
+    def _count(self, child: Child) -> None:
+        now = time.monotonic()
+        child.restarts = [at for at in child.restarts if now - at < RESTART_WINDOW_S] + [now]
+        if len(child.restarts) > RESTARTS_MAX:
+            raise ChildFailed(f"{child.name} keeps ending; see {self._log_path(child)}")
 
     def _log_path(self, child: Child) -> Path:
         return self._logs / f"{child.name}.log"
@@ -185,6 +194,9 @@ def python(*arguments: str) -> list[str]:
 def is_listening(path: Path) -> bool:
     """True when somebody accepts connections on a Unix socket."""
     with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(
+            PROBE_S
+        )  # who listens and never accepts fills its queue, then connecting waits
         try:
             probe.connect(str(path))
         except OSError:
@@ -194,7 +206,7 @@ def is_listening(path: Path) -> bool:
 
 def is_answering(port: int, path: str) -> bool:
     """True when a GET on loopback answers 200."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PROBE_S)
     try:
         connection.request("GET", path)
         with connection.getresponse() as response:

@@ -7,6 +7,7 @@ Reads: the node's websocket.  Writes: nothing.
 
 import asyncio
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Final
 
@@ -16,6 +17,8 @@ import structlog
 QUERY: Final = "tm.event='NewBlock'"
 RECONNECT_S: Final = 1.0
 HEARTBEAT_S: Final = 20.0
+END_WAIT_S: Final = 15.0
+"""More than the ten seconds that aiohttp gives a goodbye."""
 _log = structlog.get_logger("app.wakeup")
 
 
@@ -47,6 +50,7 @@ class BlockWakeup(Wakeup):
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, name="wakeup", daemon=True)
         self._task: asyncio.Task[None] | None = None
+        self._is_ending = False
 
     def __enter__(self) -> "BlockWakeup":
         self._thread.start()
@@ -58,8 +62,12 @@ class BlockWakeup(Wakeup):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._loop.call_soon_threadsafe(self._cancel)
-        self._thread.join()
+        self._is_ending = True
+        with suppress(RuntimeError):  # its loop ended before: nothing is left to cancel
+            self._loop.call_soon_threadsafe(self._cancel)
+        self._thread.join(END_WAIT_S)
+        if self._thread.is_alive():
+            _log.error("wakeup_does_not_end")  # a daemon: it cannot keep the process
 
     def _cancel(self) -> None:
         if self._task is not None:
@@ -76,7 +84,7 @@ class BlockWakeup(Wakeup):
 
     async def _listen(self) -> None:
         async with aiohttp.ClientSession() as session:
-            while True:
+            while not self._is_ending:  # a library that swallows one cancellation must not keep us
                 try:
                     await self._follow(session)
                 except (aiohttp.ClientError, OSError) as error:

@@ -1,12 +1,16 @@
 """The supervisor: who needs another process is ended with it and started again, also when it hangs on."""
 
 import os
+import socket
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from app.cli.supervisor import Child, Supervisor
+import pytest
+
+from app.cli import supervisor as supervisor_module
+from app.cli.supervisor import Child, Supervisor, is_listening
 
 HANG_ON = [sys.executable, "-c", "import signal, time; signal.signal(15, 0); time.sleep(600)"]
 SECONDS = 20
@@ -40,8 +44,23 @@ def test_a_process_that_hangs_on_without_the_one_it_needs_is_started_again(tmp_p
 
         until(lambda: pids()[0] != before[0] and pids()[1] != before[1], look)
         assert pids()[2] == before[2]
+        counted = [len(child.restarts) for child in children]
+        assert counted == [1, 0, 0], "only who ended by itself comes nearer to the limit"
     finally:
         for child in children:
             if child.process is not None:
                 child.process.kill()
                 child.process.wait()
+
+
+def test_who_listens_and_never_accepts_does_not_keep_the_supervisor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor_module, "PROBE_S", 0.05)
+    path = tmp_path / "s.sock"
+    with socket.socket(socket.AF_UNIX) as stuck:
+        stuck.bind(str(path))
+        stuck.listen(0)
+        seen = [is_listening(path) for _ in range(4)]
+    assert seen[0]
+    assert not seen[-1], "its queue is full"

@@ -629,6 +629,9 @@ ABCI_CONNECTIONS_MAX: Final = 16
 ABCI_QUEUE_MAX: Final = 1_024
 """Requests of one connection read and not answered yet; beyond it we stop reading (CometBFT sends 256 ahead)."""
 
+ABCI_ANSWERS_HELD_MAX: Final = 256
+"""Answers kept for a flush, as many as CometBFT sends ahead; the next one makes them leave."""
+
 ABCI_SLICE_MS: Final = 3
 """Time given to requests before new bytes are read: a call of consensus waits no longer for a flood of CheckTx."""
 

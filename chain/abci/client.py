@@ -44,6 +44,7 @@ class AbciClient:
         self._waiting: deque[tuple[RequestBody, asyncio.Future[ResponseBody]]] = deque()
         self._failure: AbciCallFailed | None = None
         self._task = asyncio.get_running_loop().create_task(self._receive())
+        self._task.add_done_callback(self._receiver_ended)
 
     @classmethod
     async def connect(
@@ -105,6 +106,11 @@ class AbciClient:
         self._waiting.popleft()
         if not future.done():
             future.set_result(response)
+
+    def _receiver_ended(self, task: "asyncio.Task[None]") -> None:
+        """Nobody hears answers any more: whoever waits must learn it. A defect of ours ends here too."""
+        if not task.cancelled() and (defect := task.exception()) is not None:
+            self._fail(AbciCallFailed(f"client broken: {defect!r}"))
 
     def _fail(self, failure: AbciCallFailed) -> None:
         self._failure = failure

@@ -1,7 +1,8 @@
 """The application on a socket: several connections, one call at a time, consensus before everything else.
 
 Calls run on the event loop's one thread, so they never overlap: that is the one lock of the application. Requests
-of a connection are answered in their order; a connection's answers leave at a Flush or when nothing of it waits.
+of a connection are answered in their order; a connection's answers leave at a Flush, when nothing of it waits, or
+when many have come together: a client that never flushes must not fill the memory.
 A refused request gets an exception that begins with its code, and the connection is closed (CometBFT ends itself
 then and is started again); the application has executed nothing of it. An application that raises anything else
 is broken: the same exception, then `on_failure`, which must end the process.
@@ -28,6 +29,7 @@ from chain.codec import wire
 from chain.codec.errors import DecodeError, FrameTooLarge
 from chain.codec.proto import decode, encode_delimited
 from chain.limits import (
+    ABCI_ANSWERS_HELD_MAX,
     ABCI_CLOSE_MS,
     ABCI_CONNECTIONS_MAX,
     ABCI_FRAME_MAX_BYTES,
@@ -336,9 +338,9 @@ class _Connection(asyncio.Protocol):
     # ── answers ──────────────────────────────────────────────────────────────────────────────────────
 
     def answer(self, response: ResponseBody, *, is_flush: bool) -> None:
-        """Queue an answer; send at a flush, or when nothing more waits."""
+        """Queue an answer; send at a flush, when nothing more waits, or when enough came together."""
         self._answers.append(encode_delimited(Response(response)))
-        if is_flush or not self.requests:
+        if is_flush or not self.requests or len(self._answers) >= ABCI_ANSWERS_HELD_MAX:
             self._send()
 
     def refuse(self, text: str) -> None:

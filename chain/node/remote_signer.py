@@ -65,6 +65,8 @@ class RemoteSigner:
             finally:
                 writer.close()
             log.info("signer disconnected")
+            # Who takes a connection and drops it at once must not keep the application's one thread busy.
+            await asyncio.sleep(SIGNER_DIAL_MS / 1_000)
 
     async def _serve_one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         buffer = bytearray()

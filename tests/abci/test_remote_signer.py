@@ -151,3 +151,31 @@ def test_it_dials_until_the_engine_is_there_and_again_when_it_comes_back(tmp_pat
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(play())
+
+
+def test_who_drops_the_connection_at_once_does_not_keep_the_application_busy(tmp_path, monkeypatch):
+    monkeypatch.setattr("chain.node.remote_signer.SIGNER_DIAL_MS", 3_600_000)
+    path = tmp_path / "signer.sock"
+    taken = []
+
+    async def play() -> None:
+        first = asyncio.Event()
+
+        async def drop(_reader, writer):
+            taken.append(writer)
+            writer.close()
+            first.set()
+
+        server = await asyncio.start_unix_server(drop, str(path))
+        remote, _ = signer()
+        task = asyncio.get_running_loop().create_task(remote.serve(path))
+        await asyncio.wait_for(first.wait(), 5)
+        for _ in range(200):  # turns of the loop, in which it would dial again and again
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        server.close()
+        await server.wait_closed()
+
+    asyncio.run(play())
+    assert len(taken) == 1

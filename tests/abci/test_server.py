@@ -10,10 +10,15 @@ from structlog.testing import capture_logs
 
 from chain.abci import AbciCallFailed, AbciClient, AbciRefusal, Grammar, SocketAddress, errors
 from chain.abci.address import InvalidAddress, parse_address
-from chain.abci.server import AddressTaken
+from chain.abci.server import AbciServer, AddressTaken, _Connection
 from chain.codec.proto import decode_delimited, encode_delimited
 from chain.codec.wire import encode_uvarint
-from chain.limits import ABCI_CONNECTIONS_MAX, ABCI_FRAME_MAX_BYTES, ABCI_QUEUE_MAX
+from chain.limits import (
+    ABCI_ANSWERS_HELD_MAX,
+    ABCI_CONNECTIONS_MAX,
+    ABCI_FRAME_MAX_BYTES,
+    ABCI_QUEUE_MAX,
+)
 from chain.store.kv import MemoryStore
 from chain.town.genesis import GenesisError
 from chain.types.abci import RequestCheckTx, RequestQuery, ResponseInfo
@@ -101,6 +106,37 @@ def test_answers_do_not_wait_for_a_flush(tmp_path):
             answer = await asyncio.wait_for(client.send(RequestEcho("now")), 5)
             assert answer == ResponseEcho("now")
             await client.close()
+
+    asyncio.run(play())
+
+
+class _Heard(asyncio.Transport):
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        super().__init__({"socket": socket.socket(socket.AF_UNIX)})
+        self.answers: list[bytes] = []
+
+    def is_closing(self) -> bool:
+        return False
+
+    def resume_reading(self) -> None:
+        pass
+
+    def writelines(self, list_of_data) -> None:
+        self.answers += list_of_data
+
+
+def test_a_client_that_never_flushes_cannot_fill_the_memory_with_answers():
+    async def play() -> None:
+        server = AbciServer(kvstore(), on_failure=lambda _failure: None)
+        transport, connection = _Heard(), _Connection(server)
+        connection.connection_made(transport)
+        connection.data_received(encode_delimited(Request(RequestEcho("waits"))))
+        for _ in range(ABCI_ANSWERS_HELD_MAX):  # there is always one more request
+            connection.answer(ResponseEcho("x"), is_flush=False)
+        assert len(transport.answers) == ABCI_ANSWERS_HELD_MAX
+        transport.get_extra_info("socket").close()
 
     asyncio.run(play())
 
@@ -445,6 +481,24 @@ def test_a_server_that_answers_something_else_is_noticed_by_our_client(tmp_path)
                 await client.call(INFO)
         server.close()
         await server.wait_closed()
+
+    asyncio.run(play())
+
+
+def test_a_defect_of_our_client_fails_who_waits_instead_of_leaving_them_waiting(
+    tmp_path, monkeypatch
+):
+    def defect(*_args: object) -> None:
+        raise RuntimeError("planted")
+
+    async def play() -> None:
+        async with (
+            serving(kvstore(), tmp_path) as (server, _),
+            await AbciClient.connect(server.address) as client,
+        ):
+            monkeypatch.setattr("chain.abci.client.decode", defect)
+            with pytest.raises(AbciCallFailed, match="planted"):
+                await asyncio.wait_for(client.call(RequestEcho("x")), 10)
 
     asyncio.run(play())
 

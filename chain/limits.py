@@ -82,6 +82,8 @@ RPC_CLIENTS_MAX: Final = 100
 """Websockets with a subscription (CometBFT `max_subscription_clients`); the API and its projector hold a few."""
 RPC_WEBSOCKETS_MAX: Final = 200
 """Websockets at once, subscribed or not; further ones are turned away with status 503."""
+RPC_CLOSE_MS: Final = 1_000
+"""How long a stopping node waits for websocket clients to take leave; who does not read is cut then."""
 RPC_SUBSCRIBER_BUFFER: Final = 200
 """Events a websocket client may lag behind before its subscription is cancelled."""
 RPC_QUERY_MAX_CHARS: Final = 512

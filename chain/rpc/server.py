@@ -19,6 +19,7 @@ from chain.limits import (
     RPC_BATCH_MAX,
     RPC_BODY_MAX_BYTES,
     RPC_CLIENTS_MAX,
+    RPC_CLOSE_MS,
     RPC_SUBSCRIPTIONS_PER_CLIENT,
     RPC_WEBSOCKETS_MAX,
 )
@@ -73,9 +74,8 @@ class RpcServer:
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
-        """Close websockets and the socket."""
-        for client in tuple(self._clients):
-            await client.close(code=WSCloseCode.GOING_AWAY)
+        """Close websockets, all at once, and the socket; who does not read cannot hold up the node."""
+        await asyncio.gather(*(client.leave() for client in tuple(self._clients.values())))
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
@@ -151,7 +151,8 @@ class RpcServer:
             return _answer(_error(None, ServerError("too many clients")), status=503)
         socket = web.WebSocketResponse(max_msg_size=RPC_BODY_MAX_BYTES, heartbeat=30.0)
         await socket.prepare(request)
-        client = self._clients[socket] = _WebsocketClient(self, socket, self._events)
+        client = _WebsocketClient(self, socket, request.transport, self._events)
+        self._clients[socket] = client
         try:
             async for message in socket:
                 if message.type is not WSMsgType.TEXT:
@@ -174,9 +175,16 @@ class RpcServer:
 class _WebsocketClient:
     """One connection: its subscriptions, each pumped by a task of its own."""
 
-    def __init__(self, server: RpcServer, socket: web.WebSocketResponse, events: EventBus) -> None:
+    def __init__(
+        self,
+        server: RpcServer,
+        socket: web.WebSocketResponse,
+        transport: asyncio.Transport | None,
+        events: EventBus,
+    ) -> None:
         self._server = server
         self._socket = socket
+        self._transport = transport
         self._events = events
         self._held: dict[str, tuple[Subscription, asyncio.Task[None]]] = {}
 
@@ -255,6 +263,16 @@ class _WebsocketClient:
         for held in self._held.values():
             self._drop(held)
         self._held.clear()
+
+    async def leave(self) -> None:
+        """Say goodbye; cut who does not answer in time. The goodbye alone waits for ever behind a full line."""
+        try:
+            async with asyncio.timeout(RPC_CLOSE_MS / 1_000):
+                await self._socket.close(code=WSCloseCode.GOING_AWAY)
+        except TimeoutError:
+            log.warning("websocket client cut at the stop")
+            if self._transport is not None:
+                self._transport.abort()
 
     async def _pump(self, subscription: Subscription, request_id: Json) -> None:
         """Send events under the id of the subscribe request, as CometBFT does."""

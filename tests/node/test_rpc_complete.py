@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from base64 import b64encode
 from collections.abc import Iterator
 from hashlib import sha256
@@ -296,6 +297,40 @@ UPGRADE = {
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
 }
+
+
+def frame(text: str) -> bytes:
+    """One masked text frame of at most 64 KiB; a mask of zeros changes nothing."""
+    body = text.encode()
+    return b"\x81" + bytes([0x80 | 126]) + len(body).to_bytes(2, "big") + bytes(4) + body
+
+
+def test_a_websocket_client_that_does_not_read_cannot_hold_up_the_stop(tmp_path):
+    async def check(node, _rpc):
+        loop = asyncio.get_running_loop()
+        with socket.socket() as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            deaf.setblocking(False)
+            await loop.sock_connect(deaf, ("127.0.0.1", node.rpc.port))
+            lines = [
+                "GET /websocket HTTP/1.1",
+                "Host: x",
+                *(f"{k}: {v}" for k, v in UPGRADE.items()),
+            ]
+            await loop.sock_sendall(deaf, "\r\n".join([*lines, "", ""]).encode())
+            await until(lambda: node.rpc._clients)
+            (client,) = node.rpc._clients.values()
+            call = {"jsonrpc": "2.0", "id": 1, "method": "block", "params": {"height": "1"}}
+            asked = frame(json.dumps(call).ljust(200)) * 30_000
+            sending = loop.create_task(loop.sock_sendall(deaf, asked))
+            _, paused_from = client._transport.get_write_buffer_limits()
+            await until(lambda: client._transport.get_write_buffer_size() > paused_from)
+            async with asyncio.timeout(20):
+                await node.rpc.stop()
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+    live(tmp_path, check)
 
 
 # --- anything as a parameter ---------------------------------------------------------------

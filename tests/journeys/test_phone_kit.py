@@ -2,7 +2,9 @@
 
 import io
 import json
+import struct
 import unicodedata
+import zlib
 
 import pytest
 import segno
@@ -82,11 +84,18 @@ def test_a_photograph_in_jpeg_is_read_too():
     assert read_picture(photo.getvalue()) == VECTOR
 
 
+def announce(png: bytes, side_px: int) -> bytes:
+    """The same PNG, said to be that wide and high."""
+    header = b"IHDR" + struct.pack(">II", side_px, side_px) + png[24:29]
+    return png[:12] + header + struct.pack(">I", zlib.crc32(header)) + png[33:]
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
         lambda _: draw_white(64, 64),
         lambda _: draw_white(9_000, 9_000),
+        lambda png: announce(png, 30_000),
         lambda png: b"GIF89a" + png[6:],
         lambda png: png[:40],
         lambda png: png[:200],

@@ -60,7 +60,7 @@ def _open_grey(picture: bytes) -> Image.Image:
         if image.width * image.height > MAX_PIXELS:
             raise NothingToRead(f"{image.width} x {image.height} pixels are too many")
         return _on_white(image).convert("L")
-    except (OSError, SyntaxError, ValueError, Warning) as error:
+    except (OSError, SyntaxError, ValueError, Warning, Image.DecompressionBombError) as error:
         raise NothingToRead(f"not a picture: {error}"[:200]) from error
 
 

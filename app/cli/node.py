@@ -19,20 +19,21 @@ from app.core.keyfiles import KeyFileError, read_key_file
 from chain.node.approval import (
     SIGNATURES_FILE,
     approve_genesis,
+    check_approval,
     install_signatures,
     judge_by_own_council,
 )
 from chain.node.cometbft import EngineHome, is_engine_home
 from chain.node.config import NodeConfig, P2PConfig
-from chain.node.errors import ConfigError, NodeError
+from chain.node.errors import ConfigError
 from chain.node.exporting import export_genesis, render_genesis
+from chain.node.failure import HOME_REFUSALS
 from chain.node.home import Home, init_home, join_home, load_genesis, load_node_id
 from chain.node.inspection import Findings, inspect
 from chain.node.main import main as run_node
 from chain.node.moving import export_engine_genesis, move_home
 from chain.node.reset import reset_home
 from chain.node.rollback import roll_back
-from chain.node.signer import InvalidSignerFile
 from chain.town.schemas import CouncilAct, CouncilActs
 from chain.types.timestamp import Timestamp
 
@@ -93,7 +94,7 @@ def init(
             config=NodeConfig(rpc_port=rpc_port),
             validator_seed=None if seed_file is None else seed_file.read_bytes(),
         )
-    except (ConfigError, ValueError) as error:
+    except (ConfigError, OSError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"node home: {made.root}")
     click.echo(f"genesis:   {made.genesis_file}")
@@ -174,6 +175,8 @@ def testnet(
     names = [name.strip() for name in hosts.split(",") if name.strip()] or ["127.0.0.1"] * count
     if len(names) != count:
         raise click.ClickException(f"--hosts names {len(names)} hosts for {count} validators")
+    if (folder / "keys").exists():
+        raise click.ClickException(f"{folder / 'keys'} exists; a town's keys are never overwritten")
     try:
         chain_id, homes = write_testnet(
             folder,
@@ -182,7 +185,7 @@ def testnet(
             p2p_ports=count_ports(names, p2p_port),
             engine=engine,
         )
-    except (ConfigError, KeyFileError, ValueError) as error:
+    except (ConfigError, KeyFileError, OSError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"chain {chain_id}, keys in {folder / 'keys'}")
     for home in homes:
@@ -205,6 +208,8 @@ def export(home: Path, height: int, chain_id: str, output: Path, acts: Path | No
     """Write a stopped node's town as the genesis of a new chain. Every node gives the same bytes."""
     if output.exists():
         raise click.ClickException(f"{output} exists; it is never overwritten")
+    if not output.parent.is_dir():  # said before the work, not after it
+        raise click.ClickException(f"{output.parent} is no folder")
     with _refusals():
         wanted = () if acts is None else _read_acts(acts)
         if is_engine_home(home):
@@ -213,8 +218,8 @@ def export(home: Path, height: int, chain_id: str, output: Path, acts: Path | No
             doc = export_engine_genesis(EngineHome(home), chain_id=chain_id, acts=wanted)
         else:
             doc = export_genesis(Home(home), height=height, chain_id=chain_id, acts=wanted)
-    raw = render_genesis(doc)
-    output.write_bytes(raw)
+        raw = render_genesis(doc)
+        output.write_bytes(raw)
     click.echo(f"genesis of {doc.chain_id}, from height {doc.initial_height}: {output}")
     click.echo(f"sha256    {sha256(raw).hexdigest()}  compare it with the other nodes'")
     click.echo(f"app hash  {doc.app_hash.hex()}")
@@ -327,13 +332,15 @@ def _confirm_forgetting(home: Home) -> None:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Coded refusals of the node's house as one line and exit status 1."""
+    """Coded refusals of the node's house, and files that cannot be read or written, as one line and exit status 1."""
     try:
         yield
-    except (NodeError, InvalidSignerFile, KeyFileError) as error:
+    except (*HOME_REFUSALS, KeyFileError) as error:
         code = getattr(error, "code", "")
         text = str(error)
         raise click.ClickException(text if text.startswith(code) else f"{code}: {text}") from error
+    except OSError as error:
+        raise click.ClickException(f"os_error: {error}") from error
 
 
 @node.command()
@@ -380,6 +387,8 @@ def _show(found: Findings) -> None:
 def start(home: Path, quiet: bool, recovery: bool) -> None:
     """Run the node until SIGTERM or Ctrl-C. Exit 1: consensus failure. A CometBFT home starts both processes."""
     if is_engine_home(home):
+        with _refusals():
+            check_approval(Home(home), is_required=recovery)
         run_engine(home)
         return
     flags = [*(["--quiet"] if quiet else []), *(["--recovery"] if recovery else [])]

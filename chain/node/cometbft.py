@@ -7,6 +7,7 @@ DIR/app     the application's home (`chain.node.abci`): data/app.lmdb, and the k
 Source: CometBFT 0.38 `config/toml.go` for names and meanings. Settings left out keep CometBFT's defaults.
 """
 
+import json
 import os
 import shutil
 import tomllib
@@ -231,7 +232,7 @@ def render_engine_config(config: EngineConfig, engine: EngineHome) -> str:
 
     return f"""# CometBFT {COMETBFT_VERSION} for Beffroi; what is not named here keeps CometBFT's default.
 proxy_app = "{config.app_address or engine.app_socket}"
-moniker = "{config.moniker}"
+moniker = {json.dumps(config.moniker, ensure_ascii=False)}
 log_level = "error"
 # Not empty: the application's process holds the key and signs; CometBFT's own key file is then not the validator's.
 priv_validator_laddr = "{signer}"

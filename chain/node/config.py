@@ -3,6 +3,7 @@
 Durations are CometBFT's texts ("250ms", "3s"). Unknown keys are refused: a typing error must not be a default.
 """
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping
@@ -354,7 +355,7 @@ def render_config(config: NodeConfig) -> str:
         return f'"{round(seconds * 1_000)}ms"'
 
     return f"""# Beffroi node. Names and meanings are CometBFT 0.38's where both have them.
-moniker = "{config.moniker}"
+moniker = {json.dumps(config.moniker, ensure_ascii=False)}
 # Shifts this node's clock by the seconds in this file; obeyed only in a town whose genesis is insecure.
 clock_offset_file = "{config.clock_offset_file}"
 # One process per validator key on this machine: two would sign against each other.

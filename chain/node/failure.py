@@ -13,7 +13,7 @@ import platform
 import traceback
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Any
+from typing import Any, Final
 
 from chain.codec.errors import DecodeError
 from chain.codec.proto import decode
@@ -21,7 +21,7 @@ from chain.limits import FAILURE_WAL_TAIL_RECORDS
 from chain.node.config import VERSION
 from chain.node.errors import NodeError
 from chain.node.host import ConsensusHost
-from chain.node.signer import FileSigner
+from chain.node.signer import FileSigner, InvalidSignerFile
 from chain.store.errors import StoreError
 from chain.store.files import Folder
 from chain.store.wal import Wal
@@ -42,6 +42,8 @@ from chain.types.timestamp import Timestamp
 
 UNEXPECTED = "consensus_failure"
 """Code of a failure that has none of its own."""
+HOME_REFUSALS: Final = (NodeError, StoreError, InvalidSignerFile)
+"""What a home that is wrong, damaged or in use raises: words of ours that a person may read."""
 
 
 def code_of(failure: BaseException) -> str:

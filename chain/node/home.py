@@ -102,12 +102,11 @@ def make_genesis(doc: GenesisDoc) -> Genesis:
 
 
 def load_signing_seed(home: Home) -> bytes:
-    """The validator's seed; raises ConfigError."""
-    held = DiskFolder(home.config).read(KEY_FILE)
-    if held is None:
-        raise ConfigError("config_key_missing", KEY_FILE)
+    """The validator's seed; raises ConfigError. Makes no folder: the path may be a wrong one."""
     try:
-        return decode_key(held)
+        return decode_key((home.config / KEY_FILE).read_bytes())
+    except FileNotFoundError as error:
+        raise ConfigError("config_key_missing", str(home.config / KEY_FILE)) from error
     except InvalidSignerFile as error:
         raise ConfigError("config_key_invalid", str(error)) from error
 

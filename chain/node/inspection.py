@@ -15,7 +15,7 @@ from chain.node.executor import next_height
 from chain.node.failure import describe_record
 from chain.node.home import Home, load_genesis, load_signing_seed
 from chain.node.lock import LOCK_FILE, HomeLock
-from chain.node.offline import STORE_FOLDER, WAL_FOLDER
+from chain.node.offline import STORE_FOLDER, WAL_FOLDER, check_embedded
 from chain.node.recovery import covers, end_height_in, open_log, open_signer
 from chain.node.signer import STATE_FILE, FileSigner, InvalidSignerFile
 from chain.store.app import LmdbStateStore
@@ -58,6 +58,7 @@ class Findings:
 
 def inspect(home: Home, *, tail: int = 20, is_full: bool = False) -> Findings:
     """Look at a home; raises ConfigError when not even that is possible."""
+    check_embedded(home)
     genesis = load_genesis(home)
     if not (home.data / STORE_FOLDER).is_dir():
         raise ConfigError("config_no_data", f"no node ever ran on {home.root}")

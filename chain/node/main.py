@@ -21,7 +21,7 @@ from chain.crypto.keys import address
 from chain.limits import FAILURE_EXIT_MS
 from chain.node.approval import check_approval
 from chain.node.config import load_config
-from chain.node.errors import NodeError
+from chain.node.errors import ConfigError, NodeError
 from chain.node.failure import code_of, describe, text_of
 from chain.node.home import Home, load_signing_seed
 from chain.node.lock import HomeLock, KeyLock
@@ -53,6 +53,9 @@ def main(
     configure_logging(quiet=arguments.quiet)
     home = Home(arguments.home)
     try:
+        if not home.genesis_file.exists():
+            # Before the lock makes a folder in a place that is no home.
+            raise ConfigError("config_genesis_missing", str(home.genesis_file))
         check_approval(home, is_required=arguments.recovery)
         with contextlib.ExitStack() as locks:
             locks.callback(HomeLock(home.data).release)

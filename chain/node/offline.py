@@ -7,6 +7,7 @@ from typing import Final
 
 from chain.codec.proto import decode
 from chain.codec.signbytes import proposal_sign_bytes, vote_sign_bytes
+from chain.node.cometbft import is_engine_home
 from chain.node.errors import ConfigError
 from chain.node.executor import Stores, open_stores
 from chain.node.home import Home, load_genesis
@@ -48,6 +49,7 @@ class OfflineNode:
 @contextmanager
 def open_offline(home: Home) -> Iterator[OfflineNode]:
     """Lock a home and open its stores; raises ConfigError when it runs, never ran, or what it left is damaged."""
+    check_embedded(home)
     if not (home.data / STORE_FOLDER).is_dir():
         raise ConfigError("config_no_data", f"no node ever ran on {home.root}")
     lock = HomeLock(home.data)
@@ -66,6 +68,14 @@ def open_offline(home: Home) -> Iterator[OfflineNode]:
         if app_kv is not kv:
             app_kv.close()
         lock.release()
+
+
+def check_embedded(home: Home) -> None:
+    """Raise ConfigError for a home of CometBFT: its lock, its stores and its application lie elsewhere."""
+    if is_engine_home(home.root):
+        raise ConfigError(
+            "config_engine", f"{home.root} is a home of CometBFT: this is for the embedded engine"
+        )
 
 
 def read_signer_state(home: Home) -> LastSigned | None:

@@ -8,10 +8,9 @@ import shutil
 from hashlib import sha256
 from typing import Final
 
-from chain.node.errors import ConfigError
-from chain.node.home import Home, load_genesis, load_signing_seed
+from chain.node.home import Home, load_genesis, load_signing_seed, read_genesis
 from chain.node.lock import LOCK_FILE, HomeLock
-from chain.node.offline import last_signed_in_log, read_signer_state
+from chain.node.offline import check_embedded, last_signed_in_log, read_signer_state
 from chain.node.signer import STATE_FILE, LastSigned, decode_state, encode_state
 from chain.store.files import DiskFolder
 
@@ -27,7 +26,10 @@ def reset_home(home: Home, *, forget_signer: bool = False, genesis: bytes = b"")
     `genesis` replaces the genesis document: the home then joins the chain that continues the town. A vote is bound
     to its chain, so the signer begins anew there; what it said on the old one is put aside and comes back with it.
     """
+    check_embedded(home)
     load_signing_seed(home)  # a folder that is no node's is left alone
+    if genesis:
+        read_genesis(genesis)  # a document that no chain can start from changes nothing
     lock = HomeLock(home.data)
     try:
         held = read_signer_state(home)
@@ -38,7 +40,7 @@ def reset_home(home: Home, *, forget_signer: bool = False, genesis: bytes = b"")
             DiskFolder(home.data).replace(STATE_FILE, encode_state(last))
         if genesis:
             old = load_genesis(home).doc.chain_id
-            _install_genesis(home, genesis)
+            DiskFolder(home.config).replace("genesis.json", genesis)
             last = _change_chain(home, last, old, load_genesis(home).doc.chain_id)
         for entry in sorted(home.data.iterdir()):
             if entry.name in KEPT or entry.name.startswith(ASIDE):
@@ -73,16 +75,3 @@ def _aside(chain_id: str) -> str:
 def _raised(home: Home, held: LastSigned | None) -> LastSigned:
     """The signer's state, or a message of ours in the log that is beyond it."""
     return max(held or LastSigned(), last_signed_in_log(home), key=LastSigned.position)
-
-
-def _install_genesis(home: Home, genesis: bytes) -> None:
-    """Put a genesis in place of the old one; a document no chain can start from changes nothing."""
-    folder = DiskFolder(home.config)
-    before = folder.read("genesis.json")
-    folder.replace("genesis.json", genesis)
-    try:
-        load_genesis(home)
-    except ConfigError:
-        if before is not None:
-            folder.replace("genesis.json", before)
-        raise

@@ -20,6 +20,7 @@ from chain.node.cometbft import (
     is_engine_home,
     read_rpc_port,
 )
+from chain.node.config import NodeConfig, render_config
 from chain.node.errors import ConfigError
 from chain.node.home import Home, load_genesis
 from chain.types.timestamp import Timestamp
@@ -115,3 +116,27 @@ def test_without_the_program_the_town_says_how_to_get_it(tmp_path, monkeypatch):
     done = CliRunner().invoke(main, ["node", "start", "--home", str(tmp_path / "n")])
     assert done.exit_code == 1
     assert "make tools" in done.output
+
+
+def test_a_name_with_quotes_and_backslashes_stays_a_name(tmp_path):
+    name = 'Mairie "Nord" \\ été'
+    config = make(tmp_path / "n", moniker=name).home.config
+    assert tomllib.loads((config / "config.toml").read_text())["moniker"] == name
+    assert tomllib.loads(render_config(NodeConfig(moniker=name)))["moniker"] == name
+
+
+@pytest.mark.parametrize("command", ["reset", "rollback", "doctor"])
+def test_what_mends_the_embedded_engines_home_leaves_cometbfts_alone(tmp_path, command):
+    home = make(tmp_path / "n").home
+    (home.data / "blockstore.db").mkdir()
+    done = CliRunner().invoke(main, ["node", command, "--home", str(home.root)])
+    assert done.exit_code == 1
+    assert "config_engine" in done.output
+    assert (home.data / "blockstore.db").is_dir()
+
+
+def test_an_unsigned_genesis_starts_no_recovery_behind_cometbft_either(tmp_path):
+    home = make(tmp_path / "n").home
+    done = CliRunner().invoke(main, ["node", "start", "--recovery", "--home", str(home.root)])
+    assert done.exit_code == 1
+    assert "genesis_not_approved" in done.output

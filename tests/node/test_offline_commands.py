@@ -289,6 +289,8 @@ def test_export_refuses_what_it_cannot_give(old_town, tmp_path):
     taken = beffroi("export", "--home", root, "--output", out)
     assert "never overwritten" in taken.output
     assert out.read_text() == "mine"
+    unwritten = beffroi("export", "--home", root, "--output", "/proc/genesis.json")
+    assert unwritten.output.startswith("Error: os_error: ")
 
 
 def test_a_chain_id_is_counted_up():
@@ -513,13 +515,66 @@ def test_reset_leaves_a_folder_that_is_no_nodes_and_a_genesis_no_chain_can_start
     assert (tmp_path / "data" / "thesis.txt").exists()
     home = kv_home(tmp_path / "home")
     run_kv(home, b"a=1")
-    before = home.genesis_file.read_bytes()
+    before = home.genesis_file.read_bytes(), home.genesis_file.stat().st_mtime_ns
     broken = tmp_path / "broken.json"
     broken.write_text("{}")
     done = beffroi("reset", "--home", home.root, "--genesis", broken)
     assert done.exit_code == 1
-    assert home.genesis_file.read_bytes() == before
+    found = home.genesis_file.read_bytes(), home.genesis_file.stat().st_mtime_ns
+    assert found == before, "not even for a moment"
     assert (home.data / "chain.lmdb").is_dir()
+
+
+@pytest.mark.parametrize("command", ["start", "reset", "doctor", "rollback"])
+def test_a_folder_that_is_no_home_stays_as_it_is(tmp_path, command):
+    done = beffroi(command, "--home", tmp_path)
+    assert done.exit_code in (1, 2)
+    assert isinstance(done.exception, SystemExit)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_that_cannot_be_written_is_said_before_the_work(tmp_path):
+    done = beffroi("export", "--home", tmp_path, "--output", tmp_path / "no" / "genesis.json")
+    assert done.exit_code == 1
+    assert "is no folder" in done.output
+
+
+def test_a_damaged_store_and_an_unreadable_file_are_one_line_with_a_code(tmp_path):
+    home = kv_home(tmp_path / "home")
+    run_kv(home, b"a=1")
+    file = home.data / "chain.lmdb" / "data.mdb"
+    file.write_bytes(file.read_bytes()[:8_192] + b"Z" * 65_536)  # the pages after LMDB's own two
+    for command in ("doctor", "rollback"):
+        done = beffroi(command, "--home", home.root)
+        assert (done.exit_code, done.output.count("\n")) == (1, 1)
+        assert done.output.startswith("Error: store_corrupted: ")
+    home.genesis_file.unlink()
+    home.genesis_file.mkdir()
+    done = beffroi("doctor", "--home", home.root)
+    assert (done.exit_code, done.output.count("\n")) == (1, 1)
+    assert done.output.startswith("Error: os_error: ")
+
+
+def test_a_home_that_cannot_be_made_there_is_said_in_one_line(tmp_path):
+    state = tmp_path / "state.json"
+    state.write_text("{}")
+    made = ["--home", state / "home", "--chain-id", "x-1", "--app-state", state]
+    done = beffroi("init", *made)
+    assert (done.exit_code, done.output.count("\n")) == (1, 1)
+    assert "Not a directory" in done.output
+
+
+def test_a_testnet_is_never_made_over_another_ones_keys(tmp_path):
+    assert beffroi("testnet", "--v", 1, "--o", tmp_path).exit_code == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    again = beffroi("testnet", "--v", 1, "--o", tmp_path)
+    assert again.exit_code == 1
+    assert "never overwritten" in again.output
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    (tmp_path / "file").touch()
+    refused = beffroi("testnet", "--v", 1, "--o", tmp_path / "file")
+    assert refused.exit_code == 1
+    assert "Error: " in refused.output
 
 
 # --- several nodes, real processes ---------------------------------------------------------

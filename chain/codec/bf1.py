@@ -1,7 +1,7 @@
 """`BF1:` codes: what a citizen's phone shows and a till reads, as fixed bytes in base45 (RFC 9285).
 
-Kinds 1 (identify, to earn), 2 (pay) and 5 (voucher); the table of kinds grows with the domains. A code has
-one spelling. This module proves form only: window, revocation, signature and counter are judged in that order
+Kinds 1 (identify, to earn), 2 (pay) and 5 (voucher) here; 4 and 6 in `bf1_orders`, 3 and 9 in `bf1_offline`. A
+code has one spelling. This module proves form only: window, revocation, signature and counter are judged in that order
 by the ledger, each refusal with its own code (`qr_*`); everything refused here is `qr_malformed`.
 
 Reads: text or bytes.  Writes: bytes or text.  Never: a clock, a key, a signature.
@@ -46,7 +46,11 @@ class Kind(IntEnum):
 
     IDENTIFY = 1
     PAY = 2
+    OFFLINE = 3
+    INVOICE = 4
     VOUCHER = 5
+    PROPOSE = 6
+    ALLOWANCE = 9
 
 
 class CodeAlg(IntEnum):
@@ -138,14 +142,15 @@ def parse_text(text: str) -> tuple[PayCode, bytes, bytes]:
 
     Nothing is trimmed: base45 contains the space, so a reader must not either.
     """
-    if not text.startswith(PREFIX) or len(text) > QR_TEXT_MAX_CHARS:
-        raise MalformedCode(Flaw.PREFIX)
-    kind, body, signature = _parse(text, _LAYOUT)
+    kind, body, signature = read_fixed(text, {kind: row.size for kind, row in _LAYOUT.items()})
     return _read(kind, body), body, signature
 
 
-def _parse(text: str, layouts: Mapping[Kind, struct.Struct]) -> tuple[Kind, bytes, bytes]:
-    """Kind, body and signature of a text of one of these kinds; nothing inside the body is judged."""
+def read_fixed(text: str, sizes: Mapping[Kind, int]) -> tuple[Kind, bytes, bytes]:
+    """Kind, body and signature of a text of one of these kinds; nothing inside the body is judged.
+
+    `sizes` are bytes of the body by kind. Raises MalformedCode, with the first flaw in the order of `Flaw`.
+    """
     if not text.startswith(PREFIX) or len(text) > QR_TEXT_MAX_CHARS:
         raise MalformedCode(Flaw.PREFIX)
     data = _unbase45(text[len(PREFIX) :])
@@ -153,10 +158,10 @@ def _parse(text: str, layouts: Mapping[Kind, struct.Struct]) -> tuple[Kind, byte
         raise MalformedCode(Flaw.FORMAT)
     if data[0] & 15 != CodeAlg.ED25519:
         raise MalformedCode(Flaw.ALG)
-    if len(data) < 2 or data[1] not in layouts:
+    if len(data) < 2 or data[1] not in sizes:
         raise MalformedCode(Flaw.KIND)
     kind = Kind(data[1])
-    if len(data) != layouts[kind].size + SIGNATURE_BYTES:
+    if len(data) != sizes[kind] + SIGNATURE_BYTES:
         raise MalformedCode(Flaw.LENGTH)
     return kind, data[:-SIGNATURE_BYTES], data[-SIGNATURE_BYTES:]
 
@@ -199,7 +204,7 @@ def encode_voucher(voucher: Voucher) -> bytes:
 
 def parse_voucher(text: str) -> tuple[Voucher, bytes, bytes]:
     """(voucher, body, signature) of a text; raises MalformedCode unless it is the voucher's only spelling."""
-    _, body, signature = _parse(text, {Kind.VOUCHER: _VOUCHER})
+    _, body, signature = read_fixed(text, {Kind.VOUCHER: _VOUCHER.size})
     try:
         return Voucher(*_VOUCHER.unpack(body)[2:]), body, signature
     except ValueError as exc:

@@ -23,11 +23,12 @@ from app.core.idempotency import IdempotencyRecord
 from app.core.outbox import OutboxRow
 from app.core.projection import PROJECTED, Projections, ProjectorState, collect_projections
 from app.identity import api as identity_api
-from app.identity import desk_api
+from app.identity import desk_api, rights_api
 from app.identity import models as identity_models
 from app.identity import service as identity_service
 from app.identity.federation import api as federation_api
 from app.identity.federation import models as federation_models
+from app.identity.personal import register_personal_tables
 from app.loyalty import api as loyalty_api
 from app.loyalty import models as loyalty_models
 from app.loyalty import service as loyalty_service
@@ -41,6 +42,7 @@ BLUEPRINTS: Final = (
     identity_api.blp,
     desk_api.blp,
     federation_api.blp,
+    rights_api.blp,
     loyalty_api.blp,
 )
 _DOMAINS: Final = (
@@ -73,3 +75,4 @@ def all_tables() -> tuple[type[Row], ...]:
 
 
 register_standing(auth_service.find_standing)
+register_personal_tables(_OFF_CHAIN)

@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "energy": "app.cli.energy:energy",
     "openapi": "app.cli.openapi:openapi",
     "errors": "app.cli.errors:errors",
+    "register": "app.cli.register:register",
     "migrate": "app.cli.database:migrate",
     "config": "app.cli.database:config",
 }

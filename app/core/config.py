@@ -4,6 +4,8 @@ Reads: the environment it is handed, and the key files it names.  Writes: nothin
 Never: gives a secret a default; `VARIABLES` is the whole list and `docs` and tests read it.
 """
 
+import hashlib
+import hmac
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -101,6 +103,15 @@ class Config:
     federation_file: Path | None = None
     tickets_per_hour: int = 600
     trusted_proxies: int = 0
+
+    def derive_key(self, label: bytes) -> bytes:
+        """32 bytes for one purpose, from a secret that is not in the database: the master key, else the token key.
+
+        For digests of what people sent: without a key, whoever has the database tries every name on them.
+        """
+        secret = self.master_key or (self.token_keys[0].seed if self.token_keys else None)
+        assert secret is not None, "a process that answers requests holds a key"
+        return hmac.new(secret, b"beffroi-derived-1\x00" + label, hashlib.sha256).digest()
 
 
 def load_config(environ: Mapping[str, str], *, need_token_keys: bool = True) -> Config:

@@ -7,6 +7,7 @@ Answers that promise nothing (5xx, 429) are not stored.
 """
 
 import hashlib
+import hmac
 import re
 from collections.abc import Callable
 from copy import deepcopy
@@ -27,7 +28,7 @@ from app.core.codes import (
     IDEMPOTENCY_KEY_REQUIRED,
     IDEMPOTENCY_KEY_REUSED,
 )
-from app.core.context import get_actor, get_clock
+from app.core.context import get_actor, get_clock, get_config
 from app.core.database import Row, run_sql, write
 from app.core.problems import Problem, build_problem_response
 
@@ -120,7 +121,9 @@ def _read_identity() -> tuple[str, str, str]:
 
 
 def _compute_fingerprint() -> str:
-    return hashlib.sha256(request.get_data(cache=True)).hexdigest()
+    """Keyed: a body may hold a name and a birth date, and a plain digest of those is found by trying."""
+    key = get_config().derive_key(b"idempotency")
+    return hmac.new(key, request.get_data(cache=True), hashlib.sha256).hexdigest()
 
 
 def _where(identity: tuple[str, str, str]) -> Any:

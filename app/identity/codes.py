@@ -110,3 +110,9 @@ SECOND_AGENT_SAME: Final = app_code(
     "The second agent must be another one than the first; ask a colleague.",
     "Le second agent doit être un autre que le premier ; demandez à un collègue.",
 )
+RIGHTS_REQUESTS_OPEN: Final = app_code(
+    409,
+    "rights_requests_open",
+    "Three requests wait for an answer already; wait for it, or write to the town's DPO.",
+    "Trois demandes attendent déjà une réponse ; attendez-la, ou écrivez au DPO de la ville.",
+)

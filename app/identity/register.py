@@ -16,26 +16,20 @@ from app.core.config import Config
 from app.core.context import Actor
 from app.core.database import write
 from app.core.problems import Problem
-from app.identity import codes
+from app.identity import codes, personal
 from app.identity.civil import Civil, list_digests
 from app.identity.duplicates import log_desk
 from app.identity.erasurelog import ErasureLog
-from app.identity.federation.models import FederatedDraft, FederationLink
 from app.identity.indexkeys import IndexKeys
 from app.identity.keystore import PersonKeyGone, PersonKeys
 from app.identity.models import (
     AgentPerson,
-    BallotBlock,
-    DeskEntry,
-    DeskReview,
     DuplicateIndex,
-    Enrolment,
     IdentityRow,
     Person,
-    RightsRequest,
 )
 from app.identity.tombstones import list_open_ballots, put_tombstones
-from chain.codec.canonical import decode_canonical, encode_canonical
+from chain.codec.canonical import b64url_decode, decode_canonical, encode_canonical
 
 _AGENT_LABEL: Final = b"beffroi-agent-person-1"
 ERASED: Final = "erased"
@@ -111,16 +105,20 @@ class Register:
 
     def _promote(self, person: Person) -> Person:
         """Let the corrected file replace the old one, once the chain holds its commitment."""
-        if not person.renewal or not person.sealed_next:
+        if person.sealed_next is None or not is_signed_renewal(person.renewal):
             return person
         row = IdentityRow.get_or_none(IdentityRow.cid == person.cid)
-        commitment = json.loads(person.draft)["commitment"]
-        if row is None or row.commitment != commitment:
+        draft = read_renewal_draft(person.renewal)
+        if row is None or row.commitment != json.loads(draft)["commitment"]:
             return person
         with write():
-            Person.update(sealed=person.sealed_next, sealed_next=None, renewal="").where(
-                Person.cid == person.cid
-            ).execute()
+            Person.update(
+                sealed=person.sealed_next,
+                sealed_next=None,
+                draft=draft,
+                attestation=person.renewal,
+                renewal="",
+            ).where(Person.cid == person.cid).execute()
         return Person.get_by_id(person.cid)  # type: ignore[no-any-return]
 
     # --- agents and their own files -----------------------------------------------------------
@@ -158,19 +156,7 @@ class Register:
         self._leave_tombstones(cid, now_s)
         self.erasures.add(cid)
         self.keys.destroy(cid)
-        with write():
-            for table in (
-                Person,
-                DuplicateIndex,
-                Enrolment,
-                DeskEntry,
-                DeskReview,
-                RightsRequest,
-                BallotBlock,
-                FederationLink,
-                FederatedDraft,
-            ):
-                table.delete().where(table.cid == cid).execute()
+        personal.delete_rows(cid)
 
     def _leave_tombstones(self, cid: str, now_s: int) -> None:
         person = Person.get_or_none(Person.cid == cid)
@@ -197,9 +183,20 @@ class Register:
         for cid in sorted(cids):
             self.erase(cid, now_s=now_s)
         for cid in sorted(logged):
-            self.keys.destroy(cid)  # a restored key store may hold it again
+            self.keys.destroy(cid)  # a restored key store may hold it again, other tables a row
+            personal.delete_rows(cid)
         return len(cids)
 
     def _was_erased(self, cid: str) -> bool:
         row = IdentityRow.get_or_none(IdentityRow.cid == cid)
         return (row is not None and row.status == ERASED) or cid in self.erasures.read()
+
+
+def is_signed_renewal(text: str) -> bool:
+    """Whether `Person.renewal` holds the agent's JWS; before, it holds the JSON to sign."""
+    return bool(text) and not text.startswith("{")
+
+
+def read_renewal_draft(text: str) -> str:
+    """The JSON that an agent signed, from the compact JWS."""
+    return b64url_decode(text.split(".")[1]).decode("utf-8")

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help up test sim demo check format lock drill crash bench mutants cometbft tools clean
+.PHONY: help up test sim demo check format lock drill crash machines bench mutants cometbft tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -54,6 +54,9 @@ format: $(STAMP) ## format the code
 
 crash: $(STAMP) ## every crash point of a three-height workload on faulty disks; EVERY=1 plays each cut byte with four validators too
 	$(BIN)/python -m tests.durability $(if $(EVERY),--every-cut)
+
+machines: $(STAMP) ## the ledger against a naive one: 400 random histories of 60 steps, RUNS=4000 for more
+	BEFFROI_MACHINE_RUNS=$(or $(RUNS),400) $(BIN)/python -m pytest -q -p no:xdist tests/town/loyalty/test_ledger_machine.py
 
 drill: $(STAMP) ## crashes, partitions and lies on real processes; NAME="kill-one …" for some, QUICK=1 for the short form
 	$(BIN)/python -m tests.drills $(NAME) $(if $(QUICK),--quick)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chain.codec import bf1
 from chain.codec.canonical import b64url_decode, b64url_encode
@@ -32,6 +32,7 @@ from chain.town.schemas import (
     LoyaltyShop,
     LoyaltyTill,
     LoyaltyTillRevoke,
+    Terms,
 )
 from chain.town.settlement import tables as settlement
 
@@ -142,6 +143,8 @@ class LedgerTown:
             tx_key=tx_key,
         )
         outcome = RULES[type(body)].apply(ctx, body)
+        written = set(overlay.written_namespaces())
+        assert written <= {"loyalty", "due", "account", "city"}, "I24: no other asset is touched"
         if isinstance(outcome, Accepted):
             self.state.absorb(overlay)
         return outcome
@@ -178,9 +181,11 @@ class LedgerTown:
         version: int = 1,
         status: str = "active",
         operator: str = OPERATOR,
+        terms: Terms | None = None,
+        **more: Any,
     ) -> Outcome:
-        rule = EarnRule(points, per_cents, minimum)
-        body = LoyaltyProgramme(programme, version, status, rule, days)
+        rule = EarnRule(points, per_cents, minimum, **more)
+        body = LoyaltyProgramme(programme, version, status, rule, days, terms or Terms())
         return self.run(operator, body, make_key("operator"))
 
     def add_shop(self, shop: str) -> Outcome:

@@ -1,42 +1,25 @@
-"""The ledger against the naive one, step by step, with the invariants of research/loyalty-sel.md §4.5."""
+"""Gifts, redemptions, reversals, time: the ledger against the naive one, with the invariants of
+research/loyalty-sel.md §4.5."""
 
-from collections import defaultdict
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    Bundle,
-    RuleBasedStateMachine,
-    consumes,
-    initialize,
-    invariant,
-    multiple,
-    rule,
-)
+from hypothesis.stateful import Bundle, consumes, multiple, rule
 
 from chain.crypto.jws import SigningKey
-from chain.town.context import Accepted, Outcome, Refused
-from chain.town.loyalty import records
-from chain.town.loyalty.books import get_totals
 from chain.types import codes
-from tests.town.loyalty.kit import (
-    DAY_S,
-    START_S,
-    LedgerTown,
-    Phone,
-    WalletView,
-    fill,
-    owner_key,
+from tests.town.loyalty.kit import DAY_S, fill, owner_key
+from tests.town.loyalty.machine_base import (
+    ALL_DUE,
+    CAP_PER_TX,
+    COOL_OFF_DAYS,
+    LIFE_DAYS,
+    PEOPLE,
+    SHOPS,
+    UNDO_S,
+    LedgerBase,
 )
-from tests.town.loyalty.naive import Earned, NaiveLedger, Spent
-
-SHOPS = ("baker", "florist", "grocer")
-PEOPLE = ("ada", "bob")
-LIFE_DAYS = {"town": 40, "fair": 2}
-CAP_PER_TX = 25
-CAP_PER_DAY = 100
-UNDO_S = 300
-ALL_DUE = 200
+from tests.town.loyalty.naive import Earned, Spent
 
 shops = st.sampled_from(SHOPS)
 people = st.sampled_from(PEOPLE)
@@ -44,35 +27,10 @@ programmes = st.sampled_from(("town", "town", "fair"))
 amounts = st.integers(1, 28)
 
 
-class LedgerMachine(RuleBasedStateMachine):
+class LedgerMachine(LedgerBase):
     """Shops give, citizens spend, everything is reversed in any order, time passes."""
 
     operations = Bundle("operations")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.town = LedgerTown()
-        self.naive = NaiveLedger()
-        self.phones: dict[str, Phone] = {}
-        self.tills: dict[str, SigningKey] = {}
-        self.dead_tills: list[tuple[str, SigningKey]] = []
-        self.till_days: defaultdict[tuple[str, int], int] = defaultdict(int)
-        self.used_codes: list[tuple[str, str, str, int]] = []
-        self.receipts: list[tuple[str, str]] = []
-
-    @initialize()
-    def open(self) -> None:
-        for programme, days in LIFE_DAYS.items():
-            assert isinstance(self.town.add_programme(programme, days=days), Accepted)
-        for shop in SHOPS:
-            assert isinstance(self.town.add_shop(shop), Accepted)
-            self.new_till(shop)
-        self.phones = {name: self.town.open_phone(name) for name in PEOPLE}
-        self.naive.now = self.town.time_s
-
-    def new_till(self, shop: str) -> None:
-        name = f"{self.town.serial}"
-        self.tills[shop] = self.town.add_till(shop, name, per_tx=CAP_PER_TX, per_day=CAP_PER_DAY)
 
     # --- what may happen -------------------------------------------------------------------
 
@@ -88,7 +46,8 @@ class LedgerMachine(RuleBasedStateMachine):
             return self.refused(outcome, codes.LOYALTY_TILL_CAP)
         data = self.accepted(outcome)
         self.receipts.append((shop, receipt))
-        op = Earned(owner, programme, shop, till.kid, self.naive.now, points)
+        due = self.naive.now + COOL_OFF_DAYS * DAY_S if programme == "slow" else 0
+        op = Earned(owner, programme, shop, till.kid, self.naive.now, points, due=due)
         self.naive.earn(self.town.last_ref, op, self.naive.now + LIFE_DAYS[programme] * DAY_S)
         self.charge(till, points)
         assert data["points"] == points
@@ -110,20 +69,24 @@ class LedgerMachine(RuleBasedStateMachine):
     )
     def redeem(self, shop: str, name: str, programme: str, points: int, any_shop: bool) -> Any:
         """At most one point too many."""
-        balance = self.naive.balance(self.phones[name].account, programme)
+        balance = self.funds(name, programme)
         named = None if any_shop else shop
         return self.spend(shop, name, programme, min(points, balance + 1), named)
 
     @rule(target=operations, shop=shops, name=people, programme=programmes)
     def redeem_everything(self, shop: str, name: str, programme: str) -> Any:
-        balance = self.naive.balance(self.phones[name].account, programme)
+        balance = self.funds(name, programme)
         if not balance:
             return multiple()
         return self.spend(shop, name, programme, min(balance, CAP_PER_TX), shop)
 
+    def funds(self, name: str, programme: str) -> int:
+        """What an account may spend now, its household's points included."""
+        return len(self.naive.spendable(self.phones[name].account, programme))
+
     def spend(self, shop: str, name: str, programme: str, points: int, named: str | None) -> Any:
         phone, till = self.phones[name], self.tills[shop]
-        before = self.town.wallet(phone.account)
+        before = self.purses(phone.account)
         code = phone.pay_code(self.town.time_s, shop=named)
         outcome = self.town.redeem(shop, till, points, code, programme)
         if not self.till_allows(till, points):
@@ -185,24 +148,23 @@ class LedgerMachine(RuleBasedStateMachine):
     def spend_and_refund_at_once(self, shop: str, name: str, programme: str, points: int) -> None:
         """I10: refund after spend is the identity."""
         account = self.phones[name].account
-        before = self.town.wallet(account)
-        balance = self.naive.balance(account, programme)
+        before = self.purses(account)
+        balance = self.funds(name, programme)
         points = max(1, min(points, balance, CAP_PER_TX))
         ref = self.spend(shop, name, programme, points, shop)
         if isinstance(ref, str):
             self.reverse(ref, points - points // 2, owner_key(shop))
             if points // 2:
                 self.reverse(ref, points // 2, self.tills[shop])
-            assert self.town.wallet(account).lots == before.lots
-            assert self.town.wallet(account).debts == before.debts
+            for purse, view in self.purses(account).items():
+                assert (view.lots, view.debts) == (before[purse].lots, before[purse].debts)
 
     @rule(shop=shops, name=people, at=shops, points=amounts, spend_first=st.booleans())
     def buy_spend_return_the_goods(
         self, shop: str, name: str, at: str, points: int, spend_first: bool
     ) -> None:
         """I11, the exploit of Odoo: buy, earn, spend, return the purchase, keep the points."""
-        account = self.phones[name].account
-        worth = self.net_worth(account, "town")
+        worth = self.net_worth("town")
         ref = self.earn(shop, name, "town", points)
         if not isinstance(ref, str):
             return
@@ -210,14 +172,14 @@ class LedgerMachine(RuleBasedStateMachine):
         self.reverse(ref, points, owner_key(shop))
         if isinstance(spent, str):
             self.reverse(spent, points, owner_key(at))
-        assert self.net_worth(account, "town") == worth
+        assert self.net_worth("town") == worth
 
     @rule(at=shops, name=people, gifts=st.integers(1, 3), late_s=st.sampled_from((0, DAY_S)))
     def refund_after_the_lots_expired(self, at: str, name: str, gifts: int, late_s: int) -> None:
         """The points come back as lots of grace, whose own life starts at the refund."""
         for shop in SHOPS[:gifts]:
             self.earn(shop, name, "fair", 7)
-        balance = self.naive.balance(self.phones[name].account, "fair")
+        balance = self.funds(name, "fair")
         points = max(1, min(balance, CAP_PER_TX))
         ref = self.spend(at, name, "fair", points, at)
         if isinstance(ref, str):
@@ -244,7 +206,7 @@ class LedgerMachine(RuleBasedStateMachine):
         """Gifts and redemptions count together against the till's daily cap."""
         for _ in range(3):
             self.earn(shop, name, "town", points)
-            balance = self.naive.balance(self.phones[name].account, "town")
+            balance = self.funds(name, "town")
             self.spend(shop, name, "town", max(1, min(balance, points)), shop)
 
     @rule(index=st.integers(0, 1_000), shop=shops)
@@ -281,20 +243,7 @@ class LedgerMachine(RuleBasedStateMachine):
         due_max=st.sampled_from((0, 1, ALL_DUE)),
     )
     def time_passes(self, seconds: int, due_max: int) -> None:
-        """Due work is bounded: lots may be past their time and not collected yet."""
-        self.town.next_block(seconds=seconds, due_max=due_max)
-        self.naive.now = self.town.time_s
-        self.naive.expire()
-        if due_max == ALL_DUE:
-            assert not any(
-                lot.expires_s <= self.town.time_s
-                for phone in self.phones.values()
-                for lot in self.town.wallet(phone.account).lots
-            )
-        for shop in SHOPS:  # tills live for 30 days
-            expires = records.TILLS.get(self.town.state, self.tills[shop].kid.encode()).expires_s
-            if expires <= self.town.time_s:
-                self.new_till(shop)
+        self.pass_time(seconds, due_max)
 
     @rule(name=people, before_s=st.sampled_from((0, 1)))
     def time_comes_to_the_next_expiry(self, name: str, before_s: int) -> None:
@@ -304,145 +253,3 @@ class LedgerMachine(RuleBasedStateMachine):
         ahead = [seconds for seconds in ahead if seconds > 0]
         if ahead:
             self.time_passes(seconds=ahead[0], due_max=ALL_DUE)
-
-    # --- what must hold --------------------------------------------------------------------
-
-    @invariant()
-    def wallets_equal_the_naive_ones(self) -> None:
-        """I3, I4, I7: every live lot, in order, with its issuer, expiry, rule version and earn."""
-        for phone in self.phones.values():
-            wallet = self.town.wallet(phone.account)
-            assert list(wallet.lots) == sorted(wallet.lots)
-            expected: dict[tuple[Any, ...], int] = defaultdict(int)
-            for programme in LIFE_DAYS:
-                for p in self.naive.live(phone.account, programme):
-                    lot = (p.expires, p.earned, p.lot, p.programme, p.issuer, p.ref)
-                    expected[lot] += 1
-            live = {
-                (lot.expires_s, lot.earned_s, lot.lot, lot.programme, lot.issuer, lot.ref): lot.left
-                for lot in wallet.lots
-                if lot.expires_s > self.town.time_s
-            }
-            assert live == expected
-            assert all(0 < lot.left <= lot.points and lot.version == 1 for lot in wallet.lots)
-            assert self.debts_of(phone.account) == {
-                (programme, issuer): points
-                for (owner, programme, issuer), points in self.naive.debts.items()
-                if owner == phone.account and points
-            }
-
-    @invariant()
-    def every_wallet_with_lots_will_be_looked_at_in_time(self) -> None:
-        for phone in self.phones.values():
-            wallet = self.town.wallet(phone.account)
-            if wallet.lots:
-                assert 0 < wallet.wake_s <= wallet.lots[0].expires_s
-
-    @invariant()
-    def totals_close(self) -> None:
-        """I2: minted = available + redeemed + expired + reversed, per programme and issuer."""
-        for programme in LIFE_DAYS:
-            for issuer in SHOPS:
-                totals = get_totals(self.town.state, programme, issuer)
-                held = [
-                    lot
-                    for phone in self.phones.values()
-                    for lot in self.town.wallet(phone.account).lots
-                    if (lot.programme, lot.issuer) == (programme, issuer)
-                ]
-                available = sum(lot.left for lot in held)
-                out = totals.redeemed + totals.expired + totals.reversed
-                assert totals.minted == available + out
-                late = sum(lot.left for lot in held if lot.expires_s <= self.town.time_s)
-                count = self.naive.count
-                assert totals.redeemed == count(programme, issuer, "spent")
-                assert totals.expired + late == count(programme, issuer, "expired")
-                assert totals.reversed == count(programme, issuer, "reversed")
-                owed = sum(
-                    points
-                    for (_, of, to), points in self.naive.debts.items()
-                    if (of, to) == (programme, issuer)
-                )
-                assert totals.owed == owed
-
-    @invariant()
-    def shops_owe_each_other_what_was_spent_elsewhere(self) -> None:
-        for programme in LIFE_DAYS:
-            for issuer in SHOPS:
-                for redeemer in SHOPS:
-                    record_id = records.joined_id(programme, issuer, redeemer)
-                    held = records.OBLIGATIONS.get(self.town.state, record_id)
-                    expected = self.naive.due.get((programme, issuer, redeemer), 0)
-                    assert (held.points if held else 0) == expected
-
-    # --- helpers ---------------------------------------------------------------------------
-
-    def accepted(self, outcome: Outcome) -> dict[str, Any]:
-        assert isinstance(outcome, Accepted), outcome
-        for data in (outcome.data, *outcome.data.get("reversed", ())):
-            sums: defaultdict[str, int] = defaultdict(int)
-            for _, issuer, points in data.get("entries", ()):
-                sums[issuer] += points
-            assert not any(sums.values())  # I1
-        return dict(outcome.data)
-
-    def refused(self, outcome: Outcome, code: codes.Code) -> Any:
-        assert isinstance(outcome, Refused), outcome
-        assert outcome.code.name == code.name
-        return multiple()
-
-    def till_allows(self, till: SigningKey, points: int) -> bool:
-        used = self.till_days[till.kid, self.town.time_s // DAY_S]
-        return points <= CAP_PER_TX and used + points <= CAP_PER_DAY
-
-    def charge(self, till: SigningKey, points: int) -> None:
-        self.till_days[till.kid, self.town.time_s // DAY_S] += points
-
-    def balance(self, account: str, programme: str) -> int:
-        """What the ledger lets the account spend now, summed from its lots."""
-        return sum(
-            lot.left
-            for lot in self.town.wallet(account).lots
-            if lot.programme == programme and lot.expires_s > self.town.time_s
-        )
-
-    def debts_of(self, account: str) -> dict[tuple[str, str], int]:
-        debts = self.town.wallet(account).debts
-        assert all(debt.points > 0 for debt in debts)  # I9
-        return {(debt.programme, debt.issuer): debt.points for debt in debts}
-
-    def check_debts_fell_only_to(
-        self, account: str, before: dict[tuple[str, str], int], *, shop: str, programme: str
-    ) -> None:
-        after = self.debts_of(account)
-        others = {key: points for key, points in before.items() if key != (programme, shop)}
-        assert {key: p for key, p in after.items() if key != (programme, shop)} == others
-
-    def check_order(self, before: WalletView, data: dict[str, Any], programme: str) -> None:
-        """I7, I8: nothing expired is taken, and nothing that expires later than an eligible lot left alone."""
-        lots = {lot.lot: lot for lot in before.lots}
-        taken = [lots[leg["lot"]] for leg in data["taken"]]
-        assert all(lot.expires_s > self.town.time_s for lot in taken)
-        names = {lot.lot for lot in taken}
-        untouched = [
-            lot.expires_s
-            for lot in before.lots
-            if lot.lot not in names
-            and lot.programme == programme
-            and lot.expires_s > self.town.time_s
-        ]
-        if untouched:
-            assert max(lot.expires_s for lot in taken) <= min(untouched)
-
-    def net_worth(self, account: str, programme: str) -> int:
-        """Points in hand and points already turned into goods, minus debts, for one programme."""
-        debts = sum(n for (of, _), n in self.debts_of(account).items() if of == programme)
-        spent = sum(
-            op.points - op.reversed
-            for op in self.naive.ops.values()
-            if isinstance(op, Spent) and (op.owner, op.programme) == (account, programme)
-        )
-        return self.naive.balance(account, programme) + spent - debts
-
-
-assert START_S % DAY_S < DAY_S - 1_000  # the first minutes of a run lie in one day

@@ -144,7 +144,8 @@ class LedgerTown:
         )
         outcome = RULES[type(body)].apply(ctx, body)
         written = set(overlay.written_namespaces())
-        assert written <= {"loyalty", "due", "account", "city"}, "I24: no other asset is touched"
+        allowed = {"loyalty", "settlement", "due", "account", "city"}
+        assert written <= allowed, "I24: no other asset is touched"
         if isinstance(outcome, Accepted):
             self.state.absorb(overlay)
         return outcome

@@ -11,6 +11,7 @@ from chain.town.due import has_due
 from chain.town.loyalty import records
 from chain.town.loyalty.books import get_totals
 from chain.town.schemas import Terms
+from chain.town.settlement.records import STANDINGS, StandingRecord
 from chain.types import codes
 from tests.town.loyalty.kit import (
     DAY_S,
@@ -227,6 +228,8 @@ class LedgerBase(RuleBasedStateMachine):
             self.follow_the_journal()
         if due_max == ALL_DUE:
             self.check_nothing_is_late()
+        for shop in SHOPS:  # all have paid what they owe: settlement has tests of its own
+            STANDINGS.put(self.town.state, shop.encode(), StandingRecord())
         for shop in SHOPS:  # tills live for 30 days
             expires = records.TILLS.get(self.town.state, self.tills[shop].kid.encode()).expires_s
             if expires <= self.town.time_s:

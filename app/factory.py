@@ -18,10 +18,12 @@ from app.core.clock import Clock, choose_clock
 from app.core.config import Config
 from app.core.context import EXTENSION, Services
 from app.core.database import open_database
+from app.core.dpop import ProofReader
 from app.core.finality import FinalityWatcher
 from app.core.http import install_hooks
 from app.core.problems import register_problem_handlers
 from app.core.relay import Relay
+from app.core.replays import open_replays
 from app.core.tokens import TokenIssuer
 from app.identity.federation import api as federation
 from app.identity.federation.settings import load_providers
@@ -60,12 +62,17 @@ def assemble_app(
     app = Flask("beffroi", static_folder=None)
     chain = chain or ChainClient(config.node_urls)
     clock = clock or choose_clock(config)
+    tokens = TokenIssuer(config.token_keys, audience=config.public_url)
     app.extensions[EXTENSION] = Services(
         config=config,
         clock=clock,
         chain=chain,
         relay=Relay(chain, FinalityWatcher(), clock),
-        tokens=TokenIssuer(config.token_keys, audience=config.public_url),
+        tokens=tokens,
+        proofs=ProofReader(
+            tokens.derive_secret(b"dpop nonce") if config.token_keys else b"",
+            open_replays(config.database_url, config.home),
+        ),
     )
     app.extensions[federation.EXTENSION] = federation.build_clients(load_providers(config))
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
@@ -93,7 +100,13 @@ def _register_blueprints(app: Flask) -> None:
         },
     )
     api.spec.components.security_scheme(
-        "bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        "dpop",
+        {
+            "type": "http",
+            "scheme": "dpop",
+            "bearerFormat": "JWT",
+            "description": "RFC 9449: `Authorization: DPoP <token>` and a fresh proof in the `DPoP` header",
+        },
     )
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)

@@ -11,17 +11,18 @@ from app.accounts import service as accounts_service
 from app.audit import api as audit_api
 from app.auth import api as auth_api
 from app.auth import models as auth_models
-from app.auth import service as auth_service
+from app.auth import sessions as auth_sessions
 from app.city import api as city_api
 from app.city import models as city_models
 from app.city import service as city_service
 from app.core import api as core_api
 from app.core import headers
-from app.core.access import register_standing
+from app.core.access import register_admission
 from app.core.database import Row
 from app.core.idempotency import IdempotencyRecord
 from app.core.outbox import OutboxRow
 from app.core.projection import PROJECTED, Projections, ProjectorState, collect_projections
+from app.core.replays import UsedName
 from app.identity import api as identity_api
 from app.identity import desk_api, rights_api
 from app.identity import models as identity_models
@@ -55,6 +56,7 @@ _DOMAINS: Final = (
 _OFF_CHAIN: Final[tuple[type[Row], ...]] = (
     IdempotencyRecord,
     OutboxRow,
+    UsedName,
     ProjectorState,
     *auth_models.TABLES,
     *accounts_models.TABLES,
@@ -74,5 +76,5 @@ def all_tables() -> tuple[type[Row], ...]:
     return (*PROJECTED, *projected, *_OFF_CHAIN)
 
 
-register_standing(auth_service.find_standing)
+register_admission(auth_sessions.admit)
 register_personal_tables(_OFF_CHAIN)

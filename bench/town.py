@@ -139,7 +139,7 @@ def _sign_redemption(till: Till, phone: Phone) -> Work:
         "/v1/loyalty/redemptions",
         json.dumps({"transaction": transaction}).encode(),
         {
-            "Authorization": f"Bearer {till.token}",
+            **till.api.authorize("POST", "/v1/loyalty/redemptions", till.token),
             "Content-Type": "application/json",
             "Idempotency-Key": new_key(),
             "Prefer": "wait=10",

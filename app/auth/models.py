@@ -1,4 +1,4 @@
-"""Tables of login; they exist only here and hold nothing that outlives a quarter of an hour."""
+"""Tables of login; they exist only here: challenges and failures of minutes, sessions of days."""
 
 from typing import Final
 
@@ -35,4 +35,27 @@ class FailureCount(Row):
         primary_key = CompositeKey("who", "window")
 
 
-TABLES: Final = (ChallengeRow, FailureCount)
+class SessionRow(Row):
+    """One login; `jkt` is the key that proves its requests, `factor` the second one an agent showed."""
+
+    id = CharField(primary_key=True, max_length=22)
+    kid = CharField(max_length=43, index=True)
+    subject = CharField(max_length=43, index=True)
+    jkt = CharField(max_length=43, index=True)
+    scope = CharField(max_length=200)
+    generation = IntegerField()
+    started_at = BigIntegerField()
+    rotated_at = BigIntegerField()
+    expires_at = BigIntegerField(index=True)
+    ended_at = BigIntegerField(default=0)
+    end_reason = CharField(max_length=40, default="")
+    factor = CharField(max_length=10, default="")
+    factor_at = BigIntegerField(default=0)
+
+    class Meta:
+        """Table `auth_sessions`."""
+
+        table_name = "auth_sessions"
+
+
+TABLES: Final = (ChallengeRow, FailureCount, SessionRow)

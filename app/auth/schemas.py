@@ -23,7 +23,10 @@ class ChallengeRequestSchema(TownSchema):
 
 
 class ChallengeSchema(TownSchema):
-    """Sign `beffroi-login-1\\n{audience}\\n{kid}\\n{challenge}\\n` with the key, within `expires_in` seconds."""
+    """Sign `beffroi-login-2\\n{audience}\\n{kid}\\n{jkt}\\n{challenge}\\n` within `expires_in` seconds.
+
+    `jkt` is the thumbprint of the key of the DPoP proof that goes with the answer; its nonce is the challenge.
+    """
 
     challenge = fields.String(required=True)
     audience = fields.String(required=True)
@@ -39,12 +42,44 @@ class TokenRequestSchema(TownSchema):
 
 
 class TokenSchema(TownSchema):
-    """An access token (RFC 6750); `scope` is what the key is on the chain now."""
+    """A pair of tokens (RFC 6749, 9449); `scope` is what the key is on the chain now."""
 
     access_token = fields.String(required=True)
-    token_type = fields.String(required=True)
-    expires_in = fields.Integer(required=True)
+    token_type = fields.String(required=True, validate=validate.OneOf(["DPoP"]))
+    expires_in = fields.Integer(required=True, metadata={"description": "of the access token, s"})
+    refresh_token = fields.String(required=True)
+    session = fields.String(required=True)
+    session_expires_at = fields.Integer(required=True, metadata={"description": "unix seconds"})
     scope = fields.String(required=True)
+
+
+class RefreshRequestSchema(TownSchema):
+    """The newest refresh token of a session; it serves once."""
+
+    refresh_token = fields.String(required=True, validate=validate.Length(min=1, max=100))
+
+
+class SessionSchema(TownSchema):
+    """An open session; times in unix seconds."""
+
+    id = fields.String(required=True)
+    started_at = fields.Integer(required=True)
+    rotated_at = fields.Integer(required=True, metadata={"description": "last renewal"})
+    expires_at = fields.Integer(required=True)
+    scope = fields.String(required=True)
+    is_current = fields.Boolean(required=True)
+
+
+class SessionsSchema(TownSchema):
+    """Where the own account or role is logged in."""
+
+    sessions = fields.List(fields.Nested(SessionSchema), required=True)
+
+
+class EndedSchema(TownSchema):
+    """How many sessions were closed."""
+
+    ended = fields.Integer(required=True)
 
 
 class JwksSchema(TownSchema):

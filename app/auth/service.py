@@ -8,15 +8,13 @@ import hashlib
 import secrets
 from typing import Any, Final
 
-from app.accounts.service import find_account_by_kid
 from app.auth.models import ChallengeRow, FailureCount
-from app.city.service import find_live_role, find_seat
 from app.core.codes import (
     AUTH_CHALLENGE_INVALID,
     AUTH_KEY_INVALID,
     AUTH_TOO_MANY_ATTEMPTS,
 )
-from app.core.context import Actor, get_clock
+from app.core.context import get_clock
 from app.core.database import write
 from app.core.problems import Problem
 from chain.codec.canonical import b64url_decode, b64url_encode
@@ -24,7 +22,7 @@ from chain.codec.errors import DecodeError
 from chain.crypto import ed25519, es256
 from chain.crypto.keys import PublicKey, public_key_from_jwk, thumbprint
 
-PREFIX: Final = b"beffroi-login-1\n"
+PREFIX: Final = b"beffroi-login-2\n"
 CHALLENGE_BYTES: Final = 32
 CHALLENGE_LIFE_S: Final = 60
 OPEN_CHALLENGES_MAX: Final = 8
@@ -34,19 +32,14 @@ FAILURES_PER_ADDRESS_MAX: Final = 100
 """A shop or a library shares one address."""
 WINDOW_S: Final = 900
 SIGNATURE_BYTES: Final = 64
-_ROLE_SCOPES: Final = {
-    "clerk": ("clerk",),
-    "agent_supervisor": ("clerk", "supervisor"),
-    "loyalty_operator": ("operator",),
-    "shop_owner": ("shop_owner",),
-    "till": ("till",),
-    "auditor": ("auditor",),
-}
 
 
-def build_login_message(audience: str, kid: str, challenge: str) -> bytes:
-    """What the device signs; all three are printable and hold no line feed."""
-    return PREFIX + f"{audience}\n{kid}\n{challenge}\n".encode()
+def build_login_message(audience: str, kid: str, jkt: str, challenge: str) -> bytes:
+    """What the key signs: for which town, as whom, for requests proved by which key, upon which challenge.
+
+    All four are printable and hold no line feed.
+    """
+    return PREFIX + f"{audience}\n{kid}\n{jkt}\n{challenge}\n".encode()
 
 
 def read_key(jwk: Any) -> PublicKey:
@@ -85,13 +78,13 @@ def _keep_newest(kid: str) -> None:
 
 
 def check_answer(
-    key: PublicKey, *, challenge: str, signature: str, audience: str, address: str
+    key: PublicKey, *, jkt: str, challenge: str, signature: str, audience: str, address: str
 ) -> None:
     """Use a challenge up; raises Problem(auth_challenge_invalid), the same for every cause."""
     now_s = get_clock().now_s()
     kid = thumbprint(key)
     _check_failures(kid, address, now_s)
-    message = build_login_message(audience, kid, challenge)
+    message = build_login_message(audience, kid, jkt, challenge)
     is_signed = _is_signed(key, message, signature)
     with write():
         mine = (
@@ -147,25 +140,3 @@ def _count_failure(kid: str, address: str, now_s: int) -> None:
 
 def _counted(kid: str, address: str) -> tuple[tuple[str, int], ...]:
     return (f"key:{kid}", FAILURES_PER_KEY_MAX), (f"ip:{address}"[:80], FAILURES_PER_ADDRESS_MAX)
-
-
-# --- standing --------------------------------------------------------------------------------
-
-
-def find_standing(kid: str) -> Actor:
-    """What a key is on the chain now: an account's present key, a live role, a seat, or just a device.
-
-    `subject` is the account id for accounts, else the kid, so that a rotation changes it for roles only.
-    """
-    account = find_account_by_kid(kid)
-    if account is not None:
-        scopes = {f"citizen:{account.domain}"} if account.status == "open" else set()
-        return Actor(kid, account.id, frozenset(scopes | {"device"}), account.id, account.domain)
-    role = find_live_role(kid, get_clock().now_s())
-    if role is not None:
-        scopes = {"device", *_ROLE_SCOPES.get(role.role, ())}
-        return Actor(kid, kid, frozenset(scopes), bodies=(role.holder,))
-    seat = find_seat(kid)
-    if seat is not None:
-        return Actor(kid, kid, frozenset({"device", "council"}), bodies=(f"body:{seat.body}",))
-    return Actor(kid, kid, frozenset({"device"}))

@@ -8,14 +8,22 @@ was issued for, so a revoked key is refused within one request. `objects` is the
 
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from functools import wraps
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 from flask import g, request
 
-from app.core.codes import AUTH_SCOPE_MISSING, AUTH_TOKEN_INVALID, AUTH_TOKEN_REQUIRED
+from app.core.codes import (
+    AUTH_PROOF_INVALID,
+    AUTH_SCOPE_MISSING,
+    AUTH_TOKEN_INVALID,
+    AUTH_TOKEN_REQUIRED,
+)
 from app.core.context import Actor, get_services
+from app.core.dpop import ProvenRequest
 from app.core.problems import Problem
+from app.core.tokens import Claims
 
 PUBLIC: Final = "public"
 DEVICE: Final = "device"
@@ -44,22 +52,23 @@ OBJECTS: Final = {
     "role": "everything the role is there for",
 }
 """The kinds of object rules: whose objects a request reaches (OWASP API1:2023)."""
+_ASK: Final = {"WWW-Authenticate": 'DPoP algs="EdDSA ES256"'}
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Standing(Protocol):
-    """What one key is on the chain now."""
+class Admission(Protocol):
+    """Who a good token speaks for: raises Problem when its session ended or its key's standing changed."""
 
-    def __call__(self, kid: str) -> Actor: ...
-
-
-_standing: list[Standing] = []
+    def __call__(self, claims: Claims) -> Actor: ...
 
 
-def register_standing(find: Standing) -> None:
-    """Told once by `app.wiring` how to look a key up (core knows no domain)."""
-    _standing[:] = [find]
+_admission: list[Admission] = []
+
+
+def register_admission(find: Admission) -> None:
+    """Told once by `app.wiring` how to look a session and its key up (core knows no domain)."""
+    _admission[:] = [find]
 
 
 def access(
@@ -89,21 +98,38 @@ def access(
 
 
 def _admit(wanted: frozenset[str]) -> Actor:
+    """Token, then proof, then session, then scope: each is cheaper or says less than the next."""
     services = get_services()
-    claims = services.tokens.verify(_read_bearer(), now_s=services.clock.now_s())
-    actor = _standing[0](claims.kid)
+    now_s = services.clock.now_s()
+    token = _read_token()
+    claims = services.tokens.verify(token, now_s=now_s)
+    if check_proof(token) != claims.jkt:
+        raise Problem(AUTH_PROOF_INVALID, "made by another key than the token's", headers=_ASK)
+    actor = _admission[0](claims)
     if actor.subject != claims.subject:
         raise Problem(AUTH_TOKEN_INVALID, "the key's standing changed; log in again")
     held = (actor.scopes & claims.scopes) | {DEVICE}
     if not held & wanted:
         raise Problem(AUTH_SCOPE_MISSING, "needs one of: " + ", ".join(sorted(wanted)))
-    return Actor(actor.kid, actor.subject, held, actor.account, actor.domain, actor.bodies)
+    return replace(actor, scopes=held)
 
 
-def _read_bearer() -> str:
-    kind, _, token = request.headers.get("Authorization", "").partition(" ")
-    if kind.lower() != "bearer" or not token:
-        raise Problem(AUTH_TOKEN_REQUIRED, headers={"WWW-Authenticate": "Bearer"})
+def check_proof(token: str = "", *, nonce: str = "") -> str:
+    """Thumbprint of the key that proved this request (and this token); raises Problem."""
+    services = get_services()
+    proofs = request.headers.getlist("DPoP")
+    if len(proofs) != 1 or not proofs[0]:
+        raise Problem(AUTH_PROOF_INVALID, "send one DPoP header", headers=_ASK)
+    wanted = ProvenRequest(request.method, services.config.public_url + request.path, token)
+    return services.proofs.check(proofs[0], wanted, now_s=services.clock.now_s(), nonce=nonce)
+
+
+def _read_token() -> str:
+    """The one token of the request; one that comes as a bare `Bearer` is refused (RFC 9449 §7.2)."""
+    sent = request.headers.getlist("Authorization")
+    kind, _, token = sent[0].partition(" ") if len(sent) == 1 else ("", "", "")
+    if kind.lower() != "dpop" or not token:
+        raise Problem(AUTH_TOKEN_REQUIRED, headers=_ASK)
     return token.strip()
 
 
@@ -113,5 +139,5 @@ def _document(view: Any, scopes: tuple[str, ...], objects: str, rule: str) -> di
     manual["x-scope"] = list(scopes)
     manual["x-objects"] = objects
     manual["x-object-rule"] = rule
-    manual["security"] = [] if PUBLIC in scopes else [{"bearer": list(scopes)}]
+    manual["security"] = [] if PUBLIC in scopes else [{"dpop": list(scopes)}]
     return apidoc

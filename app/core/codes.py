@@ -163,6 +163,45 @@ AUTH_TOKEN_EXPIRED: Final = app_code(
     "The access token is out of date; log in again.",
     "Le jeton d'accès est périmé ; reconnectez-vous.",
 )
+AUTH_PROOF_INVALID: Final = app_code(
+    401,
+    "auth_proof_invalid",
+    "The DPoP proof is missing, was used, or is not for this request and token; sign a fresh one.",
+    "La preuve DPoP manque, a déjà servi ou ne vaut pas pour cette requête ; signez-en une nouvelle.",
+)
+AUTH_PROOF_NONCE: Final = app_code(
+    401,
+    "use_dpop_nonce",
+    "The proof's time is too far from ours; sign a fresh one with the nonce of the DPoP-Nonce header.",
+    "L'heure de la preuve est trop loin de la nôtre ; signez-en une avec le nonce de l'en-tête DPoP-Nonce.",
+    retryable=True,
+)
+AUTH_PROOF_KEY_SHARED: Final = app_code(
+    409,
+    "auth_proof_key_shared",
+    "This proof key serves another login; make a fresh one for each service, so that nobody can link them.",
+    "Cette clé de preuve sert déjà ailleurs ; créez-en une par service, pour que nul ne puisse les relier.",
+)
+AUTH_SESSION_ENDED: Final = app_code(
+    401,
+    "auth_session_ended",
+    "This session was closed; log in again.",
+    "Cette session a été fermée ; reconnectez-vous.",
+)
+AUTH_REFRESH_INVALID: Final = app_code(
+    401,
+    "auth_refresh_invalid",
+    "The refresh token is not valid; log in again with the device key.",
+    "Le jeton de renouvellement n'est pas valable ; reconnectez-vous avec la clé de l'appareil.",
+)
+AUTH_REFRESH_REUSED: Final = app_code(
+    401,
+    "auth_refresh_reused",
+    "This refresh token was used before, so the session was closed to be safe; log in again and look at "
+    "your sessions. If it was not you, call city hall.",
+    "Ce jeton de renouvellement avait déjà servi : la session est fermée par prudence ; reconnectez-vous et "
+    "regardez vos sessions. Si ce n'était pas vous, appelez la mairie.",
+)
 AUTH_SCOPE_MISSING: Final = app_code(
     403,
     "auth_scope_missing",

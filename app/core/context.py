@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from app.core.chain_client import ChainClient
     from app.core.clock import Clock
     from app.core.config import Config
+    from app.core.dpop import ProofReader
     from app.core.relay import Relay
     from app.core.tokens import TokenIssuer
 
@@ -27,6 +28,7 @@ class Services:
     chain: "ChainClient"
     relay: "Relay"
     tokens: "TokenIssuer"
+    proofs: "ProofReader"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Actor:
 
     `account` is the account id the key currently signs for, or empty; `bodies` are the bodies and shops
     (`body:<slug>`, `shop:<slug>`) it holds a live role of; `scopes` are both the token's and live.
+    `session` is the login's, `proven_at` when its holder last showed more than the token (unix seconds).
     """
 
     kid: str
@@ -43,6 +46,8 @@ class Actor:
     account: str = ""
     domain: str = ""
     bodies: tuple[str, ...] = ()
+    session: str = ""
+    proven_at: int = 0
 
 
 def get_services() -> Services:

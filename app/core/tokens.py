@@ -6,6 +6,7 @@ A token opens routes; it never moves anything on the chain, which asks for the p
 """
 
 import hashlib
+import hmac
 import secrets
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -29,15 +30,16 @@ TOKEN_CHARS_MAX: Final = 2_048
 VERIFIED_TOKENS_KEPT: Final = 2_048
 """Tokens whose signature was found good lately: about one per phone and till of a busy quarter of an hour."""
 HEADER_MEMBERS: Final = frozenset({"alg", "kid", "typ"})
-CLAIMS: Final = ("iss", "aud", "sub", "scope", "iat", "nbf", "exp", "jti", "cnf")
+CLAIMS: Final = ("iss", "aud", "sub", "scope", "iat", "nbf", "exp", "jti", "sid", "cnf")
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified token says; `kid` is the thumbprint it is confirmed by (`cnf.jkt`)."""
+    """What a verified token says; `jkt` is the key whose proof must come with it (`cnf.jkt`, RFC 9449 §6.1)."""
 
     subject: str
-    kid: str
+    session: str
+    jkt: str
     scopes: frozenset[str]
     expires_at: int
     token_id: str
@@ -54,8 +56,29 @@ class TokenIssuer:
         self._verified: OrderedDict[bytes, dict[str, Any]] = OrderedDict()
         """Claims of tokens whose form and signature were found good, by the token's hash; oldest leave first."""
 
-    def issue(self, *, subject: str, kid: str, scopes: Iterable[str], now_s: int) -> str:
-        """A token of LIFE_S seconds for the key `kid`."""
+    def derive_secret(self, label: bytes) -> bytes:
+        """32 bytes of the signing key's own, for a purpose that `label` names (HKDF would add nothing here)."""
+        return self.derive_secrets(label)[0]
+
+    def derive_secrets(self, label: bytes) -> list[bytes]:
+        """The same of every configured key, the signing one first."""
+        assert self._keys, "load_config requires a token key"
+        return [
+            hmac.digest(key.seed, b"beffroi-token-secret-1 " + label, "sha256")
+            for key in self._keys.values()
+        ]
+
+    def issue(
+        self,
+        *,
+        subject: str,
+        session: str,
+        jkt: str,
+        scopes: Iterable[str],
+        now_s: int,
+        token_id: str = "",
+    ) -> str:
+        """A token of LIFE_S seconds of one session, for requests proved by the key `jkt`."""
         assert self._current is not None, "load_config requires a token key"
         claims = {
             "iss": self._audience,
@@ -65,8 +88,9 @@ class TokenIssuer:
             "iat": now_s,
             "nbf": now_s,
             "exp": now_s + LIFE_S,
-            "jti": secrets.token_urlsafe(16),
-            "cnf": {"jkt": kid},
+            "jti": token_id or secrets.token_urlsafe(16),
+            "sid": session,
+            "cnf": {"jkt": jkt},
         }
         return jwt.encode(
             claims,
@@ -84,7 +108,8 @@ class TokenIssuer:
         _check_claims(claims, self._audience, now_s)
         return Claims(
             subject=claims["sub"],
-            kid=claims["cnf"]["jkt"],
+            session=claims["sid"],
+            jkt=claims["cnf"]["jkt"],
             scopes=frozenset(claims["scope"].split()),
             expires_at=claims["exp"],
             token_id=claims["jti"],
@@ -145,7 +170,7 @@ def _read_part(token: str, index: int) -> dict[str, Any]:
 def _check_claims(claims: dict[str, Any], audience: str, now_s: int) -> None:
     if any(name not in claims for name in CLAIMS):
         raise _invalid("a required claim is missing")
-    texts = [claims[name] for name in ("iss", "aud", "sub", "scope", "jti")]
+    texts = [claims[name] for name in ("iss", "aud", "sub", "scope", "jti", "sid")]
     times = [claims[name] for name in ("iat", "nbf", "exp")]
     cnf = claims["cnf"]
     if not all(isinstance(text, str) for text in texts) or not claims["sub"]:
@@ -185,9 +210,9 @@ def _invalid(detail: str) -> Problem:
 
 
 def _challenge(what: str) -> dict[str, str]:
-    """RFC 6750 §3."""
+    """RFC 9449 §7.1."""
     return {
-        "WWW-Authenticate": f'Bearer error="invalid_token", error_description="the token is {what}"'
+        "WWW-Authenticate": f'DPoP error="invalid_token", error_description="the token is {what}"'
     }
 
 

@@ -1,16 +1,17 @@
 """Fixtures of the API tests: a fresh database per test, a chain in memory, and clients that sign."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 import psycopg
 import pytest
 from flask.testing import FlaskClient
 
 from app.auth.service import build_login_message
+from app.cli.demo.http import make_proof
 from app.core.clock import FixedClock
 from app.core.config import Config
 from app.core.database import connected, database, migrate, open_database
@@ -22,7 +23,7 @@ from chain.codec.canonical import b64url_encode
 from chain.crypto.jws import SigningKey
 from chain.crypto.keys import jwk_of
 from chain.town.envelope import build_transaction
-from chain.town.schemas import AccountOpen, Jwk
+from chain.town.schemas import AccountOpen, AccountRotate, Jwk
 from tests.api.lab import Lab
 from tests.town.town_kit import key
 
@@ -47,6 +48,28 @@ def make_config(home: Path, **changes: Any) -> Config:
     return Config(**(values | changes))
 
 
+class Prover:
+    """WSGI in front of the application: proves the requests of tokens that the test's clients were given.
+
+    A request that brings a `DPoP` header, even an empty one, goes through as it is.
+    """
+
+    def __init__(self, wsgi: Any, now_s: Callable[[], int]) -> None:
+        self._wsgi = wsgi
+        self._now_s = now_s
+        self.keys: dict[str, SigningKey] = {}
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        kind, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+        key = self.keys.get(token) if kind == "DPoP" and "HTTP_DPOP" not in environ else None
+        if key is not None:
+            url = PUBLIC_URL + quote(environ["PATH_INFO"].encode("latin-1"))
+            environ["HTTP_DPOP"] = make_proof(
+                key, environ["REQUEST_METHOD"], url, self._now_s(), token=token
+            )
+        return self._wsgi(environ, start_response)
+
+
 class Town:
     """The API over a chain in memory; every broadcast is final when it returns."""
 
@@ -60,6 +83,8 @@ class Town:
         self.projector = Projector(self.lab.client(), self.lab.genesis, build_projections())
         self.projector.catch_up()
         self.lab.on_block = self.follow
+        self.prover = Prover(self.app.wsgi_app, lambda: self.clock.seconds)
+        self.app.wsgi_app = self.prover  # type: ignore[method-assign]
         self.http: FlaskClient = self.app.test_client()
         self._nonce = 0
 
@@ -73,21 +98,29 @@ class Town:
     # --- clients ---
 
     def login(self, signer: SigningKey) -> dict[str, str]:
-        """Log a key in; returns the Authorization header."""
-        return {"Authorization": "Bearer " + self.login_answer(signer).json["access_token"]}
+        """Log a key in; returns the Authorization header, whose requests the `Prover` proves."""
+        return {"Authorization": "DPoP " + self.login_answer(signer).json["access_token"]}
 
-    def login_answer(self, signer: SigningKey) -> Any:
+    def login_answer(self, signer: SigningKey, proof_key: SigningKey | None = None) -> Any:
+        """The answer to a login, with a fresh proof key unless one is given."""
+        proof_key = proof_key or SigningKey("EdDSA", os.urandom(32))
         jwk = jwk_of(signer.public_key)
         opened = self.http.post("/v1/auth/challenges", json={"key": jwk}).json
-        message = build_login_message(opened["audience"], signer.kid, opened["challenge"])
-        return self.http.post(
+        challenge = opened["challenge"]
+        message = build_login_message(opened["audience"], signer.kid, proof_key.kid, challenge)
+        url = PUBLIC_URL + "/v1/auth/tokens"
+        answer = self.http.post(
             "/v1/auth/tokens",
             json={
                 "key": jwk,
-                "challenge": opened["challenge"],
+                "challenge": challenge,
                 "signature": b64url_encode(signer.sign(message)),
             },
+            headers={"DPoP": make_proof(proof_key, "POST", url, 0, nonce=challenge)},
         )
+        if answer.status_code == 201:
+            self.prover.keys[answer.json["access_token"]] = proof_key
+        return answer
 
     def post_tx(
         self, path: str, tx: bytes | str, signer: SigningKey, *, wait: int = 5, **headers: str
@@ -124,6 +157,10 @@ class Town:
             answer.json["ticket"],
         )
         return self.tx(body, signer.kid, signer)
+
+    def tx_rotation(self, account: str, fresh: SigningKey) -> str:
+        """account.rotate signed by the new key alone, as a thief without the old one would."""
+        return self.tx(AccountRotate(Jwk(**jwk_of(fresh.public_key))), account, fresh).decode()
 
     def open_account(self, signer: SigningKey, domain: str = "loyalty") -> str:
         """Open an account through the API; returns its id."""

@@ -35,17 +35,14 @@ class FlaskApi(Api):
         super().__init__("http://town.test", "en")
         self._town = town
 
-    def call(self, method, path, body=None, *, token="", headers=None) -> Answer:
-        sent = {"Accept-Language": self.language, **(headers or {})}
-        if token:
-            sent["Authorization"] = f"Bearer {token}"
+    def _exchange(self, method, path, payload, headers) -> Answer:
         parts = urlsplit(path)
         response = self._town.app.test_client().open(
             parts.path,
             method=method,
             query_string=parts.query,
-            json=body,
-            headers=sent,
+            data=payload,
+            headers=headers,
         )
         return Answer(
             response.status_code,

@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from app.cli.demo.http import Answer, Api, new_key
+from app.cli.demo.http import Answer, Api, make_proof, new_key
 from chain.codec.canonical import b64url_encode
 from chain.crypto.jws import SigningKey
 from chain.crypto.keys import jwk_of
 from chain.town.envelope import build_transaction
 
-LOGIN_LABEL: Final = "beffroi-login-1"
+LOGIN_LABEL: Final = "beffroi-login-2"
 TRANSACTION_LIFE_S: Final = 600
 WAIT_S: Final = 5
 
@@ -100,10 +100,19 @@ class Client:
 
 
 def login(api: Api, key: SigningKey) -> str:
-    """Challenge and answer; the signed text has line feeds, which no transaction's signing input has."""
-    jwk = jwk_of(key.public_key)
+    """Challenge and answer; the signed text has line feeds, which no transaction's signing input has.
+
+    A fresh proof key for every login: nobody can tell two services of one phone by it.
+    """
+    jwk, proof_key = jwk_of(key.public_key), SigningKey("ES256", secrets.token_bytes(32))
     asked = expect("challenge", api.post("/v1/auth/challenges", {"key": jwk}))
-    lines = (LOGIN_LABEL, asked["audience"], key.kid, asked["challenge"])
+    api.audience = asked["audience"]
+    lines = (LOGIN_LABEL, asked["audience"], key.kid, proof_key.kid, asked["challenge"])
     signature = key.sign("".join(f"{line}\n" for line in lines).encode())
     body = {"key": jwk, "challenge": asked["challenge"], "signature": b64url_encode(signature)}
-    return str(expect("token", api.post("/v1/auth/tokens", body))["access_token"])
+    path = "/v1/auth/tokens"
+    proof = make_proof(proof_key, "POST", api.audience + path, 0, nonce=asked["challenge"])
+    answer = api.call("POST", path, body, headers={"DPoP": proof})
+    token = str(expect("token", answer)["access_token"])
+    api.keep(token, proof_key)
+    return token

@@ -148,6 +148,11 @@ def _terminals(shop: str) -> Asked:
 
 _LETTERS = {"clerk": "Un", "supervisor": "Deux"}
 ROWS: dict[str, Row] = {
+    "POST /v1/auth/sessions/{session_id}/end": Row(
+        "citizen:loyalty",
+        own=lambda w: Asked(f"/v1/auth/sessions/{w.session('citizen:loyalty')}/end"),
+        other=lambda w: Asked(f"/v1/auth/sessions/{w.session('clerk')}/end"),
+    ),
     "POST /v1/accounts": Row(
         "cleo's points",
         own=lambda w: _rotate_account(w, "cleo's points"),

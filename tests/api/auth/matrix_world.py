@@ -59,7 +59,18 @@ class World:
         return self._headers[who]
 
     def ask(self, method: str, asked: Asked, who: str = "") -> Any:
-        """Send one request, with a fresh Idempotency-Key."""
+        """Send one request, with a fresh Idempotency-Key; logs in again where a row closed the session."""
+        answer = self._send(method, asked, who)
+        if answer.is_json and answer.json.get("code") == "auth_session_ended":
+            del self._headers[who]
+            answer = self._send(method, asked, who)
+        return answer
+
+    def session(self, who: str) -> str:
+        """Id of a session of somebody's own."""
+        return str(self.street.town.login_answer(self.signer(who)).json["session"])
+
+    def _send(self, method: str, asked: Asked, who: str) -> Any:
         self._sent += 1
         headers = dict(self.headers(who)) if who else {}
         headers |= {"Idempotency-Key": f"matrix-{self._sent:08d}", "Prefer": "wait=5"}

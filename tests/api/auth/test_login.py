@@ -11,6 +11,7 @@ from app.auth.service import (
     WINDOW_S,
     build_login_message,
 )
+from app.cli.demo.http import make_proof
 from chain.codec.canonical import b64url_encode
 from chain.crypto.jws import SigningKey, sign_compact
 from chain.crypto.keys import jwk_of
@@ -29,6 +30,9 @@ def challenge_for(town: Town, signer: SigningKey) -> str:
 
 
 def trade(town: Town, signer: SigningKey, challenge: str, signature: bytes) -> Any:
+    url = f"{PUBLIC_URL}/v1/auth/tokens"
+    proof_key = key(f"proof key of {signer.kid}", "ES256")
+    proof = make_proof(proof_key, "POST", url, town.clock.seconds, nonce=challenge)
     return town.http.post(
         "/v1/auth/tokens",
         json={
@@ -36,11 +40,13 @@ def trade(town: Town, signer: SigningKey, challenge: str, signature: bytes) -> A
             "challenge": challenge,
             "signature": b64url_encode(signature),
         },
+        headers={"DPoP": proof},
     )
 
 
 def signed(signer: SigningKey, challenge: str, audience: str = PUBLIC_URL) -> bytes:
-    return signer.sign(build_login_message(audience, signer.kid, challenge))
+    jkt = key(f"proof key of {signer.kid}", "ES256").kid
+    return signer.sign(build_login_message(audience, signer.kid, jkt, challenge))
 
 
 @pytest.mark.parametrize("alg", ["EdDSA", "ES256"])
@@ -49,7 +55,7 @@ def test_any_key_that_proves_itself_gets_a_token_of_scope_device(town: Town, alg
     challenge = challenge_for(town, signer)
     answer = trade(town, signer, challenge, signed(signer, challenge))
     assert answer.status_code == 201
-    assert answer.json["token_type"] == "Bearer"
+    assert answer.json["token_type"] == "DPoP"
     assert answer.json["expires_in"] <= 600
     assert answer.json["scope"] == "device"
 
@@ -78,7 +84,8 @@ def test_a_challenge_lives_sixty_seconds(town: Town) -> None:
 def test_every_wrong_answer_looks_the_same(town: Town) -> None:
     bob = key("bob")
     challenge = challenge_for(town, ALICE)
-    jws = sign_compact(build_login_message(PUBLIC_URL, ALICE.kid, challenge), "beffroi-tx", ALICE)
+    message = build_login_message(PUBLIC_URL, ALICE.kid, "A" * 43, challenge)
+    jws = sign_compact(message, "beffroi-tx", ALICE)
     wrong = {
         "of another key": (bob, challenge, signed(bob, challenge)),
         "by another key": (ALICE, challenge, signed(bob, challenge)),
@@ -97,7 +104,7 @@ def test_every_wrong_answer_looks_the_same(town: Town) -> None:
 
 
 def test_a_login_signature_can_never_be_a_transaction() -> None:
-    message = build_login_message(PUBLIC_URL, ALICE.kid, "A" * 43)
+    message = build_login_message(PUBLIC_URL, ALICE.kid, "A" * 43, "A" * 43)
     assert b"\n" in message
     assert set(b"\n:/") - set(
         b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."

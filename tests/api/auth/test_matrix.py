@@ -16,7 +16,13 @@ from tests.api.conftest import Town, close_database
 METHODS = ("get", "post", "put", "patch", "delete")
 IMPLIED = {"supervisor": {"clerk"}}
 """Roles that are another role too: an agent supervisor is an agent."""
-FILLED = {"height": "1", "payload_hash": "a" * 64, "enrolment_id": "A" * 22}
+FILLED = {
+    "height": "1",
+    "payload_hash": "a" * 64,
+    "enrolment_id": "A" * 22,
+    "session_id": "A" * 22,
+    "kid": "A" * 43,
+}
 TOLERATED_5XX = frozenset({"node_unavailable"})
 
 

@@ -39,7 +39,7 @@ def test_every_operation_declares_summary_scope_rule_and_responses() -> None:
         assert set(operation["x-scope"]) <= set(SCOPES), name
         assert operation["x-object-rule"], name
         is_public = operation["x-scope"] == ["public"]
-        assert operation["security"] == ([] if is_public else [{"bearer": operation["x-scope"]}])
+        assert operation["security"] == ([] if is_public else [{"dpop": operation["x-scope"]}])
         assert any(status.startswith(("2", "303")) for status in operation["responses"]), name
         assert "default" in operation["responses"], name
 
@@ -79,6 +79,8 @@ def test_every_route_without_a_token_is_refused_unless_it_is_public(town: Town) 
         filled = re.sub(r"\{height\}", "1", path)
         filled = re.sub(r"\{payload_hash\}", "a" * 64, filled)
         filled = re.sub(r"\{enrolment_id\}", "A" * 22, filled)
+        filled = re.sub(r"\{session_id\}", "A" * 22, filled)
+        filled = re.sub(r"\{kid\}", "A" * 43, filled)
         filled = re.sub(r"\{[a-z_]+\}", "some-name", filled)
         answer = town.http.open(filled, method=method)
         if operation["x-scope"] == ["public"]:

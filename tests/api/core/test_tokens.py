@@ -27,6 +27,7 @@ GOOD_CLAIMS: dict[str, Any] = {
     "nbf": NOW,
     "exp": NOW + LIFE_S,
     "jti": "abc",
+    "sid": "s" * 22,
     "cnf": {"jkt": "k" * 43},
 }
 
@@ -54,14 +55,16 @@ def forge(header: Any = None, claims: Any = None, signer: RoleKey = SIGNER) -> s
 def code_of(issuer: TokenIssuer, token: str, now_s: int = NOW) -> str:
     with pytest.raises(Problem) as caught:
         issuer.verify(token, now_s=now_s)
-    assert caught.value.headers["WWW-Authenticate"].startswith('Bearer error="invalid_token"')
+    assert caught.value.headers["WWW-Authenticate"].startswith('DPoP error="invalid_token"')
     return caught.value.code.name
 
 
 def test_what_is_issued_is_accepted_and_says_all_required_claims(issuer: TokenIssuer) -> None:
-    token = issuer.issue(subject="s", kid="k" * 43, scopes={"till", "device"}, now_s=NOW)
+    token = issuer.issue(
+        subject="s", session="i" * 22, jkt="k" * 43, scopes={"till", "device"}, now_s=NOW
+    )
     claims = issuer.verify(token, now_s=NOW)
-    assert (claims.subject, claims.kid) == ("s", "k" * 43)
+    assert (claims.subject, claims.session, claims.jkt) == ("s", "i" * 22, "k" * 43)
     assert claims.scopes == {"till", "device"}
     assert claims.expires_at - NOW <= 600
     assert issuer.verify(forge(), now_s=NOW).subject == "someone"
@@ -206,10 +209,10 @@ def test_tokens_of_the_key_before_stay_valid_while_both_are_configured() -> None
 
 
 def test_a_route_without_a_token_is_401_and_says_how(town: Town) -> None:
-    for headers in ({}, {"Authorization": "Basic abc"}, {"Authorization": "Bearer "}):
+    for headers in ({}, {"Authorization": "Basic abc"}, {"Authorization": "DPoP "}):
         answer = town.http.get("/v1/accounts/me", headers=headers)
         assert (answer.status_code, answer.json["code"]) == (401, "auth_token_required")
-        assert answer.headers["WWW-Authenticate"] == "Bearer"
+        assert answer.headers["WWW-Authenticate"] == 'DPoP algs="EdDSA ES256"'
 
 
 def test_a_token_ends_with_the_town_s_clock(town: Town) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from app.auth.service import build_login_message
+from app.cli.demo.client import login
+from app.cli.demo.http import Api
 from app.core.keyfiles import new_role_key, read_key_file
 from chain.codec.canonical import b64url_encode
 from chain.crypto.jws import SigningKey
@@ -98,25 +99,13 @@ class RunningTown:
     def get(self, path: str) -> tuple[int, Any]:
         return self.call("GET", path)
 
-    def login(self, signer: SigningKey) -> str:
-        jwk = jwk_of(signer.public_key)
-        _, opened = self.call("POST", "/v1/auth/challenges", {"key": jwk})
-        message = build_login_message(opened["audience"], signer.kid, opened["challenge"])
-        _, token = self.call(
-            "POST",
-            "/v1/auth/tokens",
-            {
-                "key": jwk,
-                "challenge": opened["challenge"],
-                "signature": b64url_encode(signer.sign(message)),
-            },
-        )
-        return "Bearer " + token["access_token"]
-
     def open_account(self, signer: SigningKey) -> tuple[int, Any]:
-        authorization = self.login(signer)
+        api = Api(f"http://127.0.0.1:{self.port}")
+        with api:
+            token = login(api, signer)
+        path = "/v1/accounts/tickets"
         _, ticket = self.call(
-            "POST", "/v1/accounts/tickets", {"domain": "loyalty"}, Authorization=authorization
+            "POST", path, {"domain": "loyalty"}, **api.authorize("POST", path, token)
         )
         body = AccountOpen(
             "loyalty",
@@ -136,7 +125,7 @@ class RunningTown:
             "POST",
             "/v1/accounts",
             {"transaction": tx.decode()},
-            Authorization=authorization,
+            **api.authorize("POST", "/v1/accounts", token),
             Idempotency_Key=secrets.token_hex(8),
             Prefer="wait=10",
         )

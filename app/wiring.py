@@ -10,6 +10,7 @@ from app.accounts import models as accounts_models
 from app.accounts import service as accounts_service
 from app.audit import api as audit_api
 from app.auth import api as auth_api
+from app.auth import factors_api
 from app.auth import models as auth_models
 from app.auth import sessions as auth_sessions
 from app.city import api as city_api
@@ -37,6 +38,7 @@ from app.loyalty import service as loyalty_service
 BLUEPRINTS: Final = (
     core_api.blp,
     auth_api.blp,
+    factors_api.blp,
     accounts_api.blp,
     city_api.blp,
     audit_api.blp,

@@ -43,6 +43,7 @@ def describe_grant(grant: Grant) -> dict[str, Any]:
         "session": grant.session,
         "session_expires_at": grant.expires_at,
         "scope": " ".join(sorted(grant.scopes)),
+        "needs_factor": grant.needs_factor,
     }
 
 
@@ -126,7 +127,12 @@ def create_logout() -> dict[str, int]:
 
 
 @blp.post("/keys/<string(length=43):kid>/sessions/end")
-@access("supervisor", objects="role", rule="a supervisor may throw any key out; it moves nothing")
+@access(
+    "supervisor",
+    objects="role",
+    rule="a supervisor may throw any key out; it moves nothing",
+    step_up=True,
+)
 @blp.response(200, EndedSchema)
 def create_key_end(kid: str) -> dict[str, int]:
     """Close every session of a key that was lost or stolen."""

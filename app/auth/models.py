@@ -2,7 +2,14 @@
 
 from typing import Final
 
-from peewee import BigIntegerField, CharField, CompositeKey, IntegerField
+from peewee import (
+    BigIntegerField,
+    BlobField,
+    BooleanField,
+    CharField,
+    CompositeKey,
+    IntegerField,
+)
 
 from app.core.database import Row
 
@@ -58,4 +65,54 @@ class SessionRow(Row):
         table_name = "auth_sessions"
 
 
-TABLES: Final = (ChallengeRow, FailureCount, SessionRow)
+class FactorRow(Row):
+    """A second factor of a role key: a passkey's public key, or the sealed secret of an app with codes.
+
+    `counter` is the passkey's signature counter or the last code's time step.
+    """
+
+    id = CharField(primary_key=True, max_length=22)
+    kid = CharField(max_length=43, index=True)
+    kind = CharField(max_length=10)
+    credential_id = CharField(max_length=1_400)
+    material = BlobField()
+    counter = BigIntegerField()
+    device_type = CharField(max_length=20)
+    is_backed_up = BooleanField()
+    created_at = BigIntegerField()
+    used_at = BigIntegerField(default=0)
+
+    class Meta:
+        """Table `auth_factors`."""
+
+        table_name = "auth_factors"
+
+
+class FactorCode(Row):
+    """Leave for one key to enrol a factor, once; by the hash of the code."""
+
+    code_hash = CharField(primary_key=True, max_length=64)
+    kid = CharField(max_length=43, index=True)
+    expires_at = BigIntegerField(index=True)
+
+    class Meta:
+        """Table `auth_factor_codes`."""
+
+        table_name = "auth_factor_codes"
+
+
+class CeremonyRow(Row):
+    """The challenge a session's passkey has to sign; one at a time, used up when answered."""
+
+    session = CharField(primary_key=True, max_length=22)
+    purpose = CharField(max_length=10)
+    challenge = CharField(max_length=43)
+    expires_at = BigIntegerField(index=True)
+
+    class Meta:
+        """Table `auth_ceremonies`."""
+
+        table_name = "auth_ceremonies"
+
+
+TABLES: Final = (ChallengeRow, FailureCount, SessionRow, FactorRow, FactorCode, CeremonyRow)

@@ -51,6 +51,9 @@ class TokenSchema(TownSchema):
     session = fields.String(required=True)
     session_expires_at = fields.Integer(required=True, metadata={"description": "unix seconds"})
     scope = fields.String(required=True)
+    needs_factor = fields.Boolean(
+        required=True, metadata={"description": "an agent's key: show a second factor next"}
+    )
 
 
 class RefreshRequestSchema(TownSchema):
@@ -80,6 +83,72 @@ class EndedSchema(TownSchema):
     """How many sessions were closed."""
 
     ended = fields.Integer(required=True)
+
+
+class PasskeyOptionsSchema(TownSchema):
+    """What a browser's `navigator.credentials` takes, in its JSON form (WebAuthn level 3 §5.1.8)."""
+
+    options = fields.Dict(required=True)
+
+
+class AssertionRequestSchema(TownSchema):
+    """A passkey's answer: the JSON of PublicKeyCredential."""
+
+    credential = fields.Dict(keys=fields.String(), required=True)
+
+
+class RegistrationRequestSchema(AssertionRequestSchema):
+    """A new passkey: the JSON of PublicKeyCredential."""
+
+
+class OneTimeCodeRequestSchema(TownSchema):
+    """Six digits of RFC 6238."""
+
+    code = fields.String(required=True, validate=validate.Regexp(r"^[0-9]{6}\Z"))
+
+
+class FactorEnrolmentSchema(TownSchema):
+    """The one-use code of the supervisor; empty within a session that has just shown a factor."""
+
+    code = fields.String(load_default="", validate=validate.Length(max=64))
+
+
+class FactorCodeSchema(TownSchema):
+    """Leave to enrol one factor; give it from hand to hand."""
+
+    code = fields.String(required=True)
+    expires_at = fields.Integer(required=True, metadata={"description": "unix seconds"})
+
+
+class FactorIdSchema(TownSchema):
+    """An enrolled factor."""
+
+    id = fields.String(required=True)
+
+
+class OneTimeSecretSchema(TownSchema):
+    """The secret of an app with one-time codes; never shown again."""
+
+    id = fields.String(required=True)
+    secret = fields.String(required=True)
+    uri = fields.String(required=True, metadata={"description": "otpauth, to draw as a QR"})
+
+
+class FactorSchema(TownSchema):
+    """A second factor; times in unix seconds, 0 when not used yet."""
+
+    id = fields.String(required=True)
+    kind = fields.String(required=True, validate=validate.OneOf(["passkey", "otp"]))
+    device_type = fields.String(required=True)
+    is_backed_up = fields.Boolean(required=True)
+    created_at = fields.Integer(required=True)
+    used_at = fields.Integer(required=True)
+
+
+class FactorsSchema(TownSchema):
+    """The own factors."""
+
+    factors = fields.List(fields.Nested(FactorSchema), required=True)
 
 
 class JwksSchema(TownSchema):

@@ -6,6 +6,8 @@ a login signature is never a transaction, and a transaction's never a login.
 
 import hashlib
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from app.auth.models import ChallengeRow, FailureCount
@@ -32,6 +34,8 @@ FAILURES_PER_ADDRESS_MAX: Final = 100
 """A shop or a library shares one address."""
 WINDOW_S: Final = 900
 SIGNATURE_BYTES: Final = 64
+GUESSES: Final = frozenset({"auth_factor_invalid", "auth_device_code_unknown"})
+"""Refusals of something a person types, which somebody else might try to guess."""
 
 
 def build_login_message(audience: str, kid: str, jkt: str, challenge: str) -> bytes:
@@ -117,6 +121,20 @@ def _hash(challenge: str) -> str:
 
 
 # --- failures --------------------------------------------------------------------------------
+
+
+@contextmanager
+def count_attempt(kid: str, address: str) -> Iterator[None]:
+    """Around a guessable answer: refused after too many failures, and a failure counts."""
+    now_s = get_clock().now_s()
+    _check_failures(kid, address, now_s)
+    try:
+        yield
+    except Problem as problem:
+        if problem.code.name in GUESSES:
+            with write():
+                _count_failure(kid, address, now_s)
+        raise
 
 
 def _check_failures(kid: str, address: str, now_s: int) -> None:

@@ -21,6 +21,7 @@ from typing import Final
 
 from app.auth.models import SessionRow
 from app.auth.standing import find_standing
+from app.core.access import FACTOR_SCOPES
 from app.core.codes import (
     AUTH_PROOF_KEY_SHARED,
     AUTH_REFRESH_INVALID,
@@ -43,7 +44,6 @@ TILL_LIFE_S: Final = 30 * DAY_S
 """As a till's role key (PROTOCOL §3)."""
 GRACE_S: Final = 30
 """How long the token before still gives the same pair to the same key."""
-AGENT_SCOPES: Final = frozenset({"clerk", "supervisor", "operator", "council", "auditor"})
 ID_BYTES: Final = 16
 _REFRESH: Final = re.compile(r"([A-Za-z0-9_-]{22})\.(0|[1-9][0-9]{0,8})\.([A-Za-z0-9_-]{43})")
 
@@ -58,6 +58,8 @@ class Grant:
     scopes: frozenset[str]
     expires_at: int
     """When the session ends absolutely, unix seconds."""
+    needs_factor: bool
+    """The key is an agent's, and the session has not shown a second factor yet."""
 
 
 # --- beginning and renewing ------------------------------------------------------------------
@@ -72,7 +74,7 @@ def start_session(kid: str, jkt: str) -> Grant:
         kid=kid,
         subject=actor.subject,
         jkt=jkt,
-        scope=" ".join(sorted(actor.scopes)),
+        scope=" ".join(sorted(actor.scopes - FACTOR_SCOPES)),
         generation=0,
         started_at=now_s,
         rotated_at=now_s,
@@ -81,7 +83,7 @@ def start_session(kid: str, jkt: str) -> Grant:
     with write():
         SessionRow.delete().where(SessionRow.expires_at <= now_s).execute()
         row.save(force_insert=True)
-    return _grant(row)
+    return _grant(row, actor)
 
 
 def refresh_session(text: str, jkt: str) -> Grant:
@@ -97,7 +99,7 @@ def refresh_session(text: str, jkt: str) -> Grant:
     if jkt == row.jkt and generation == row.generation:
         row = _rotate(row, actor, now_s)
     if jkt == row.jkt and generation == row.generation - 1 and now_s - row.rotated_at <= GRACE_S:
-        return _grant(row)
+        return _grant(row, actor)
     end_session(row.id, "refresh token used twice")
     raise Problem(AUTH_REFRESH_REUSED)
 
@@ -129,7 +131,19 @@ def _rotate(row: SessionRow, actor: Actor, now_s: int) -> SessionRow:
     return moved
 
 
-def _grant(row: SessionRow) -> Grant:
+def elevate_session(session: str, factor: str) -> Grant:
+    """The next pair of a session whose holder has just shown a second factor."""
+    now_s = get_clock().now_s()
+    with write():
+        SessionRow.update(factor=factor, factor_at=now_s).where(
+            (SessionRow.id == session) & (SessionRow.ended_at == 0)
+        ).execute()
+    row: SessionRow = SessionRow.get_by_id(session)
+    actor = find_standing(row.kid)
+    return _grant(_rotate(row, actor, now_s), actor)
+
+
+def _grant(row: SessionRow, actor: Actor) -> Grant:
     """The pair of the row's generation: the same one however often it is asked for."""
     tokens = get_services().tokens
     key = _refresh_keys(tokens)[0]
@@ -143,7 +157,8 @@ def _grant(row: SessionRow) -> Grant:
         token_id=_mac(key, row.id, row.generation, b"jti")[:22],
     )
     refresh = f"{row.id}.{row.generation}.{_mac(key, row.id, row.generation)}"
-    return Grant(access, refresh, row.id, scopes, row.expires_at)
+    needs_factor = bool(actor.scopes & FACTOR_SCOPES) and not row.factor
+    return Grant(access, refresh, row.id, scopes, row.expires_at, needs_factor)
 
 
 def _refresh_keys(tokens: TokenIssuer) -> list[bytes]:
@@ -156,7 +171,7 @@ def _mac(key: bytes, session: str, generation: int, what: bytes = b"refresh") ->
 
 
 def _life_s(scopes: frozenset[str]) -> int:
-    if scopes & AGENT_SCOPES:
+    if scopes & FACTOR_SCOPES:
         return AGENT_LIFE_S
     return TILL_LIFE_S if "till" in scopes else CITIZEN_LIFE_S
 
@@ -172,8 +187,8 @@ def _check_unshared(kid: str, jkt: str) -> None:
 
 
 def limit_scopes(scopes: frozenset[str], row: SessionRow) -> frozenset[str]:
-    """What a session may use of what its key is."""
-    return scopes
+    """What a session may use of what its key is: an agent's scopes only once it showed a factor."""
+    return scopes if row.factor else scopes - FACTOR_SCOPES
 
 
 def admit(claims: Claims) -> Actor:

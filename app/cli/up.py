@@ -8,6 +8,7 @@ import fcntl
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,12 +17,16 @@ from typing import Final
 
 import click
 
+from app.auth.factors import put_passkey
+from app.cli.demo.passkey import SoftPasskey
 from app.cli.engine import EMBEDDED, ENGINES, engine_children
 from app.cli.sample import load_sample
 from app.cli.supervisor import Child, ChildFailed, Supervisor, is_answering, python
 from app.cli.town import TownHome, found_town, node_urls, read_chain_id
+from app.core.clock import is_insecure_genesis
 from app.core.config import DEFAULT_HOME, load_config
 from app.core.database import connected, migrate, open_database
+from app.core.keyfiles import read_key_file
 from app.core.projection import get_projector_state
 from app.core.projector import HALTED_EXIT
 
@@ -81,8 +86,11 @@ def start_town(town: TownHome, *, port: int, node_port: int) -> Supervisor:
     """A supervisor for a founded town, with SIGINT and SIGTERM leading to a clean stop."""
     environment = town.environment(node_port=node_port, api_port=port)
     environment |= {name: os.environ[name] for name in ("DATABASE_URL",) if name in os.environ}
-    open_database(load_config(environment).database_url)
+    config = load_config(environment)
+    open_database(config.database_url)
     migrate()
+    if is_insecure_genesis(config.genesis_file):
+        _give_passkeys(town)
     supervisor = Supervisor(
         _children(town, port=port, node_port=node_port),
         environment=environment,
@@ -96,6 +104,20 @@ def start_town(town: TownHome, *, port: int, node_port: int) -> Supervisor:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
     return supervisor
+
+
+def _give_passkeys(town: TownHome) -> None:
+    """Sample agents' passkeys come from their throw-away keys; a real agent enrols one with a code."""
+    with connected():
+        for file in sorted(town.keys.glob("*.json")):
+            signer = read_key_file(file).signer
+            passkey = SoftPasskey.of_agent(signer)
+            put_passkey(
+                signer.kid,
+                credential_id=passkey.credential_id,
+                public_key=passkey.cose_key,
+                now_s=int(time.time()),
+            )
 
 
 def _children(town: TownHome, *, port: int, node_port: int) -> list[Child]:

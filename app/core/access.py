@@ -17,6 +17,7 @@ from flask import g, request
 from app.core.codes import (
     AUTH_PROOF_INVALID,
     AUTH_SCOPE_MISSING,
+    AUTH_STEP_UP,
     AUTH_TOKEN_INVALID,
     AUTH_TOKEN_REQUIRED,
 )
@@ -43,6 +44,14 @@ SCOPES: Final = {
     "council": "seat key of a body",
     "auditor": "live role key of an auditor",
 }
+FACTOR_SCOPES: Final = frozenset(
+    scope
+    for scope in SCOPES
+    if scope not in (PUBLIC, DEVICE, "shop_owner", "till") and not scope.startswith("citizen:")
+)
+"""Agents' scopes, new ones too: a key alone does not get them, only with a second factor (ASVS V6.3.3)."""
+STEP_UP_S: Final = 300
+"""How long a second factor counts as just shown."""
 OBJECTS: Final = {
     "none": "nothing of anybody's: the same answer for all who may ask",
     "self": "only what belongs to the key that logged in; the request can name nothing else",
@@ -72,12 +81,13 @@ def register_admission(find: Admission) -> None:
 
 
 def access(
-    *scopes: str, rule: str, objects: str = ""
+    *scopes: str, rule: str, objects: str = "", step_up: bool = False
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Let through keys that hold one of `scopes`.
 
     `objects` is a kind of OBJECTS, and `rule` says in words whose objects the caller reaches. A route without
-    `objects` still runs, and `tests/house` refuses it.
+    `objects` still runs, and `tests/house` refuses it. `step_up` asks for a second factor shown within the last
+    STEP_UP_S seconds.
     """
     unknown = set(scopes) - set(SCOPES)
     assert scopes, "a route names its scopes"
@@ -89,9 +99,11 @@ def access(
         @wraps(view)
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
             g.actor = None if PUBLIC in scopes else _admit(frozenset(scopes))
+            if step_up:
+                _check_fresh(g.actor)
             return view(*args, **kwargs)
 
-        wrapper._apidoc = _document(view, scopes, objects, rule)  # type: ignore[attr-defined]
+        wrapper._apidoc = _document(view, scopes, objects, rule, step_up)  # type: ignore[attr-defined]
         return wrapper
 
     return decorate
@@ -114,6 +126,11 @@ def _admit(wanted: frozenset[str]) -> Actor:
     return replace(actor, scopes=held)
 
 
+def _check_fresh(actor: Actor) -> None:
+    if get_services().clock.now_s() - actor.proven_at >= STEP_UP_S:
+        raise Problem(AUTH_STEP_UP, headers=_ASK)
+
+
 def check_proof(token: str = "", *, nonce: str = "") -> str:
     """Thumbprint of the key that proved this request (and this token); raises Problem."""
     services = get_services()
@@ -133,11 +150,15 @@ def _read_token() -> str:
     return token.strip()
 
 
-def _document(view: Any, scopes: tuple[str, ...], objects: str, rule: str) -> dict[str, Any]:
+def _document(
+    view: Any, scopes: tuple[str, ...], objects: str, rule: str, step_up: bool
+) -> dict[str, Any]:
     apidoc = deepcopy(getattr(view, "_apidoc", {}))
     manual = apidoc.setdefault("manual_doc", {})
     manual["x-scope"] = list(scopes)
     manual["x-objects"] = objects
     manual["x-object-rule"] = rule
+    if step_up:
+        manual["x-step-up-seconds"] = STEP_UP_S
     manual["security"] = [] if PUBLIC in scopes else [{"dpop": list(scopes)}]
     return apidoc

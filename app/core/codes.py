@@ -202,11 +202,41 @@ AUTH_REFRESH_REUSED: Final = app_code(
     "Ce jeton de renouvellement avait déjà servi : la session est fermée par prudence ; reconnectez-vous et "
     "regardez vos sessions. Si ce n'était pas vous, appelez la mairie.",
 )
+AUTH_STEP_UP: Final = app_code(
+    401,
+    "auth_step_up_required",
+    "This act needs your second factor again: show your passkey or a one-time code, then repeat it.",
+    "Cet acte redemande votre second facteur : présentez votre clé d'accès ou un code, puis recommencez.",
+)
+AUTH_FACTOR_INVALID: Final = app_code(
+    401,
+    "auth_factor_invalid",
+    "The passkey or one-time code was not accepted; try again, with a code that was not used yet.",
+    "La clé d'accès ou le code n'est pas accepté ; réessayez, avec un code qui n'a pas encore servi.",
+)
+AUTH_FACTOR_CODE_INVALID: Final = app_code(
+    403,
+    "auth_factor_code_invalid",
+    "To enrol a factor, show one you have, or give the one-use code of your supervisor.",
+    "Pour enregistrer un facteur, présentez-en un que vous avez, ou le code unique de votre responsable.",
+)
+AUTH_FACTORS_FULL: Final = app_code(
+    409,
+    "auth_factors_full",
+    "This key has as many factors as it may have; end one first.",
+    "Cette clé a autant de facteurs que permis ; supprimez-en un d'abord.",
+)
+AUTH_FACTOR_UNAVAILABLE: Final = app_code(
+    503,
+    "auth_factor_unavailable",
+    "This server cannot keep one-time codes; use a passkey, and tell the operator to set the master key.",
+    "Ce serveur ne peut pas garder de codes ; utilisez une clé d'accès et prévenez l'exploitant.",
+)
 AUTH_SCOPE_MISSING: Final = app_code(
     403,
     "auth_scope_missing",
-    "Your key does not hold the role this route is for.",
-    "Votre clé n'a pas le rôle que cette route demande.",
+    "Your key does not hold the role this route is for, or its session has not shown a second factor.",
+    "Votre clé n'a pas le rôle demandé, ou sa session n'a pas présenté de second facteur.",
 )
 AUTH_CHALLENGE_INVALID: Final = app_code(
     401,

@@ -10,8 +10,10 @@ import psycopg
 import pytest
 from flask.testing import FlaskClient
 
+from app.auth.factors import put_passkey
 from app.auth.service import build_login_message
 from app.cli.demo.http import make_proof
+from app.cli.demo.passkey import SoftPasskey
 from app.core.clock import FixedClock
 from app.core.config import Config
 from app.core.database import connected, database, migrate, open_database
@@ -101,8 +103,14 @@ class Town:
         """Log a key in; returns the Authorization header, whose requests the `Prover` proves."""
         return {"Authorization": "DPoP " + self.login_answer(signer).json["access_token"]}
 
-    def login_answer(self, signer: SigningKey, proof_key: SigningKey | None = None) -> Any:
-        """The answer to a login, with a fresh proof key unless one is given."""
+    def login_answer(
+        self,
+        signer: SigningKey,
+        proof_key: SigningKey | None = None,
+        *,
+        with_factor: bool = True,
+    ) -> Any:
+        """The answer to a login, with a fresh proof key unless one is given; agents show their passkey."""
         proof_key = proof_key or SigningKey("EdDSA", os.urandom(32))
         jwk = jwk_of(signer.public_key)
         opened = self.http.post("/v1/auth/challenges", json={"key": jwk}).json
@@ -120,6 +128,30 @@ class Town:
         )
         if answer.status_code == 201:
             self.prover.keys[answer.json["access_token"]] = proof_key
+            if answer.json["needs_factor"] and with_factor:
+                return self._show_passkey(signer, answer.json["access_token"], proof_key)
+        return answer
+
+    def give_passkey(self, signer: SigningKey) -> SoftPasskey:
+        """Let a key have the passkey that goes with it, as a sample town does."""
+        passkey = SoftPasskey.of_agent(signer)
+        with connected():
+            put_passkey(
+                signer.kid,
+                credential_id=passkey.credential_id,
+                public_key=passkey.cose_key,
+                now_s=self.clock.seconds,
+            )
+        return passkey
+
+    def _show_passkey(self, signer: SigningKey, token: str, proof_key: SigningKey) -> Any:
+        passkey, headers = self.give_passkey(signer), {"Authorization": f"DPoP {token}"}
+        asked = self.http.post("/v1/auth/passkeys/challenges", headers=headers).json
+        credential = passkey.get(asked["options"], PUBLIC_URL)
+        path = "/v1/auth/passkeys/assertions"
+        answer = self.http.post(path, json={"credential": credential}, headers=headers)
+        assert answer.status_code == 201, answer.json
+        self.prover.keys[answer.json["access_token"]] = proof_key
         return answer
 
     def post_tx(

@@ -65,6 +65,7 @@ class Street:
 
     def _client(self, kind: Any, signer: Any, **more: Any) -> Any:
         client = kind(self.api, self.facts, self.clock, signer, **more)
+        self.town.give_passkey(signer)
         client.login()
         return client
 

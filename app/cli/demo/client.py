@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from app.cli.demo.http import Answer, Api, make_proof, new_key
+from app.cli.demo.passkey import SoftPasskey
 from chain.codec.canonical import b64url_encode
 from chain.crypto.jws import SigningKey
 from chain.crypto.keys import jwk_of
@@ -113,6 +114,18 @@ def login(api: Api, key: SigningKey) -> str:
     path = "/v1/auth/tokens"
     proof = make_proof(proof_key, "POST", api.audience + path, 0, nonce=asked["challenge"])
     answer = api.call("POST", path, body, headers={"DPoP": proof})
-    token = str(expect("token", answer)["access_token"])
-    api.keep(token, proof_key)
-    return token
+    granted = expect("token", answer)
+    api.keep(granted["access_token"], proof_key)
+    if not granted["needs_factor"]:
+        return str(granted["access_token"])
+    return _show_passkey(api, granted["access_token"], SoftPasskey.of_agent(key), proof_key)
+
+
+def _show_passkey(api: Api, token: str, passkey: SoftPasskey, proof_key: SigningKey) -> str:
+    """An agent's second factor: the session may do what the role may from the returned token on."""
+    asked = expect("passkey", api.post("/v1/auth/passkeys/challenges", None, token=token))
+    credential = passkey.get(asked["options"], api.audience)
+    path = "/v1/auth/passkeys/assertions"
+    granted = expect("assertion", api.post(path, {"credential": credential}, token=token))
+    api.keep(granted["access_token"], proof_key)
+    return str(granted["access_token"])

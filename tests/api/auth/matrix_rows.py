@@ -13,8 +13,10 @@ one may not know of; the chain's 403, 409 for a transaction one may not sign). A
 the request cannot name an object, and `test_matrix` checks that.
 """
 
+from app.auth.factors import put_passkey
 from app.cli.demo.clerk import ATTESTATION_TYPE, read_attestation
 from app.cli.demo.http import new_key
+from app.core.database import connected
 from chain.codec.canonical import b64url_encode, encode_canonical
 from chain.crypto.jws import sign_compact
 from chain.town.schemas import (
@@ -147,7 +149,23 @@ def _terminals(shop: str) -> Asked:
 
 
 _LETTERS = {"clerk": "Un", "supervisor": "Deux"}
+
+
+def _factor(world: World, who: str) -> Asked:
+    """A passkey of somebody's own to forget; the login of the asker has just shown one."""
+    kid = world.signer(who).kid
+    with connected():
+        factor = put_passkey(kid, credential_id=kid.encode(), public_key=b"", now_s=0)
+    world.log_in_again("clerk")
+    return Asked(f"/v1/auth/factors/{factor}/end")
+
+
 ROWS: dict[str, Row] = {
+    "POST /v1/auth/factors/{factor_id}/end": Row(
+        "clerk",
+        own=lambda w: _factor(w, "clerk"),
+        other=lambda w: _factor(w, "council"),
+    ),
     "POST /v1/auth/sessions/{session_id}/end": Row(
         "citizen:loyalty",
         own=lambda w: Asked(f"/v1/auth/sessions/{w.session('citizen:loyalty')}/end"),

@@ -66,6 +66,10 @@ class World:
             answer = self._send(method, asked, who)
         return answer
 
+    def log_in_again(self, who: str) -> None:
+        """For what asks for a factor shown a moment ago."""
+        self._headers.pop(who, None)
+
     def session(self, who: str) -> str:
         """Id of a session of somebody's own."""
         return str(self.street.town.login_answer(self.signer(who)).json["session"])

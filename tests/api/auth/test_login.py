@@ -157,6 +157,7 @@ def test_only_the_newest_challenges_of_a_key_stay_open(town: Town) -> None:
         ("clerk@mairie", "clerk device"),
         ("agent_supervisor@commerces", "clerk device supervisor"),
         ("loyalty_operator@commerces", "device operator"),
+        ("auditor@dehors", "auditor device"),
         ("gateway@mairie", "device"),
         ("seat@coop", "council device"),
         ("nobody", "device"),

@@ -58,7 +58,12 @@ def test_a_stolen_token_opens_no_route_without_its_key(town: Town) -> None:
             if method == "parameters" or operation["x-scope"] == ["public"]:
                 continue
             place = path.replace("{shop}", "boulangerie")
-            for name, filler in (("{enrolment_id}", 22), ("{session_id}", 22), ("{kid}", 43)):
+            for name, filler in (
+                ("{enrolment_id}", 22),
+                ("{session_id}", 22),
+                ("{factor_id}", 22),
+                ("{kid}", 43),
+            ):
                 place = place.replace(name, "A" * filler)
             url = PUBLIC_URL + place
             proof = make_proof(MALLORY, method.upper(), url, town.clock.seconds, token=token)

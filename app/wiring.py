@@ -9,6 +9,8 @@ from app.accounts import api as accounts_api
 from app.accounts import models as accounts_models
 from app.accounts import service as accounts_service
 from app.audit import api as audit_api
+from app.audit import models as audit_models
+from app.audit import service as audit_service
 from app.auth import api as auth_api
 from app.auth import factors_api
 from app.auth import models as auth_models
@@ -19,6 +21,7 @@ from app.city import service as city_service
 from app.core import api as core_api
 from app.core import headers
 from app.core.access import register_admission
+from app.core.audit_log import AuditEntry
 from app.core.database import Row
 from app.core.idempotency import IdempotencyRecord
 from app.core.outbox import OutboxRow
@@ -50,6 +53,7 @@ BLUEPRINTS: Final = (
 )
 _DOMAINS: Final = (
     (headers, headers),
+    (audit_service, audit_models),
     (accounts_service, accounts_models),
     (city_service, city_models),
     (identity_service, identity_models),
@@ -59,6 +63,7 @@ _OFF_CHAIN: Final[tuple[type[Row], ...]] = (
     IdempotencyRecord,
     OutboxRow,
     UsedName,
+    AuditEntry,
     ProjectorState,
     *auth_models.TABLES,
     *accounts_models.TABLES,

@@ -34,6 +34,7 @@ from webauthn.helpers.structs import (
 
 from app.auth.models import CeremonyRow, FactorCode, FactorRow
 from app.auth.sessions import Grant, elevate_session
+from app.core import audit_log
 from app.core.access import STEP_UP_S
 from app.core.codes import (
     AUTH_FACTOR_CODE_INVALID,
@@ -71,6 +72,7 @@ def make_factor_code(kid: str) -> tuple[str, int]:
             (FactorCode.kid == kid) | (FactorCode.expires_at <= now_s)
         ).execute()
         FactorCode.insert(code_hash=_hash(code), kid=kid, expires_at=expires_at).execute()
+        audit_log.record("factor.code", target=kid)
     return code, expires_at
 
 
@@ -124,6 +126,7 @@ def finish_passkey(actor: Actor, credential: dict[str, Any]) -> str:
         )
     except (WebAuthnException, ValueError, KeyError, TypeError) as error:
         raise Problem(AUTH_FACTOR_INVALID) from error
+    audit_log.record("factor.enrol", reason=PASSKEY)
     return put_passkey(
         actor.kid,
         credential_id=verified.credential_id,
@@ -267,6 +270,7 @@ def start_one_time_codes(actor: Actor, code: str) -> dict[str, str]:
             is_backed_up=False,
             created_at=get_clock().now_s(),
         ).execute()
+        audit_log.record("factor.enrol", target=factor_id, reason=ONE_TIME_CODE)
     uri = pyotp.TOTP(secret).provisioning_uri(name=f"agent {actor.kid[:8]}", issuer_name="Beffroi")
     return {"id": factor_id, "secret": secret, "uri": uri}
 
@@ -330,6 +334,7 @@ def end_factor(factor_id: str, kid: str) -> None:
         mine = (FactorRow.id == factor_id) & (FactorRow.kid == kid)
         if FactorRow.delete().where(mine).execute() != 1:
             raise Problem(NOT_FOUND)
+        audit_log.record("factor.end", target=factor_id)
 
 
 def _check_room(kid: str) -> None:

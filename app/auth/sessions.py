@@ -21,6 +21,7 @@ from typing import Final
 
 from app.auth.models import SessionRow
 from app.auth.standing import find_standing
+from app.core import audit_log
 from app.core.access import FACTOR_SCOPES
 from app.core.codes import (
     AUTH_PROOF_KEY_SHARED,
@@ -83,6 +84,8 @@ def start_session(kid: str, jkt: str) -> Grant:
     with write():
         SessionRow.delete().where(SessionRow.expires_at <= now_s).execute()
         row.save(force_insert=True)
+        if actor.scopes & FACTOR_SCOPES:
+            audit_log.record("agent.login", who=kid, target=row.id)
     return _grant(row, actor)
 
 
@@ -100,7 +103,15 @@ def refresh_session(text: str, jkt: str) -> Grant:
         row = _rotate(row, actor, now_s)
     if jkt == row.jkt and generation == row.generation - 1 and now_s - row.rotated_at <= GRACE_S:
         return _grant(row, actor)
-    end_session(row.id, "refresh token used twice")
+    with write():
+        if end_session(row.id, "refresh token used twice"):
+            audit_log.record(
+                "session.stolen",
+                who=row.kid,
+                target=row.id,
+                reason="refresh_reused",
+                outcome="ended",
+            )
     raise Problem(AUTH_REFRESH_REUSED)
 
 
@@ -138,6 +149,7 @@ def elevate_session(session: str, factor: str) -> Grant:
         SessionRow.update(factor=factor, factor_at=now_s).where(
             (SessionRow.id == session) & (SessionRow.ended_at == 0)
         ).execute()
+        audit_log.record("agent.factor", target=session, reason=factor)
     row: SessionRow = SessionRow.get_by_id(session)
     actor = find_standing(row.kid)
     return _grant(_rotate(row, actor, now_s), actor)
@@ -221,12 +233,15 @@ def end_own_session(session: str, subject: str) -> None:
     end_session(row.id, "closed by its owner")
 
 
-def end_session(session: str, reason: str) -> None:
-    """Close a session: its tokens are refused from the next request on."""
+def end_session(session: str, reason: str) -> bool:
+    """Close a session: its tokens are refused from the next request on; False when it was closed before."""
     with write():
-        SessionRow.update(ended_at=get_clock().now_s(), end_reason=reason).where(
-            (SessionRow.id == session) & (SessionRow.ended_at == 0)
-        ).execute()
+        done = (
+            SessionRow.update(ended_at=get_clock().now_s(), end_reason=reason)
+            .where((SessionRow.id == session) & (SessionRow.ended_at == 0))
+            .execute()
+        )
+    return bool(done == 1)
 
 
 def end_sessions_of_key(kid: str, reason: str) -> int:
@@ -237,4 +252,5 @@ def end_sessions_of_key(kid: str, reason: str) -> int:
             .where((SessionRow.kid == kid) & (SessionRow.ended_at == 0))
             .execute()
         )
+        audit_log.record("sessions.end", target=kid)
     return int(ended)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from app.cli import audit_log
 from app.core.chain_client import ChainClient
 from app.core.problems import NodeUnavailable
 from app.core.projector import GenesisUnusable, read_genesis
@@ -23,6 +24,10 @@ EXIT_UNREADABLE: Final = 2
 @click.group()
 def audit() -> None:
     """Recompute rows, settlements and energy from the chain."""
+
+
+audit.add_command(audit_log.log)
+audit.add_command(audit_log.anchor_now)
 
 
 @audit.command()

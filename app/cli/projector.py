@@ -6,23 +6,27 @@ import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
+from typing import Final
 
 import click
 import structlog
 
+from app.audit.service import anchor_if_due
 from app.core.chain_client import ChainClient
 from app.core.clock import choose_clock
 from app.core.config import Config, ConfigError, load_config
 from app.core.database import migrate, open_database
 from app.core.finality import FinalityWatcher
 from app.core.logs import configure_logging
-from app.core.problems import NodeUnavailable
+from app.core.problems import NodeUnavailable, Problem
 from app.core.projector import HALTED_EXIT, GenesisUnusable, Projector, read_genesis
 from app.core.relay import Relay
 from app.core.verifier import NODE_PRUNED, NodeLied
 from app.core.wakeup import BlockWakeup
 from app.wiring import build_projections
 
+LOOK_FOR_ANCHOR_EVERY_S: Final = 600
+"""A day's anchor is at most this late."""
 _log = structlog.get_logger("app.projector")
 
 
@@ -78,7 +82,26 @@ def _follow(config: Config, chain: ChainClient, made: Projector) -> None:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, end)
-        made.run(stop, wakeup, every_second=relay.resend)
+        made.run(stop, wakeup, every_second=_Chores(config, relay))
+
+
+class _Chores:
+    """What the projector does beside following, about every second; all of it may fail and come again."""
+
+    def __init__(self, config: Config, relay: Relay) -> None:
+        self._config, self._relay = config, relay
+        self._clock = choose_clock(config)
+        self._looked_at_s = 0
+
+    def __call__(self) -> None:
+        self._relay.resend()
+        now_s = self._clock.now_s()
+        if abs(now_s - self._looked_at_s) >= LOOK_FOR_ANCHOR_EVERY_S:
+            self._looked_at_s = now_s
+            try:
+                anchor_if_due(self._config, self._relay, now_s)
+            except Problem as problem:
+                _log.warning("anchor", code=problem.code.name)
 
 
 def _rebuild(_config: Config, _chain: ChainClient, made: Projector) -> None:

@@ -351,6 +351,7 @@ _CHAIN_STATUS: Final[dict[str, int]] = {
     "account_devices_full": 409,
     "account_device_unknown": 404,
     "account_device_scope": 403,
+    "audit_anchor_backwards": 409,
     "city_unknown_body": 404,
     "city_no_quorum": 403,
     "city_act_refused": 409,

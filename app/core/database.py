@@ -87,13 +87,17 @@ def open_database(url: str) -> Database:
     return real
 
 
+def is_postgres() -> bool:
+    """Whether the process's database is PostgreSQL."""
+    return isinstance(database.obj, TownPostgres)
+
+
 def run_sql(sql: str, *params: Any) -> Any:
     """Run plain SQL with `?` placeholders on either database; for the few statements of every request.
 
     Building such a query anew costs more than running it.
     """
-    is_postgres = isinstance(database.obj, TownPostgres)
-    return database.execute_sql(sql.replace("?", "%s") if is_postgres else sql, params)
+    return database.execute_sql(sql.replace("?", "%s") if is_postgres() else sql, params)
 
 
 def find_row(model: type[RowT], condition: str, *params: Any) -> RowT | None:

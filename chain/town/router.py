@@ -1,6 +1,6 @@
 """The whole town in one table: which rule answers which transaction."""
 
-from chain.town import city, devices, identity, loyalty, opening
+from chain.town import anchors, city, devices, identity, loyalty, opening
 from chain.town.engine import SYSTEM_NAMESPACES
 from chain.town.rules import Router, build_router
 from chain.town.settlement import tables as settlement
@@ -16,6 +16,7 @@ def town_router() -> Router:
             identity.RULES,
             loyalty.RULES,
             settlement.RULES,
+            anchors.RULES,
         ),
         due=(city.DUE, identity.DUE, loyalty.DUE, settlement.DUE),
         namespaces=(
@@ -23,6 +24,7 @@ def town_router() -> Router:
             *identity.NAMESPACES,
             *loyalty.NAMESPACES,
             *settlement.NAMESPACES,
+            *anchors.NAMESPACES,
         ),
         starts=(identity.init_identity,),
     )

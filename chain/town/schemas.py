@@ -612,6 +612,14 @@ class SettlementStanding(Strict, frozen=True):
     status: Literal["active", "leaving", "failed"]
 
 
+class AuditAnchor(Strict, frozen=True):
+    """Note how many entries a body's log outside the chain has, and the hash of the last. Signed by its gateway."""
+
+    TYPE: ClassVar[str] = "audit.anchor"
+    count: Count
+    head: Bytes32
+
+
 Body: TypeAlias = (
     AccountOpen
     | AccountRotate
@@ -643,4 +651,5 @@ Body: TypeAlias = (
     | SettlementCover
     | SettlementReserve
     | SettlementStanding
+    | AuditAnchor
 )

@@ -3,6 +3,8 @@
 Numbers are unique over all domains, because only the number (not the codespace) is hashed into
 `last_results_hash`. Ranges: tx 1-99, account 100-, city 200-, identity 300-, loyalty 400- (settlement 470-), sel 500-,
 energy 600-, documents 700-, votes 800-. A number or a name, once released, never changes its meaning.
+`last_results_hash`. Ranges: tx 1-99, account 100-, city 200-, identity 300-, loyalty 400-, sel 500-,
+energy 600-, documents 700-, votes 800-, audit 900-. A number or a name, once released, never changes its meaning.
 """
 
 from dataclasses import dataclass
@@ -1035,4 +1037,13 @@ ENERGY_REGIME_CONDITION: Final = _code(
     "energy_regime_condition",
     "A condition of this regime is not met; the message names it.",
     "Une condition de ce régime n'est pas remplie ; le message la nomme.",
+)
+
+# audit: heads of logs kept outside the chain
+AUDIT_ANCHOR_BACKWARDS: Final = _code(
+    900,
+    "audit",
+    "audit_anchor_backwards",
+    "The log has fewer entries than were anchored, or another past; keep it as it is and call an auditor.",
+    "Le journal a moins d'entrées que ce qui fut ancré, ou un autre passé ; gardez-le tel quel et appelez un auditeur.",
 )

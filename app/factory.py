@@ -27,6 +27,7 @@ from app.core.replays import open_replays
 from app.core.tokens import TokenIssuer
 from app.identity.federation import api as federation
 from app.identity.federation.settings import load_providers
+from app.identity.twoddoc import api as twoddoc
 from app.wiring import BLUEPRINTS
 
 OPENAPI_VERSION = "3.1.0"
@@ -75,6 +76,7 @@ def assemble_app(
         ),
     )
     app.extensions[federation.EXTENSION] = federation.build_clients(load_providers(config))
+    app.extensions[twoddoc.EXTENSION] = twoddoc.build_trust(config)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
     install_hooks(app)
     _register_blueprints(app)

@@ -34,6 +34,7 @@ from app.identity import service as identity_service
 from app.identity.federation import api as federation_api
 from app.identity.federation import models as federation_models
 from app.identity.personal import register_personal_tables
+from app.identity.twoddoc import api as twoddoc_api
 from app.loyalty import api as loyalty_api
 from app.loyalty import models as loyalty_models
 from app.loyalty import service as loyalty_service
@@ -49,6 +50,7 @@ BLUEPRINTS: Final = (
     desk_api.blp,
     federation_api.blp,
     rights_api.blp,
+    twoddoc_api.blp,
     loyalty_api.blp,
 )
 _DOMAINS: Final = (

@@ -78,6 +78,14 @@ VARIABLES: Final = (
     ),
     Variable("BEFFROI_TICKETS_PER_HOUR", "account tickets per client address and hour", "600"),
     Variable(
+        "BEFFROI_TWODDOC_FOLDER",
+        "trust list and certificates of 2D-Doc (docs/2ddoc.md); without it that check answers 404",
+    ),
+    Variable(
+        "BEFFROI_POSTCODES",
+        "postcodes of the town, comma-separated: a proof of residence names one (default: any)",
+    ),
+    Variable(
         "BEFFROI_FEDERATION_FILE",
         "FranceConnect and ProConnect of this town (docs/federation.md); without it those logins answer 404",
     ),
@@ -101,6 +109,8 @@ class Config:
     master_key: bytes | None = field(default=None, repr=False)
     clock_offset_file: Path | None = None
     federation_file: Path | None = None
+    twoddoc_folder: Path | None = None
+    postcodes: frozenset[str] = frozenset()
     tickets_per_hour: int = 600
     trusted_proxies: int = 0
 
@@ -137,6 +147,8 @@ def load_config(environ: Mapping[str, str], *, need_token_keys: bool = True) -> 
         master_key=_read_master_key(environ.get("BEFFROI_MASTER_KEY_FILE", "")),
         clock_offset_file=_optional_path(environ, "BEFFROI_CLOCK_OFFSET_FILE"),
         federation_file=_optional_path(environ, "BEFFROI_FEDERATION_FILE"),
+        twoddoc_folder=_optional_path(environ, "BEFFROI_TWODDOC_FOLDER"),
+        postcodes=_read_postcodes(environ.get("BEFFROI_POSTCODES", "")),
         tickets_per_hour=_read_int(
             environ, "BEFFROI_TICKETS_PER_HOUR", default=600, most=TICKETS_PER_HOUR_MAX
         ),
@@ -182,6 +194,13 @@ def _read_int(environ: Mapping[str, str], name: str, *, default: int, most: int)
     if not re.fullmatch(r"\d{1,9}", text) or int(text) > most:
         raise ConfigError(f"{name} must be a whole number from 0 to {most}")
     return int(text)
+
+
+def _read_postcodes(text: str) -> frozenset[str]:
+    codes = frozenset(part.strip() for part in text.split(",") if part.strip())
+    if not all(re.fullmatch(r"\d{5}", code) for code in codes):
+        raise ConfigError("BEFFROI_POSTCODES: five digits each, comma-separated")
+    return codes
 
 
 def _read_token_keys(text: str) -> tuple[RoleKey, ...]:

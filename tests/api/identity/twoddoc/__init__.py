@@ -1,0 +1,1 @@
+"""2D-Doc against a test authority: its list, its certificates, its signed codes and pictures of them."""

@@ -6,7 +6,7 @@ import pytest
 
 from chain.abci import errors
 from chain.abci.errors import AbciRefusal
-from chain.abci.grammar import CheckedApplication, Grammar
+from chain.abci.grammar import CheckedApplication, Grammar, Phase
 from chain.node.node import Node
 from chain.types.abci import (
     ExecTxResult,
@@ -63,41 +63,66 @@ BLOCK_1 = [(finalize(1), ResponseFinalizeBlock()), (RequestCommit(), ResponseCom
 
 
 @pytest.mark.parametrize(
-    "calls",
+    ("calls", "phase", "height", "next_height"),
     [
-        [*FRESH, *BLOCK_1],
-        [(init_chain(), ResponseInitChain()), *BLOCK_1],
-        [*FRESH, (prepare(1), ResponsePrepareProposal()), (process(1), ACCEPT), *BLOCK_1],
-        [*FRESH, (process(1), ACCEPT), (process(1), ACCEPT), *BLOCK_1],
-        [*FRESH, (prepare(1), ResponsePrepareProposal()), *BLOCK_1],
-        [
-            *at_height(7),
-            (finalize(8), ResponseFinalizeBlock()),
-            (RequestCommit(), ResponseCommit()),
-            (process(9), ACCEPT),
-        ],
-        [
-            *at_height(0),
-            (init_chain(initial_height=91), ResponseInitChain()),
-            (finalize(91), ResponseFinalizeBlock()),
-        ],
-        [
-            *at_height(0),
-            (OFFER, ResponseOfferSnapshot(OfferSnapshotResult.REJECT)),
-            (OFFER, OFFERED),
-            (CHUNK, TAKEN),
-            (CHUNK, TAKEN),
-            (INFO, ResponseInfo(last_block_height=5)),
-            (finalize(6), ResponseFinalizeBlock()),
-        ],
-        [
-            *FRESH,
-            (finalize(1), ResponseFinalizeBlock()),
-            (RequestCheckTx(b"x=1"), ResponseCheckTx()),
-            (RequestQuery(), ResponseQuery()),
-            (INFO, ResponseInfo(last_block_height=0)),
-            (RequestCommit(), ResponseCommit()),
-        ],
+        ([*FRESH, *BLOCK_1], Phase.HEIGHT, 1, 2),
+        ([(init_chain(), ResponseInitChain()), *BLOCK_1], Phase.HEIGHT, 1, 2),
+        (
+            [*FRESH, (prepare(1), ResponsePrepareProposal()), (process(1), ACCEPT), *BLOCK_1],
+            Phase.HEIGHT,
+            1,
+            2,
+        ),
+        ([*FRESH, (process(1), ACCEPT), (process(1), ACCEPT), *BLOCK_1], Phase.HEIGHT, 1, 2),
+        ([*FRESH, (prepare(1), ResponsePrepareProposal()), *BLOCK_1], Phase.HEIGHT, 1, 2),
+        (
+            [
+                *at_height(7),
+                (finalize(8), ResponseFinalizeBlock()),
+                (RequestCommit(), ResponseCommit()),
+                (process(9), ACCEPT),
+            ],
+            Phase.HEIGHT,
+            8,
+            9,
+        ),
+        (
+            [
+                *at_height(0),
+                (init_chain(initial_height=91), ResponseInitChain()),
+                (finalize(91), ResponseFinalizeBlock()),
+            ],
+            Phase.DECIDED,
+            0,
+            91,
+        ),
+        (
+            [
+                *at_height(0),
+                (OFFER, ResponseOfferSnapshot(OfferSnapshotResult.REJECT)),
+                (OFFER, OFFERED),
+                (CHUNK, TAKEN),
+                (CHUNK, TAKEN),
+                (INFO, ResponseInfo(last_block_height=5)),
+                (finalize(6), ResponseFinalizeBlock()),
+            ],
+            Phase.DECIDED,
+            5,
+            6,
+        ),
+        (
+            [
+                *FRESH,
+                (finalize(1), ResponseFinalizeBlock()),
+                (RequestCheckTx(b"x=1"), ResponseCheckTx()),
+                (RequestQuery(), ResponseQuery()),
+                (INFO, ResponseInfo(last_block_height=0)),
+                (RequestCommit(), ResponseCommit()),
+            ],
+            Phase.HEIGHT,
+            1,
+            2,
+        ),
     ],
     ids=[
         "clean start",
@@ -111,8 +136,9 @@ BLOCK_1 = [(finalize(1), ResponseFinalizeBlock()), (RequestCommit(), ResponseCom
         "free calls at any time",
     ],
 )
-def test_what_cometbft_does_is_allowed(calls):
-    played(*calls)
+def test_what_cometbft_does_is_allowed_and_followed(calls, phase, height, next_height):
+    grammar = played(*calls)
+    assert (grammar.phase, grammar.height, grammar.next_height) == (phase, height, next_height)
 
 
 @pytest.mark.parametrize(
@@ -173,8 +199,11 @@ def test_an_answer_that_is_none_is_noticed(request_, response):
 
 
 def test_the_room_of_a_proposal_counts_each_transactions_tag_and_length():
-    grammar = played(*FRESH)
-    grammar.note(prepare(1, room=6), ResponsePrepareProposal((b"1234",)))
+    grammar, four_bytes = played(*FRESH), ResponsePrepareProposal((b"1234",))
+    with pytest.raises(AbciRefusal, match="6 bytes of transactions, 5 are allowed"):
+        grammar.note(prepare(1, room=5), four_bytes)
+    grammar.note(prepare(1, room=6), four_bytes)
+    assert grammar.calls[-1] == "PrepareProposal"
 
 
 def test_an_engine_that_is_gone_must_introduce_itself_again():

@@ -408,6 +408,13 @@ def test_a_stop_lets_the_answers_leave_and_closes_everything(tmp_path):
     asyncio.run(play())
 
 
+async def heard_until_the_end(client: socket.socket) -> bytes:
+    heard = b""
+    while more := await asyncio.get_running_loop().sock_recv(client, 65_536):
+        heard += more
+    return heard
+
+
 def test_a_client_that_reads_nothing_is_cut_at_the_stop(tmp_path, monkeypatch):
     monkeypatch.setattr("chain.abci.server.ABCI_CLOSE_MS", 20)
 
@@ -420,9 +427,11 @@ def test_a_client_that_reads_nothing_is_cut_at_the_stop(tmp_path, monkeypatch):
             data = encode_delimited(Request(RequestEcho("x" * 100_000)))
             sending = loop.create_task(loop.sock_sendall(deaf, data * 60))
             async with await AbciClient.connect(server.address) as client:
-                await client.call(RequestEcho("others are served"))
+                assert (await client.call(RequestEcho("served"))).message == "served"
+            assert not sending.done(), "the server reads no further than it is read"
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
+        assert 0 < len(await heard_until_the_end(deaf)) < 60 * 100_000, "cut in the middle"
         deaf.close()
 
     asyncio.run(play())

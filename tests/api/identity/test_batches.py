@@ -204,7 +204,17 @@ def test_an_erased_person_may_enrol_again(street):
     clerk.write_batch(clerk.read_batch()["attestations"])
     cid = phone.read_identity()["cid"]
     expect("erase", move(street, cid, "erased", street.clerk, street.supervisor))
-    street.enrol(street.new_phone(), family_name="Revenant")
+    again = street.new_phone()
+    street.enrol(again, family_name="Revenant")
+    answer = clerk.write_batch(clerk.read_batch()["attestations"])
+    assert answer.status == 201
+    new_cid = again.read_identity()["cid"]
+    assert new_cid != cid
+    with connected():
+        assert [IdentityRow.get_by_id(each).status for each in (cid, new_cid)] == [
+            "erased",
+            "active",
+        ]
 
 
 def test_a_rebuild_gives_identical_rows_and_keeps_what_only_sql_holds(street):

@@ -26,6 +26,7 @@ from chain.types.messages import (
 from chain.types.params import GenesisDoc
 from chain.types.primitives import SignedMsgType
 from chain.types.state import ChainState
+from chain.types.timestamp import Timestamp
 from tests.node.kvstore_app import KvStoreApp
 from tests.node.virtual import Disk, VirtualNode, VirtualTime, genesis_doc, seed_of
 
@@ -104,7 +105,7 @@ def chain_of(blocks: int) -> Chain:
 
 @dataclass
 class HostedChain:
-    """As `chain.node.syncing.HostChain`, and a witness of what was signed while held."""
+    """As `chain.node.syncing.HostChain`; while it is held nobody may even ask for a signature."""
 
     node: VirtualNode
     holds: int = 0
@@ -122,17 +123,21 @@ class HostedChain:
     def hold(self) -> None:
         self.is_held = True
         self.holds += 1
+        self.node.signer._sign = _refuse_to_sign  # type: ignore[method-assign]
         self.node.host.hold()
 
     def adopt(self, fetched: FetchedBlock, commit: Commit) -> None:
         assert self.is_held
-        before = self.node.signer.has_signed
         self.node.host.adopt(as_built(fetched), commit)
-        assert self.node.signer.has_signed == before, "signed while syncing"
 
     def release(self) -> None:
         self.is_held = False
+        vars(self.node.signer).pop("_sign", None)
         self.node.host.release()
+
+
+def _refuse_to_sign(*_: object) -> tuple[Timestamp, bytes]:
+    raise AssertionError("asked to sign while syncing")
 
 
 def as_built(fetched: FetchedBlock) -> BuiltBlock:

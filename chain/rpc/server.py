@@ -124,7 +124,9 @@ class RpcServer:
         if request.get("id") is None:
             return None
         try:
-            params = _named_params(request)
+            # As CometBFT: of a method that is not there nobody looks at the parameters.
+            is_known = request["method"] in self._methods
+            params = _named_params(request) if is_known else Params({})
         except RpcError as error:
             return _error(request["id"], error)
         return await self._call(request["method"], params, request["id"])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
+from tests.drills.evidence import find_contradictions
 from tests.drills.grow import grow_town
 from tests.drills.report import Drill, drill
 from tests.drills.town import Load, Town, wait_for
@@ -33,9 +34,11 @@ def grown_town(run: Drill, size: int) -> tuple[Town, int]:
 
 
 def check_nobody_equivocated(run: Drill, town: Town) -> None:
-    """No process has seen two votes of one validator for one place."""
+    """No process says that it has seen two votes of one validator for one place, and no logs together hold two."""
     accused = [node.root.name for node in town.nodes if "conflicting votes" in node.log_text()]
     run.check("nobody signed twice", not accused, ", ".join(accused))
+    twice = [who.hex() for who in find_contradictions(town.homes)]
+    run.check("no two votes for one place in all the logs together", not twice, ", ".join(twice))
 
 
 @drill

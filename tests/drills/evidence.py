@@ -1,9 +1,15 @@
 """Reading misbehaviour out of a running town: when it was seen, committed, and what became of the power."""
 
 import re
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from chain.codec.proto import decode
+from chain.node.home import Home
+from chain.store.wal import HEAD, scan
+from chain.types.block import BlockID, Vote
+from chain.types.messages import ConsensusMessage, MsgInfo, TimedWALMessage, VoteMessage
 from tests.node.four import Validator
 
 
@@ -17,6 +23,28 @@ class Found:
     """Height of the block that carries the evidence."""
     voter: str
     """Address, upper-case hex."""
+
+
+def logged_votes(home: Home) -> list[Vote]:
+    """Every vote in a node's newest log: its own, and what others put on the wire, as it took them."""
+    found = []
+    for payload in scan((home.data / "cs.wal" / HEAD).read_bytes()).payloads:
+        match decode(TimedWALMessage, payload).msg.value:
+            case MsgInfo(ConsensusMessage(VoteMessage(vote)), _):
+                found.append(vote)
+            case _:
+                pass
+    return found
+
+
+def find_contradictions(homes: Iterable[Home]) -> set[bytes]:
+    """Addresses of those who voted for two things at one place, in all the logs together."""
+    said: dict[tuple[bytes, int, int, int], set[BlockID]] = defaultdict(set)
+    for home in homes:
+        for vote in logged_votes(home):
+            place = (vote.validator_address, vote.height, vote.round, int(vote.type))
+            said[place].add(vote.block_id)
+    return {place[0] for place, blocks in said.items() if len(blocks) > 1}
 
 
 def find_evidence(node: Validator, first: int = 1, voter: str = "") -> Found | None:

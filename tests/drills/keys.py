@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from shutil import copytree, rmtree
 
-from chain.codec.proto import decode
 from chain.crypto.ed25519 import derive_public
 from chain.crypto.keys import address
 from chain.node.config import load_config, render_config
@@ -20,12 +19,10 @@ from chain.node.home import (
 )
 from chain.node.signer import STATE_FILE, LastSigned, SignStep, decode_state
 from chain.p2p.certificates import make_certificate
-from chain.store.wal import HEAD, scan
 from chain.types.block import Vote
-from chain.types.messages import ConsensusMessage, MsgInfo, TimedWALMessage, VoteMessage
 from chain.types.primitives import SignedMsgType
 from tests.drills.crash import check_nobody_equivocated
-from tests.drills.evidence import find_evidence
+from tests.drills.evidence import find_evidence, logged_votes
 from tests.drills.report import Drill, drill
 from tests.drills.town import Load, Town, TownNode
 from tests.node.four import free_ports
@@ -38,15 +35,7 @@ def signer_of(home: Home) -> bytes:
 
 def votes_seen(home: Home, voter: bytes) -> list[Vote]:
     """Votes of a validator in another node's log: what it put on the wire, as that node took it."""
-    data = (home.data / "cs.wal" / HEAD).read_bytes()
-    found = []
-    for payload in scan(data).payloads:
-        match decode(TimedWALMessage, payload).msg.value:
-            case MsgInfo(ConsensusMessage(VoteMessage(vote)), _) if vote.validator_address == voter:
-                found.append(vote)
-            case _:
-                pass
-    return found
+    return [vote for vote in logged_votes(home) if vote.validator_address == voter]
 
 
 def position_of(vote: Vote) -> tuple[int, int, SignStep]:

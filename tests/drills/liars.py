@@ -25,7 +25,6 @@ from chain.sync.serving import BlockServer
 from chain.sync.state_serving import StateServer
 from chain.types.block import BlockID, Data, Header, PartSetHeader, Vote
 from chain.types.messages import (
-    BlockResponse,
     ChunkRequest,
     ChunkResponse,
     ConsensusBody,
@@ -33,6 +32,7 @@ from chain.types.messages import (
     VoteMessage,
 )
 from chain.types.primitives import SignedMsgType
+from tests.sync import lying_node
 
 LIES: dict[str, Callable[[], None]] = {}
 
@@ -131,17 +131,7 @@ def poison_proposer() -> None:
 @lie
 def sync_liar() -> None:
     """Honest in consensus; whoever asks for old blocks gets other transactions under the same height."""
-    honest = BlockServer._block
-
-    def lying(self: BlockServer, height: int) -> Any:
-        answer, size = honest(self, height)
-        if isinstance(answer, BlockResponse):
-            data = Data((b"stolen=everything",))
-            header = replace(answer.block.header, data_hash=hash_data(data.txs))
-            answer = replace(answer, block=replace(answer.block, data=data, header=header))
-        return answer, size
-
-    BlockServer._block = lying  # type: ignore[method-assign]
+    BlockServer._block = lying_node.lying  # type: ignore[method-assign]
 
 
 @lie

@@ -8,6 +8,8 @@ import pytest
 from tests.drills import ALL, QUICK, report
 from tests.drills import __main__ as command
 from tests.drills.byzantine import check_punished, start_with_liar
+from tests.drills.evidence import find_contradictions
+from tests.drills.keys import signer_of
 from tests.drills.report import DRILLS, Drill, Skipped, percentile, run_drill
 from tests.drills.town import Load
 
@@ -105,6 +107,8 @@ def test_an_equivocating_program_is_convicted_and_the_three_others_agree_and_los
             tx = town.tx()
             load.committed[tx] = town.nodes[n % 3].commit(tx)
         check_punished(run, town, liar, correct)
+        # The drills ask the same of logs in which nobody lies: here it must find the liar, and only it.
+        assert find_contradictions(town.homes) == {signer_of(town.homes[liar])}
         town.check_kept(run, load, correct)
     finally:
         for close in reversed(run.closers):

@@ -13,8 +13,6 @@ import secrets
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -37,6 +35,8 @@ from tests.node.four import Cluster, Validator, free_ports
 PARAMS = SAMPLE_PARAMS | {"quota_gateway_per_minute": 1_000_000, "council_delay_s": 0}
 """The sample town's, with room for five accounts a second on one gateway's tickets."""
 NODE = "chain.node"
+JOIN_S = 60.0
+"""No request of a load takes longer: its socket gives up before."""
 
 
 class Town(Cluster):
@@ -157,6 +157,7 @@ class Town(Cluster):
         """No committed transaction lost, none twice, one block per height, on all of these nodes."""
         chosen = list(range(len(self.nodes)) if nodes is None else nodes)
         self.wait_level(chosen)
+        drill.check("the load had transactions committed", bool(load.committed))
         split = self.find_split(chosen, first)
         drill.check("one block per height on every correct node", not split, split)
         lost = [
@@ -190,14 +191,6 @@ class TownNode(Validator):
         at = self._command.index(sys.executable)
         self._command = [*prefix, *self._command[at:]]
 
-    def call(self, method: str, **params: Any) -> Any:
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
-        request = urllib.request.Request(f"http://{self.host}:{self.rpc_port}/", body)
-        with urllib.request.urlopen(request, timeout=15) as answer:
-            tree = json.load(answer)
-        assert "result" in tree, tree
-        return tree["result"]
-
     def log_text(self) -> str:
         """Everything it logged so far."""
         return self.log.read_text() if self.log.exists() else ""
@@ -227,7 +220,8 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self._is_ended.set()
         for thread in self._threads:
-            thread.join()
+            thread.join(JOIN_S)
+        assert not any(thread.is_alive() for thread in self._threads), "a request never ended"
 
     def absorb(self, other: "Load") -> None:
         """Take over what another load found."""

@@ -40,6 +40,9 @@ def free_ports(count: int) -> list[int]:
 class Validator:
     """One process on its home."""
 
+    host = "127.0.0.1"
+    """Where it answers."""
+
     def __init__(self, root: Path, rpc_port: int, command: list[str]) -> None:
         self.root, self.rpc_port = root, rpc_port
         self.log = root.parent / f"{root.name}.log"
@@ -59,7 +62,7 @@ class Validator:
 
     def call(self, method: str, **params: Any) -> Any:
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{self.rpc_port}/", body)
+        request = urllib.request.Request(f"http://{self.host}:{self.rpc_port}/", body)
         with urllib.request.urlopen(request, timeout=15) as answer:
             tree = json.load(answer)
         assert "result" in tree, tree

@@ -54,7 +54,7 @@ TIMEOUT_MS, TIMEOUT_STEP_MS = 300, 100
 PROGRESS_MS = 30_000
 """L1: once a height's faults are healed, the slowest correct process gains a height within this long."""
 FINAL_HEIGHTS = 5
-"""L1: with everything healed every correct process gains so many heights, each within `PROGRESS_MS` and a turn."""
+"""L1: with everything healed every correct process gains so many heights, each within `PROGRESS_MS` and rare turns."""
 AT = Timestamp(1_700_000_000)
 _TIMEOUT_MARKS = {
     TimeoutKind.PROPOSE: "timeout_propose",
@@ -166,7 +166,7 @@ class World:
                 return
             if least > slowest:
                 slowest, since_ms = least, self.now_ms
-            if self.now_ms - since_ms > patience_ms + self._turn_ms(least + 1):
+            if self.now_ms - since_ms > patience_ms + self._rare_turns_ms(least + 1):
                 stuck = [(p.index, p.state.height, p.state.round) for p in self.correct]
                 raise Violation(
                     f"L1: stuck for {patience_ms} ms at (process, height, round) {stuck}"
@@ -174,15 +174,16 @@ class World:
             for _ in range(64):
                 self._next()
 
-    def _turn_ms(self, height: int) -> int:
-        """Until the lightest correct validator was proposer once, every round of it to its last timeout.
+    def _rare_turns_ms(self, height: int) -> int:
+        """The rounds beyond one for each member until the lightest correct one was proposer, to their last timeouts.
 
         Alone with a lock that the others need (L36 takes a polka of the present round only), it must offer the block
-        itself: with a power of 2 in 31 in one round of sixteen. The paper promises the end, not its hour.
+        itself: with a power of 2 in 31 in one round of sixteen. The paper promises the end, not its hour. Members of
+        equal power have no such rounds.
         """
         powers = self.town.powers(height)
         lightest = min(powers[p.index] for p in self.correct if p.index in powers)
-        turns = range(-(-sum(powers.values()) // lightest))
+        turns = range(len(powers), -(-sum(powers.values()) // lightest))
         slowest = max(self.plan.clocks)
         return 3 * slowest * sum(TIMEOUT_MS + TIMEOUT_STEP_MS * turn for turn in turns) // 1_000
 

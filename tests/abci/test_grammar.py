@@ -38,6 +38,7 @@ from chain.types.messages import (
 from tests.abci.calls import INFO, finalize, init_chain, prepare, process
 from tests.node.kvstore_app import KvStoreApp
 from tests.node.live import first_block, make_home
+from tests.waiting import run_within
 
 ACCEPT = ResponseProcessProposal(ProposalStatus.ACCEPT)
 OFFER = RequestOfferSnapshot(Snapshot(5, 1, 1, b"h"), b"a" * 32)
@@ -250,11 +251,11 @@ def test_the_embedded_engine_keeps_the_grammar(tmp_path):
         assert grammar.height == node.stores.blocks.height()
         calls.extend(grammar.calls)
 
-    asyncio.run(run("InitChain"))
+    run_within(run("InitChain"))
     assert calls[0] == "InitChain"
     assert {"PrepareProposal", "ProcessProposal", "FinalizeBlock", "Commit"} <= set(calls)
     calls.clear()
-    asyncio.run(run("FinalizeBlock"))
+    run_within(run("FinalizeBlock"))
     assert "InitChain" not in calls
 
 

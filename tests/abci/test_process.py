@@ -17,6 +17,7 @@ from chain.node.home import Home, load_genesis
 from chain.types.abci import RequestQuery
 from chain.types.messages import RequestCommit
 from tests.abci.calls import INFO, finalize, init_chain
+from tests.waiting import run_within
 
 pytestmark = pytest.mark.process
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,7 +96,7 @@ def test_the_town_survives_a_kill_between_finalize_and_commit(running, tmp_path)
             status = json.loads((await client.call(RequestQuery(path="/status"))).value)
             assert status["height"] == 2
 
-    asyncio.run(play())
+    run_within(play())
     assert running.end() == 0
 
 
@@ -118,7 +119,7 @@ def test_a_home_is_served_once_and_a_genesis_without_a_town_stops_nothing(runnin
         async with await running.client() as again:
             await again.call(INFO)
 
-    asyncio.run(play())
+    run_within(play())
     assert running.end() == 0
 
 
@@ -136,7 +137,7 @@ def test_a_broken_invariant_ends_the_process_loudly(tmp_path):
         await client.close()
 
     try:
-        asyncio.run(play())
+        run_within(play())
         assert running.process is not None
         assert running.process.wait(WAIT_S) == 1
         assert "APPLICATION FAILURE" in running.log.read_text()

@@ -24,6 +24,7 @@ from chain.types.messages import (
 from chain.types.primitives import SignedMsgType
 from chain.types.timestamp import Timestamp
 from tests.node.virtual import VirtualTime
+from tests.waiting import run_within
 
 CHAIN = "signed-1"
 BLOCK = BlockID(b"h" * 32, PartSetHeader(1, b"p" * 32))
@@ -150,7 +151,7 @@ def test_it_dials_until_the_engine_is_there_and_again_when_it_comes_back(tmp_pat
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    asyncio.run(play())
+    run_within(play())
 
 
 def test_who_drops_the_connection_at_once_does_not_keep_the_application_busy(tmp_path, monkeypatch):
@@ -177,5 +178,5 @@ def test_who_drops_the_connection_at_once_does_not_keep_the_application_busy(tmp
         server.close()
         await server.wait_closed()
 
-    asyncio.run(play())
+    run_within(play())
     assert len(taken) == 1

@@ -230,7 +230,11 @@ def fresh_postgres() -> str:
     """URL of an empty database of this test process's own, on the server of TEST_POSTGRES_URL."""
     server = os.environ["TEST_POSTGRES_URL"]
     name = "beffroi_" + os.environ.get("PYTEST_XDIST_WORKER", "alone")
-    with psycopg.connect(server, autocommit=True) as connection:
+    with psycopg.connect(server, autocommit=True, connect_timeout=30) as connection:
+        connection.execute("SET statement_timeout = '60s'")
         connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         connection.execute(f"CREATE DATABASE {name}")
+        # Two connections that wait for each other, or one that was left in a transaction, must fail and not hang.
+        connection.execute(f"ALTER DATABASE {name} SET lock_timeout = '60s'")
+        connection.execute(f"ALTER DATABASE {name} SET statement_timeout = '120s'")
     return urlunsplit(urlsplit(server)._replace(path=f"/{name}"))

@@ -50,7 +50,9 @@ def go_missing() -> str | None:
     go = shutil.which("go")
     if go is None:
         return "Go is not installed"
-    text = subprocess.run([go, "version"], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run(
+        [go, "version"], capture_output=True, text=True, check=True, timeout=120
+    ).stdout
     match = re.search(r"go(\d+)\.(\d+)", text)
     if match is None or (int(match[1]), int(match[2])) < GO_MIN:
         return f"{text.strip()} is older than {GO_MIN[0]}.{GO_MIN[1]}"

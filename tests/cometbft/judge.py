@@ -1,6 +1,7 @@
 """CometBFT's own code as a judge: one Go process that answers questions line by line."""
 
 import json
+import select
 import subprocess
 from base64 import b64decode, b64encode
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from typing import Any
 from chain.codec.proto import encode
 from chain.types.validator import ValidatorSet
 from tests.cometbft.install import TOOLS
+
+ANSWER_S = 60
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Judge:
         line = json.dumps({"do": do} | {name: _plain(value) for name, value in question.items()})
         self._process.stdin.write(line.encode() + b"\n")
         self._process.stdin.flush()
+        heard, _, _ = select.select([self._process.stdout], [], [], ANSWER_S)
+        assert heard, f"comet-judge did not answer {do} within {ANSWER_S} s"
         answer = json.loads(self._process.stdout.readline())
         return Verdict(answer["ok"], answer.get("why", ""), b64decode(answer.get("bytes") or ""))
 

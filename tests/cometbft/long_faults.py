@@ -13,6 +13,7 @@ import pytest
 from chain.abci import AbciClient, SocketAddress
 from tests.abci.calls import INFO
 from tests.cometbft.net import QUICK, EngineConfig, EngineNet, EngineNode
+from tests.waiting import run_within
 
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.usefixtures("cometbft")]
 DYING = "tests.cometbft.dying_abci"
@@ -198,7 +199,6 @@ def test_an_application_that_tells_a_wrong_hash_is_refused_and_heals_when_it_tel
 
 
 def test_a_cometbft_of_another_chain_gets_nowhere_and_changes_nothing(tmp_path):
-    import asyncio
 
     async def height(address: SocketAddress) -> int:
         async with await AbciClient.connect(address) as client:
@@ -209,12 +209,12 @@ def test_a_cometbft_of_another_chain_gets_nowhere_and_changes_nothing(tmp_path):
         node.commit(b"a=1")
         net.wait_height(3)
         node.end(signal.SIGTERM)
-        before = asyncio.run(height(node.engine.app_socket))
+        before = run_within(height(node.engine.app_socket))
         config = EngineConfig(timeouts=QUICK, app_address=str(node.engine.app_socket))
         stranger = EngineNet(tmp_path / "two", 1, config=config, chain_id="another-1").nodes[0]
         stranger.start_engine()
         assert stranger.wait_ended() != 0
-        assert asyncio.run(height(node.engine.app_socket)) == before
+        assert run_within(height(node.engine.app_socket)) == before
         node.start_engine()
         net.wait(lambda: node.height() >= before)
         assert node.commit(b"b=2") > before

@@ -15,6 +15,7 @@ from chain.types import codes
 from chain.types.timestamp import Timestamp
 from tests.abci.calls import kvstore, serving
 from tests.cometbft.install import MODULE, TOOLS, VERSION
+from tests.waiting import run_within
 
 pytestmark = [pytest.mark.process, pytest.mark.usefixtures("cometbft")]
 EX1 = b"""echo hello
@@ -51,7 +52,7 @@ def play(app, tmp_path: Path, script: bytes, **options) -> tuple[int, str, list[
             done = await asyncio.to_thread(run_cli, str(server.address), script)
             return (*done, failures)
 
-    return asyncio.run(serve())
+    return run_within(serve())
 
 
 def answers(output: str) -> list[str]:
@@ -76,7 +77,7 @@ def test_the_first_script_says_what_it_says_of_cometbfts_example(tmp_path):
 
 def test_the_second_script_runs_to_its_end(tmp_path):
     root = subprocess.run(
-        ["go", "env", "GOMODCACHE"], capture_output=True, text=True, check=True
+        ["go", "env", "GOMODCACHE"], capture_output=True, text=True, check=True, timeout=120
     ).stdout.strip()
     script = Path(root) / f"{MODULE}@{VERSION}" / "abci/tests/test_cli/ex2.abci"
     if not script.exists():

@@ -44,7 +44,9 @@ def test_the_pinned_tag_is_the_same_everywhere():
 def test_the_installed_program_is_of_the_pinned_tag():
     program = find_cometbft()
     assert program is not None
-    said = subprocess.run([program, "version"], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        [program, "version"], capture_output=True, text=True, check=True, timeout=120
+    ).stdout
     assert f"v{said.strip()}" == COMETBFT_VERSION
 
 

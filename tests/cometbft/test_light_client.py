@@ -31,6 +31,7 @@ from tests.cometbft.serve_chain import lying_proxy, serving_chain
 from tests.node.four import free_ports
 from tests.node.virtual import seed_of
 from tests.sync.kit import SEEDS, Chain, new_chain
+from tests.waiting import run_within
 
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.usefixtures("cometbft")]
 HEIGHTS = 500
@@ -110,7 +111,7 @@ def with_chain(
         async with serving_chain(root, long_chain()) as (_, url), lying_proxy(url, lie) as proxy:
             return await asyncio.to_thread(play, url, *proxy)
 
-    return asyncio.run(serve())
+    return run_within(serve())
 
 
 def header_hash(height: int) -> str:

@@ -24,7 +24,9 @@ def require_strace() -> str:
     strace = shutil.which("strace")
     if strace is None:
         raise Skipped("strace is not installed")
-    tried = subprocess.run([strace, "-o", "/dev/null", "true"], capture_output=True, check=False)
+    tried = subprocess.run(
+        [strace, "-o", "/dev/null", "true"], capture_output=True, check=False, timeout=120
+    )
     if tried.returncode:
         raise Skipped(f"strace may not trace here: {tried.stderr.decode()[:200]}")
     return strace
@@ -98,10 +100,14 @@ def disk_full(run: Drill) -> None:
         ["mount", "-t", "tmpfs", "-o", f"size={FULL_BYTES},mode=0700", "tmpfs", str(volume)],
         capture_output=True,
         check=False,
+        timeout=120,
     )
     if mounted.returncode:
         raise Skipped(f"tmpfs may not be mounted here: {mounted.stderr.decode()[:200]}")
-    run.closers += [lambda: subprocess.run(["umount", "-l", str(volume)], check=False), town.stop]
+    run.closers += [
+        lambda: subprocess.run(["umount", "-l", str(volume)], check=False, timeout=120),
+        town.stop,
+    ]
     shutil.copytree(kept, volume, dirs_exist_ok=True)
     town.start()
     with Load(town) as load:
@@ -120,7 +126,7 @@ def disk_full(run: Drill) -> None:
             "started on a full disk it ends with a code again", code in (1, 2), f"exit {code}"
         )
         again.process = None
-        subprocess.run(["mount", "-o", "remount,size=64m", str(volume)], check=True)
+        subprocess.run(["mount", "-o", "remount,size=64m", str(volume)], check=True, timeout=120)
         (volume / "ballast").unlink()
         run.did("the volume was enlarged, the node started")
         run.measure("rejoin_s", round(town.rejoin_s(3), 2))

@@ -21,13 +21,15 @@ from chain.types.block import BLOCK_PROTOCOL, P2P_PROTOCOL
 from chain.types.messages import DefaultNodeInfo, DefaultNodeInfoOther, ProtocolVersion
 from tests.drills.crash import check_nobody_equivocated, resident_mb
 from tests.drills.report import Drill, drill, percentile
-from tests.drills.town import Load, Town
+from tests.drills.town import JOIN_S, Load, Town
 
 MEMORY_AIM_MB = 50.0
 INTERVAL_AIM = 2.0
 FLOOR_S = 0.25
 """A normal interval below this is taken as this: twice 20 ms is no promise on a machine with other work."""
 CONNECTIONS = 1_000
+OVER_S = 600.0
+"""The longest an attacker holds on; the drill is over long before."""
 
 
 class Insider:
@@ -119,7 +121,7 @@ def go_deaf(insider: Insider, is_over: threading.Event) -> None:
     """An admitted peer that never reads again and never says goodbye: a half-open line."""
     with contextlib.suppress(OSError):
         line = insider.connect()
-        is_over.wait()
+        is_over.wait(OVER_S)
         line.close()
 
 
@@ -159,6 +161,7 @@ def hostile_peers(run: Drill) -> None:
     held: list[socket.socket] = []
     run.closers.append(lambda: [line.close() for line in held])
     is_over = threading.Event()
+    run.closers.append(is_over.set)  # also when the drill fails in the middle
     slow: list[tuple[Callable[..., None], Insider]] = [
         (trickle, insiders[0]),
         (go_deaf, insiders[1]),
@@ -182,7 +185,7 @@ def hostile_peers(run: Drill) -> None:
         memory_after = resident_mb(process.pid)
         is_over.set()
         for thread in threads:
-            thread.join()
+            thread.join(JOIN_S)
     run.did(
         f"{len(held)} silent connections, garbage, six kinds of wrong frames, a peer at one byte a second, a deaf "
         "peer, stalled handshakes, all at once against one validator"

@@ -51,17 +51,19 @@ def may_make_namespaces() -> bool:
         return False
     name = f"bdt{os.getpid() % 10_000}"
     made = subprocess.run(
-        ["ip", "link", "add", name, "type", "bridge"], capture_output=True, check=False
+        ["ip", "link", "add", name, "type", "bridge"], capture_output=True, check=False, timeout=120
     )
-    subprocess.run(["ip", "link", "del", name], capture_output=True, check=False)
-    spaced = subprocess.run(["ip", "netns", "add", name], capture_output=True, check=False)
-    subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+    subprocess.run(["ip", "link", "del", name], capture_output=True, check=False, timeout=120)
+    spaced = subprocess.run(
+        ["ip", "netns", "add", name], capture_output=True, check=False, timeout=120
+    )
+    subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False, timeout=120)
     return made.returncode == 0 and spaced.returncode == 0
 
 
 def ip(*arguments: str) -> None:
     """One `ip` command."""
-    subprocess.run(["ip", *arguments], check=True, capture_output=True)
+    subprocess.run(["ip", *arguments], check=True, capture_output=True, timeout=120)
 
 
 class NamespaceLinks:
@@ -101,8 +103,12 @@ class NamespaceLinks:
     def close(self) -> None:
         """Take all of it away."""
         for space in self._spaces:
-            subprocess.run(["ip", "netns", "del", space], capture_output=True, check=False)
-        subprocess.run(["ip", "link", "del", self._bridge], capture_output=True, check=False)
+            subprocess.run(
+                ["ip", "netns", "del", space], capture_output=True, check=False, timeout=120
+            )
+        subprocess.run(
+            ["ip", "link", "del", self._bridge], capture_output=True, check=False, timeout=120
+        )
 
     def cut(self, source: int, target: int) -> None:
         if (source, target) not in self._cuts:

@@ -182,6 +182,10 @@ def write_report(runs: list[Drill], path: Path, *, is_quick: bool) -> None:
 
 def _commit() -> str:
     told = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+        ["git", "rev-parse", "--short", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     return told.stdout.strip()

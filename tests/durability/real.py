@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import random
+import select
 import signal
 import time
 import traceback
@@ -26,6 +27,8 @@ from tests.sim.full import machine as machine_module
 INSTRUMENTED = ("write", "fdatasync", "fsync", "ftruncate")
 """System calls of `chain.store.files` at which a child may end; the rename and LMDB's commit come beside."""
 GOOD, VIOLATED = 0, 3
+CHILD_S = 120.0
+"""No life takes longer; a child of a process with threads may be born with a lock that nobody will open."""
 
 
 class Points:
@@ -164,9 +167,26 @@ def in_child(work: Callable[[], list[str]], kill_after_s: float = -1.0) -> tuple
         time.sleep(kill_after_s)
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
-    with os.fdopen(read_end, "rb") as pipe:
-        text = pipe.read().decode(errors="replace")
+    try:
+        text = _read_to_end(read_end).decode(errors="replace")
+    except TimeoutError:
+        os.kill(child, signal.SIGABRT)  # it prints where it hangs
+        os.waitpid(child, 0)
+        raise
+    finally:
+        os.close(read_end)
     return os.waitpid(child, 0)[1], text
+
+
+def _read_to_end(pipe: int) -> bytes:
+    """What a child says until it ends; raises TimeoutError."""
+    found, end_s = b"", time.monotonic() + CHILD_S
+    while select.select([pipe], [], [], max(0.0, end_s - time.monotonic()))[0]:
+        more = os.read(pipe, 65_536)
+        if not more:
+            return found
+        found += more
+    raise TimeoutError(f"a forked life did not end within {CHILD_S} s; it had said {found!r}")
 
 
 def count_points(root: Path, *, has_own_store: bool) -> int:

@@ -16,6 +16,7 @@ from chain.store.files import DiskFolder
 from chain.store.wal import HEAD, frame
 from tests.node.kvstore_app import KvStoreApp
 from tests.node.live import first_block, make_home
+from tests.waiting import run_within
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def home(tmp_path) -> Home:
             await asyncio.sleep(0.01)
         await node.stop()
 
-    asyncio.run(run())
+    run_within(run())
     return made
 
 

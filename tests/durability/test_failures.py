@@ -28,6 +28,7 @@ from chain.sync import BlockSync
 from tests.node.kvstore_app import KvStoreApp
 from tests.node.live import first_block, make_home
 from tests.node.virtual import start_one
+from tests.waiting import run_within
 
 main_module = importlib.import_module("chain.node.main")  # the package has a function of that name
 SECRET = "ine-madeleine-1984"
@@ -105,7 +106,7 @@ def run_node(tmp_path, monkeypatch, act) -> tuple[int, Node]:
             monkeypatch.undo()
             await close(node)
 
-    return asyncio.run(run()), made[0]
+    return run_within(run()), made[0]
 
 
 async def act_later(node: Node, act) -> None:
@@ -205,7 +206,7 @@ def test_health_fails_from_the_failure_on(tmp_path):
                 assert answer.status == 500
         await node.stop()
 
-    asyncio.run(run())
+    run_within(run())
 
 
 def test_a_client_that_vanishes_in_the_middle_of_its_events_stops_nobody(tmp_path):
@@ -232,7 +233,7 @@ def test_a_client_that_vanishes_in_the_middle_of_its_events_stops_nobody(tmp_pat
                 gc.collect()  # an exception of a task that nobody asks for speaks when the task goes
         await node.stop()
 
-    asyncio.run(run())
+    run_within(run())
     assert escaped == []
 
 

@@ -160,6 +160,7 @@ def test_no_tracked_file_names_a_folder_of_one_machine() -> None:
         capture_output=True,
         text=True,
         check=False,
+        timeout=120,
     )
     assert found.stdout == ""
 
@@ -171,6 +172,7 @@ def test_assertions_are_refused_to_be_switched_off() -> None:
         capture_output=True,
         text=True,
         check=False,
+        timeout=120,
     )
     assert done.returncode != 0
     assert "-O" in done.stderr
@@ -184,7 +186,9 @@ def committed_links(listing: str) -> list[str]:
 def test_no_committed_file_is_a_link() -> None:
     """A link may lead out of the house, to a place that only one machine has."""
     assert committed_links("120000 6795b48 0\t.tools\n100644 6795b48 0\tREADME.md") == [".tools"]
-    listed = subprocess.run(["git", "ls-files", "-s"], cwd=ROOT, capture_output=True, text=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "-s"], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
     if listed.returncode:
         pytest.skip("not a git checkout")
     assert committed_links(listed.stdout) == []

@@ -47,6 +47,7 @@ def lint(tree: Path) -> "subprocess.CompletedProcess[str]":
         capture_output=True,
         text=True,
         check=False,
+        timeout=120,
     )
 
 

@@ -84,6 +84,7 @@ class RpcNode:
         self.server.shutdown()
         self.server.server_close()
         self.thread.join(10)
+        assert not self.thread.is_alive()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from chain.node.home import Home, init_home
 from chain.node.node import Node
 from chain.types.timestamp import Timestamp
 from tests.node.kvstore_app import KvStoreApp
+from tests.waiting import run_within
 
 
 def make_home(root: Path, **config: Any) -> Home:
@@ -82,6 +83,22 @@ async def running(
     assert failures is not None or escaped == []
 
 
+async def with_node(
+    home: Home, work: Callable[[Node, Client], Awaitable[Any]], **options: Any
+) -> Any:
+    """What `work` gives, done with a node of this home once it has its first block; the real town by default."""
+    node = Node(home, **options)
+    await node.start(asyncio.get_running_loop())
+    assert node.rpc is not None
+    async with aiohttp.ClientSession() as session:
+        client = Client(session, f"http://127.0.0.1:{node.rpc.port}/")
+        await first_block(node)
+        try:
+            return await work(node, client)
+        finally:
+            await node.stop()
+
+
 def live(root: Path, test: Callable[[Node, Client], Awaitable[None]]) -> None:
     """Run one coroutine against a fresh node."""
 
@@ -89,4 +106,4 @@ def live(root: Path, test: Callable[[Node, Client], Awaitable[None]]) -> None:
         async with running(make_home(root)) as (node, client):
             await test(node, client)
 
-    asyncio.run(run())
+    run_within(run())

@@ -96,8 +96,11 @@ class Town(Cluster):
 
     def set_at(self, height: int) -> set[str]:
         """Addresses of the set that decides a height."""
-        while self.nodes[0].height() < height:
+        for _ in range(50):
+            if self.nodes[0].height() >= height:
+                break
             self.tick()
+        assert self.nodes[0].height() >= height, "ticks make no blocks"
         listed = self.nodes[0].call("validators", height=str(height), per_page="100")
         return {v["address"] for v in listed["validators"]}
 

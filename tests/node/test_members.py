@@ -28,8 +28,9 @@ from chain.town.envelope import TX_TYP, build_transaction
 from chain.town.schemas import CouncilAct, CouncilActs
 from chain.types.abci import RequestCheckTx, RequestQuery, ResponseQuery
 from tests.node.four import QUICK, free_ports
-from tests.node.test_gossip import check_agreement, height, until
+from tests.node.test_gossip import check_agreement, height
 from tests.town.town_kit import jwk, key
+from tests.waiting import run_within, until
 
 LAX = {
     "council_delay_s": 0,
@@ -112,7 +113,7 @@ def run(folder: Path, test: Any) -> None:
             for node in net.nodes:
                 await node.stop()
 
-    asyncio.run(main_task())
+    run_within(main_task())
 
 
 def voter(node: Node) -> bytes:
@@ -318,7 +319,7 @@ def test_seats_sign_one_after_the_other_what_the_join_command_printed(tmp_path):
         finally:
             await node.stop()
 
-    asyncio.run(hand_in())
+    run_within(hand_in())
 
 
 def test_acts_are_signed_for_the_town_named_or_that_of_the_genesis(tmp_path):

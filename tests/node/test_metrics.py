@@ -22,8 +22,9 @@ from chain.node.testnet import Member, init_testnet
 from chain.types.timestamp import Timestamp
 from tests.node.four import QUICK, free_ports
 from tests.node.live import Client, first_block, make_home, running
-from tests.node.test_rpc_complete import make_node, until
+from tests.node.test_rpc_complete import make_node
 from tests.town import town_kit
+from tests.waiting import run_within, until
 
 ON = Instrumentation(prometheus=True, listen_port=0)
 
@@ -87,7 +88,7 @@ def test_a_nodes_figures_are_those_of_its_chain(tmp_path):
             labels[1] for labels in one["state_stage_seconds"]
         }
 
-    asyncio.run(check())
+    run_within(check())
 
 
 def test_peers_and_who_is_missing_are_counted(tmp_path):
@@ -130,7 +131,7 @@ def test_peers_and_who_is_missing_are_counted(tmp_path):
         finally:
             await big.stop()
 
-    asyncio.run(run())
+    run_within(run())
 
 
 def test_no_word_about_people_is_in_the_figures(tmp_path):
@@ -177,7 +178,7 @@ def test_no_word_about_people_is_in_the_figures(tmp_path):
             assert canary.upper() not in text
         assert "mempool_refused_txs_total" in text
 
-    asyncio.run(run())
+    run_within(run())
 
 
 def test_nothing_is_served_unless_asked_for(tmp_path):
@@ -186,7 +187,7 @@ def test_nothing_is_served_unless_asked_for(tmp_path):
             assert node.metrics_server is None
             assert node._metrics is None
 
-    asyncio.run(check())
+    run_within(check())
 
 
 def test_only_so_many_scrapes_run_at_once():
@@ -207,7 +208,7 @@ def test_only_so_many_scrapes_run_at_once():
             await server.stop()
         assert server._open == 0
 
-    asyncio.run(check())
+    run_within(check())
 
 
 def test_the_configuration_is_cometbfts_and_stays_on_the_loopback(tmp_path):

@@ -46,6 +46,7 @@ from chain.types.messages import (
 from chain.types.primitives import SignedMsgType
 from tests.node.test_evidence_pool import duplicate_once, fresh_pool, grown, lunatic_once
 from tests.node.test_gossip import has, make_homes, running, until, validator_seed
+from tests.waiting import run_within
 
 ODD = (-(2**63), -(2**31), -1, 0, 1, 2**31 - 1, 2**32, 2**63 - 1)
 CHAIN = "gossip-1"
@@ -188,7 +189,7 @@ def test_no_odd_value_in_a_peers_message_stops_a_node(tmp_path):
             node.submit_tx(b"b=2")
             await until(lambda: has(node, b"b=2"))
 
-    asyncio.run(main())
+    run_within(main())
 
 
 @pytest.mark.parametrize("make", [duplicate_once, lunatic_once])

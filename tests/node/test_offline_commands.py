@@ -39,8 +39,9 @@ from chain.types.primitives import SignedMsgType
 from chain.types.timestamp import Timestamp
 from tests.node.four import QUICK, ROOT, Validator, free_ports
 from tests.node.kvstore_app import KvStoreApp
-from tests.node.live import Client, first_block
+from tests.node.live import Client, with_node
 from tests.town import town_kit
+from tests.waiting import run_within, until
 
 CHAIN = "beffroi-test-1"
 
@@ -49,20 +50,8 @@ def beffroi(*arguments: object, typed: str = "") -> Result:
     return CliRunner().invoke(node_command, [str(a) for a in arguments], input=typed)
 
 
-async def with_node(home: Home, work, **options):
-    node = Node(home, **options)
-    await node.start(asyncio.get_running_loop())
-    async with aiohttp.ClientSession() as session:
-        client = Client(session, f"http://127.0.0.1:{node.rpc.port}/")
-        await first_block(node)
-        try:
-            return await work(node, client)
-        finally:
-            await node.stop()
-
-
 def run_town(home: Home, work):
-    return asyncio.run(with_node(home, work))
+    return run_within(with_node(home, work))
 
 
 def run_kv(home: Home, *txs: bytes):
@@ -74,7 +63,7 @@ def run_kv(home: Home, *txs: bytes):
     def factory(store, clock):
         return KvStoreApp(store, clock.now)
 
-    return asyncio.run(with_node(home, work, app_factory=factory))
+    return run_within(with_node(home, work, app_factory=factory))
 
 
 def kv_home(root: Path) -> Home:
@@ -612,7 +601,7 @@ async def together(homes, work):
                 await node.start(loop)
             clients = [Client(session, f"http://127.0.0.1:{n.rpc.port}/") for n in nodes]
             for node in nodes:
-                await within_ten_seconds(lambda n=node: n.stores.blocks.height() > n_first(n))
+                await until(lambda n=node: n.stores.blocks.height() > n_first(n))
             await work(nodes, clients)
         finally:
             for node in nodes:
@@ -624,14 +613,6 @@ def n_first(node) -> int:
     return node.host.state.initial_height - 1
 
 
-async def within_ten_seconds(is_reached):
-    for _ in range(1_000):
-        if is_reached():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("not reached within ten seconds")
-
-
 def test_two_validators_export_equal_files_and_go_on_together_on_the_new_chain(tmp_path):
     homes, kit = town_testnet(tmp_path)
 
@@ -640,11 +621,9 @@ def test_two_validators_export_equal_files_and_go_on_together_on_the_new_chain(t
         done = await clients[0].commit(kit.open_tx(town_kit.key("settler")))
         assert done["tx_result"]["info"] == "ok", done
         height = int(done["height"])
-        await within_ten_seconds(
-            lambda: all(node.stores.blocks.height() > height for node in nodes)
-        )
+        await until(lambda: all(node.stores.blocks.height() > height for node in nodes))
 
-    last = min(asyncio.run(together(homes, before))) - 1
+    last = min(run_within(together(homes, before))) - 1
     files = []
     for home in homes:
         files.append(home.root.parent / f"{home.root.name}.json")
@@ -660,7 +639,7 @@ def test_two_validators_export_equal_files_and_go_on_together_on_the_new_chain(t
         assert done["tx_result"]["info"] == "ok", done
         assert int(done["height"]) > last
         height = int(done["height"])
-        await within_ten_seconds(lambda: nodes[0].stores.blocks.height() >= height)
+        await until(lambda: nodes[0].stores.blocks.height() >= height)
         blocks = [node.stores.blocks.load(height).block for node in nodes]
         assert blocks[0] == blocks[1]
         assert blocks[0].header.chain_id == "beffroi-test-2"
@@ -670,7 +649,7 @@ def test_two_validators_export_equal_files_and_go_on_together_on_the_new_chain(t
             )
             assert found["response"]["value"], name
 
-    asyncio.run(together(homes, after))
+    run_within(together(homes, after))
 
 
 @pytest.mark.process

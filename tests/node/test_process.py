@@ -109,8 +109,11 @@ def test_killed_under_load_it_loses_no_committed_transaction(start):
         for height, app_hash in app_hashes.items():
             header = node.call("header", height=str(height))["result"]["header"]
             assert header["app_hash"] == app_hash
-        sent = count()
+        sent, end_s = count(), time.monotonic() + 60
         while len(known := committed_keys(node)) < 40 * (cycle + 1):
+            assert time.monotonic() < end_s, (
+                f"only {len(known)} committed: {node.log.read_text()[-2_000:]}"
+            )
             for n in islice(sent, 20):
                 node.send(b"c%d-%d=v" % (cycle, n))
         height = node.height()

@@ -1,8 +1,6 @@
 """Old heights go, a few with every block, together with everything that hangs on them; what is needed stays."""
 
-import asyncio
 from base64 import b64encode
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -33,6 +31,7 @@ from chain.types.primitives import SignedMsgType
 from chain.types.timestamp import NANOS_PER_SECOND, Timestamp
 from tests.node.live import running
 from tests.node.virtual import Disk, VirtualNode, VirtualTime, genesis_doc, seed_of
+from tests.waiting import run_within, until
 
 KEPT = 10
 """Blocks below the newest that the test towns keep."""
@@ -368,14 +367,6 @@ def pruned_home(root: Path, *, is_archive: bool = False) -> Home:
     )
 
 
-async def until(is_reached: Callable[[], bool]) -> None:
-    for _ in range(2_000):
-        if is_reached():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("not reached within twenty seconds")
-
-
 HEIGHT_METHODS = (
     "block",
     "header",
@@ -415,7 +406,7 @@ def test_every_method_says_clearly_that_a_height_was_pruned(tmp_path):
             refused = await rpc.full("block_search", query="block.height = 1")
             assert "is not available, lowest height is" in refused["error"]["data"]
 
-    asyncio.run(check())
+    run_within(check())
 
 
 def test_an_archive_says_so(tmp_path):
@@ -426,4 +417,4 @@ def test_an_archive_says_so(tmp_path):
             assert status["storage_info"] == {"retain": "archive", "base_height": "1"}
             assert (await rpc("block", height="1"))["block"]["header"]["height"] == "1"
 
-    asyncio.run(check())
+    run_within(check())

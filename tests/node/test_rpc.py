@@ -18,6 +18,7 @@ from chain.types.block import Proof, SignedHeader
 from chain.types.validator import Validator, ValidatorSet
 from tests.node.live import live, make_home, running
 from tests.vectors.runner import shared_folder
+from tests.waiting import run_within
 
 RECORDED = shared_folder() / "vectors/cometbft/tendermint-rs/kvstore_v0_38"
 
@@ -451,7 +452,7 @@ def test_a_subscriber_that_does_not_read_is_cancelled_and_the_node_goes_on():
         assert slow.is_cancelled
         assert not bus.has_subscribers()
 
-    asyncio.run(check())
+    run_within(check())
 
 
 def test_a_body_beyond_the_limit_is_refused(tmp_path):
@@ -495,7 +496,7 @@ def test_an_application_that_raises_in_a_query_is_answered_and_in_check_tx_stops
             node.pool._check_tx = raises
             assert (await rpc.full("broadcast_tx_sync", tx="YT0x"))["error"]["code"] == -32603
 
-    asyncio.run(run())
+    run_within(run())
     assert failures == ["CheckTx raised"]
 
 

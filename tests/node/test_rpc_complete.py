@@ -25,18 +25,11 @@ from chain.types.timestamp import Timestamp
 from tests.node.four import QUICK, free_ports
 from tests.node.kvstore_app import KvStoreApp
 from tests.node.live import Client, first_block, live, make_home
+from tests.waiting import run_within, until
 
 
 def make_node(home) -> Node:
     return Node(home, app_factory=lambda store, clock: KvStoreApp(store, clock.now))
-
-
-async def until(is_reached) -> None:
-    for _ in range(1_000):
-        if is_reached():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("not reached within ten seconds")
 
 
 # --- peers ---------------------------------------------------------------------------------
@@ -90,7 +83,7 @@ def test_net_info_tells_of_each_connected_peer_as_cometbft_does(tmp_path):
                 assert set(status[side]) == FLOWRATE_STATUS
         assert {answer["peers"][0]["is_outbound"] for answer in answers} == {True, False}
 
-    asyncio.run(run())
+    run_within(run())
 
 
 FLOWRATE_STATUS = {

@@ -34,6 +34,7 @@ from tests.node.attacks import sign_block
 from tests.node.kvstore_app import KvStoreApp
 from tests.node.live import Client, make_home, running
 from tests.node.test_rpc import differences, recorded
+from tests.waiting import run_within
 
 OURS = sha256(b"our validator").digest()
 PROTO_NAMES = {
@@ -66,7 +67,7 @@ def with_lone_node(root, check) -> None:
         async with running(home) as (node, rpc):
             await check(node, rpc, seed)
 
-    asyncio.run(run())
+    run_within(run())
 
 
 def evidence_of(node: Node, seed: bytes, name: bytes = b"\2", **changes: Any) -> Any:
@@ -252,7 +253,7 @@ def with_stuck_node(root, check) -> None:
             finally:
                 await node.stop()
 
-    asyncio.run(run())
+    run_within(run())
 
 
 async def until_prevoted(node: Node) -> None:

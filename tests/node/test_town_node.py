@@ -1,30 +1,15 @@
 """The real town on the real node: final, provable, the same after a restart and ten idle hours."""
 
-import asyncio
 import json
 from base64 import b64decode, b64encode
 from time import time, time_ns
 
-import aiohttp
-
 from chain.node.config import NodeConfig
 from chain.node.home import init_home
-from chain.node.node import Node
 from chain.types.timestamp import Timestamp
-from tests.node.live import Client, first_block
+from tests.node.live import with_node
 from tests.town import town_kit
-
-
-async def with_node(home, work):
-    node = Node(home)
-    await node.start(asyncio.get_running_loop())
-    async with aiohttp.ClientSession() as session:
-        client = Client(session, f"http://127.0.0.1:{node.rpc.port}/")
-        await first_block(node)
-        try:
-            return await work(node, client)
-        finally:
-            await node.stop()
+from tests.waiting import run_within
 
 
 def test_an_account_opened_over_the_rpc_is_there_after_a_restart_and_ten_idle_hours(tmp_path):
@@ -63,5 +48,5 @@ def test_an_account_opened_over_the_rpc_is_there_after_a_restart_and_ten_idle_ho
         fresh = await rpc.commit(kit.open_tx(town_kit.key("c")))
         assert fresh["tx_result"]["info"] == "ok", fresh
 
-    app_hash = asyncio.run(with_node(home, first))
-    asyncio.run(with_node(home, second))
+    app_hash = run_within(with_node(home, first))
+    run_within(with_node(home, second))

@@ -33,7 +33,9 @@ def missing() -> str | None:
     node = find_node()
     if node is None:
         return "node is not installed"
-    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout
+    version = subprocess.run(
+        [node, "--version"], capture_output=True, text=True, check=True, timeout=120
+    ).stdout
     major, minor = (int(part) for part in version.strip().removeprefix("v").split(".")[:2])
     if (major, minor) < NODE_MIN:
         return f"node {version.strip()} is older than {NODE_MIN[0]}.{NODE_MIN[1]}"

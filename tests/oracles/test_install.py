@@ -28,7 +28,10 @@ def test_package_and_lock_name_the_same_exact_versions():
 
 def test_node_modules_are_never_committed():
     ignored = subprocess.run(
-        ["git", "check-ignore", "tests/oracles/node_modules/ws"], cwd=HERE.parents[1], check=False
+        ["git", "check-ignore", "tests/oracles/node_modules/ws"],
+        cwd=HERE.parents[1],
+        check=False,
+        timeout=120,
     )
     assert ignored.returncode in {0, 128}, "128: not a git checkout"
 

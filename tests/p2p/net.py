@@ -17,6 +17,7 @@ from chain.p2p.frames import encode_frame
 from chain.p2p.peer import PeerRules
 from chain.p2p.switch import PeerAddress, Switch, SwitchSettings
 from chain.types.messages import DefaultNodeInfo, ProtocolVersion
+from tests.waiting import run_within, until
 
 QUICK = PeerRules(handshake_s=5)
 TEST_S = 120
@@ -111,14 +112,6 @@ class Net:
         return reader, writer
 
 
-async def until(condition: Callable[[], object], seconds: float = 8.0) -> None:
-    for _ in range(int(seconds / 0.005)):
-        if condition():
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError("not within the time given")
-
-
 async def is_cut(reader: asyncio.StreamReader) -> bool:
     """Whether the other side ends the connection soon."""
     try:
@@ -152,7 +145,7 @@ def run(folder: Path, test: Callable[[Net], Awaitable[None]]) -> None:
                 await net.stop()
         assert net.escaped == []
 
-    asyncio.run(main())
+    run_within(main())
 
 
 def changed(rules: PeerRules, **changes: Any) -> PeerRules:

@@ -34,8 +34,8 @@ from tests.p2p.net import (
     run,
     seed_of,
     trust,
-    until,
 )
+from tests.waiting import run_within, until
 
 STEP = ConsensusMessage(NewRoundStep(7, 0, 1, 0, 0))
 
@@ -587,7 +587,7 @@ def test_stopping_at_any_moment_of_a_handshake_leaves_no_socket_open(tmp_path):
         await net.stop()
 
     for turns in range(60):
-        asyncio.run(stop_after(turns))
+        run_within(stop_after(turns))
     gc.collect()
 
 

@@ -115,7 +115,7 @@ def test_four_threads_that_read_then_write_never_meet_a_locked_database(fresh: s
                 TicketCount.update(count=row.count + 1).execute()
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(add_hundred, range(4)))
+        list(pool.map(add_hundred, range(4), timeout=120))
     with connected():
         assert TicketCount.get().count == 200
 
@@ -128,9 +128,9 @@ def test_a_connection_may_be_lent_to_another_thread(fresh: str) -> None:
             return TicketCount.select().count()
 
     with ThreadPoolExecutor(1) as first:
-        assert first.submit(count).result() == 0
+        assert first.submit(count).result(30) == 0
     with ThreadPoolExecutor(1) as second:
-        assert second.submit(count).result() == 0
+        assert second.submit(count).result(30) == 0
 
 
 def test_sqlite_runs_in_wal_mode_with_foreign_keys(sql: str) -> None:

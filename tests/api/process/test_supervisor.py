@@ -50,7 +50,7 @@ def test_a_process_that_hangs_on_without_the_one_it_needs_is_started_again(tmp_p
         for child in children:
             if child.process is not None:
                 child.process.kill()
-                child.process.wait()
+                child.process.wait(10)
 
 
 def test_who_listens_and_never_accepts_does_not_keep_the_supervisor(

@@ -9,6 +9,7 @@ import multiprocessing
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -122,12 +123,13 @@ def run_seed(seed: int) -> Outcome:
 
 
 def run_seeds(seeds: Iterable[int], jobs: int) -> Iterator[Outcome]:
-    """Outcomes as they come."""
+    """Outcomes in the order of the seeds; raises BrokenProcessPool when a worker was killed."""
     if jobs == 1:
         yield from map(run_seed, seeds)
         return
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap_unordered(run_seed, seeds, chunksize=4)
+    # Not multiprocessing.Pool: when the kernel kills a worker, a Pool waits for its result for ever.
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(run_seed, seeds, chunksize=4)
 
 
 def run_batch(

@@ -1,6 +1,7 @@
 """Many seeds on a few processes, and one page about them."""
 
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from time import monotonic
 
@@ -46,8 +47,9 @@ def _outcomes(numbers: range, workers: int):
     if workers <= 1:
         yield from map(run_seed, numbers)
         return
-    with get_context("spawn").Pool(workers) as pool:
-        yield from pool.imap(run_seed, numbers, chunksize=1)
+    # Not multiprocessing.Pool: when the kernel kills a worker, a Pool waits for its result for ever.
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        yield from pool.map(run_seed, numbers)
 
 
 def _tell(outcome: Outcome) -> None:

@@ -38,6 +38,7 @@ from app.identity.twoddoc import api as twoddoc_api
 from app.loyalty import api as loyalty_api
 from app.loyalty import models as loyalty_models
 from app.loyalty import service as loyalty_service
+from app.loyalty import value_api as loyalty_value_api
 
 BLUEPRINTS: Final = (
     core_api.blp,
@@ -52,6 +53,7 @@ BLUEPRINTS: Final = (
     rights_api.blp,
     twoddoc_api.blp,
     loyalty_api.blp,
+    loyalty_value_api.blp,
 )
 _DOMAINS: Final = (
     (headers, headers),

@@ -13,7 +13,7 @@ from app.core.proofs import build_record_proof
 from app.core.submission import SubmissionSchema, TransactionSchema, submit
 from app.core.town_status import read_town_status
 from app.core.transactions import read_transaction
-from app.loyalty import service
+from app.loyalty import previews, service
 from app.loyalty.schemas import (
     CodeRequestSchema,
     CodeSchema,
@@ -121,22 +121,32 @@ def _submit_for_shop(shop: str, text: str, kind: str) -> Any:
 @blp.response(200, CodeSchema)
 def resolve_code(args: dict[str, Any]) -> dict[str, Any]:
     """Find the account a customer's code names, to give points to it."""
-    return service.resolve_code(args["qr"], chain_id=_chain_id(), now_s=get_clock().now_s())
+    return previews.resolve_code(args["qr"], chain_id=read_chain_id(), now_s=get_clock().now_s())
 
 
-def _chain_id() -> str:
+def read_chain_id() -> str:
+    """Chain that codes must be signed for."""
     state = get_projector_state()
     return state.chain_id if state is not None else ""
 
 
 @blp.post("/earn/preview")
-@access("till", "shop_owner", objects="none", rule="a public rule applied to a figure")
+@access(
+    "till",
+    "shop_owner",
+    objects="self",
+    rule="the rule in force at the own shop, applied to a figure",
+)
 @blp.arguments(EarnPreviewRequestSchema)
 @blp.response(200, EarnPreviewSchema)
 def preview_earn(args: dict[str, Any]) -> dict[str, Any]:
     """See what a purchase would earn."""
-    return service.preview_earn(
-        args["programme"], args["purchase_cents"], now_s=get_clock().now_s()
+    shops = [body for body in require_actor().bodies if body.startswith("shop:")]
+    return previews.preview_earn(
+        get_services().chain,
+        args,
+        shop=shops[0].removeprefix("shop:"),
+        now_s=get_clock().now_s(),
     )
 
 
@@ -158,12 +168,12 @@ def create_earn(args: dict[str, Any]) -> Any:
 def preview_redemption(args: dict[str, Any]) -> dict[str, Any]:
     """See whether a code would pay, without using it."""
     service.check_own_shop(args["shop"], require_actor().bodies)
-    return service.preview_redeem(
+    return previews.preview_redeem(
         programme=args["programme"],
         shop=args["shop"],
         points=args["points"],
         text=args["qr"],
-        chain_id=_chain_id(),
+        chain_id=read_chain_id(),
         limits=read_town_status(get_services().chain).params,
         now_s=get_clock().now_s(),
     )

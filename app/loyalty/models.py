@@ -5,7 +5,7 @@ Points are integers; times are unix seconds of block headers.
 
 from typing import Final
 
-from peewee import BigIntegerField, CharField, CompositeKey, IntegerField
+from peewee import BigIntegerField, CharField, CompositeKey, IntegerField, TextField
 
 from app.core.database import Row
 
@@ -15,7 +15,11 @@ HASH_CHARS: Final = 64
 
 
 class Programme(Row):
-    """One version of a programme; the highest version is in force."""
+    """One version of a programme; the highest that is no draft is in force.
+
+    `earn` and `terms` are the whole rule as canonical JSON, whose hash stands on the chain; the figures beside it
+    are copied out of it for lists.
+    """
 
     programme = CharField(max_length=SLUG_CHARS)
     version = IntegerField()
@@ -26,6 +30,9 @@ class Programme(Row):
     lot_life_days = IntegerField()
     since = BigIntegerField()
     height = BigIntegerField()
+    earn = TextField(default="{}")
+    terms = TextField(default="{}")
+    rule_hash = CharField(max_length=KID_CHARS, default="")
 
     class Meta:
         """Table `loyalty_programme`."""
@@ -67,9 +74,12 @@ class Terminal(Row):
 
 
 class LotRow(Row):
-    """Points of one gift that are still there: who owes them and until when."""
+    """Points of one gift in one wallet: who owes them and until when. `account` is an account or a pool.
 
-    lot = CharField(max_length=22, primary_key=True)
+    A lot keeps its name when a part of it moves to another wallet.
+    """
+
+    lot = CharField(max_length=22)
     account = CharField(max_length=KID_CHARS, index=True)
     programme = CharField(max_length=SLUG_CHARS)
     version = IntegerField()
@@ -84,6 +94,7 @@ class LotRow(Row):
         """Table `loyalty_lot`."""
 
         table_name = "loyalty_lot"
+        primary_key = CompositeKey("account", "lot")
 
 
 class Debt(Row):
@@ -115,9 +126,12 @@ class UsedCounter(Row):
 
 
 class Operation(Row):
-    """One earn, redemption, reversal or expiry; `points` is what the account gained or (negative) lost.
+    """One line of an account's or a shop's list; `points` is what the account gained or (negative) lost.
 
-    `position` orders all of them as the chain did; it is computed, so that a rebuild gives the same rows.
+    `pool_points` of them were its household `pool`'s, not its own. `pending` are points that began (or, negative,
+    ceased) to cool off. `other` is the account or pool on the other side of a transfer; `of` names a hold, reward,
+    voucher, event or campaign. All lines of a wallet add up to its points less its debts. `position` orders all of
+    them as the chain did; it is computed, so that a rebuild gives the same rows.
     """
 
     position = BigIntegerField(primary_key=True)
@@ -132,6 +146,11 @@ class Operation(Row):
     ref = CharField(max_length=HASH_CHARS, default="")
     height = BigIntegerField()
     time = BigIntegerField()
+    pool = CharField(max_length=KID_CHARS, default="", index=True)
+    pool_points = IntegerField(default=0)
+    pending = IntegerField(default=0)
+    other = CharField(max_length=KID_CHARS, default="")
+    of = CharField(max_length=KID_CHARS, default="")
 
     class Meta:
         """Table `loyalty_operation`."""
@@ -140,4 +159,142 @@ class Operation(Row):
         indexes = ((("account", "position"), False), (("shop", "position"), False))
 
 
-PROJECTED: Final = (Programme, Shop, Terminal, LotRow, Debt, UsedCounter, Operation)
+class Pending(Row):
+    """Points of one gift that still cool off; `ref` is the earn."""
+
+    ref = CharField(max_length=KID_CHARS, primary_key=True)
+    account = CharField(max_length=KID_CHARS, index=True)
+    programme = CharField(max_length=SLUG_CHARS)
+    issuer = CharField(max_length=SLUG_CHARS)
+    points = IntegerField()
+    due_at = BigIntegerField()
+
+    class Meta:
+        """Table `loyalty_pending`."""
+
+        table_name = "loyalty_pending"
+
+
+class Hold(Row):
+    """Points set aside for a shop; `status` open, captured, released or timeout, `captured` the points spent."""
+
+    hold = CharField(max_length=KID_CHARS, primary_key=True)
+    account = CharField(max_length=KID_CHARS, index=True)
+    programme = CharField(max_length=SLUG_CHARS)
+    shop = CharField(max_length=SLUG_CHARS, index=True)
+    till = CharField(max_length=KID_CHARS)
+    points = IntegerField()
+    captured = IntegerField(default=0)
+    held_at = BigIntegerField()
+    expires_at = BigIntegerField()
+    status = CharField(max_length=8)
+
+    class Meta:
+        """Table `loyalty_hold`."""
+
+        table_name = "loyalty_hold"
+
+
+class Campaign(Row):
+    """A multiplier, `terms` as canonical JSON; what it has given is a counter of the chain, read there."""
+
+    campaign = CharField(max_length=SLUG_CHARS, primary_key=True)
+    programme = CharField(max_length=SLUG_CHARS, index=True)
+    owner = CharField(max_length=48)
+    terms = TextField()
+    height = BigIntegerField()
+
+    class Meta:
+        """Table `loyalty_campaign`."""
+
+        table_name = "loyalty_campaign"
+
+
+class Reward(Row):
+    """A reward of the catalogue; `stock` may still be taken."""
+
+    reward = CharField(max_length=SLUG_CHARS, primary_key=True)
+    programme = CharField(max_length=SLUG_CHARS, index=True)
+    shop = CharField(max_length=SLUG_CHARS)
+    name = CharField(max_length=120)
+    price_points = IntegerField()
+    stock = IntegerField()
+    taken = IntegerField(default=0)
+    per_account_max = IntegerField()
+    starts = BigIntegerField()
+    ends = BigIntegerField()
+    status = CharField(max_length=8)
+    owner = CharField(max_length=48)
+    height = BigIntegerField()
+
+    class Meta:
+        """Table `loyalty_reward`."""
+
+        table_name = "loyalty_reward"
+
+
+class Series(Row):
+    """Vouchers of one value that a shop owes; `honoured` points of them were redeemed."""
+
+    series = BigIntegerField(primary_key=True)
+    shop = CharField(max_length=SLUG_CHARS, index=True)
+    programme = CharField(max_length=SLUG_CHARS)
+    key = CharField(max_length=KID_CHARS)
+    value_points = IntegerField()
+    count_max = IntegerField()
+    expires = BigIntegerField()
+    redeem_shop = CharField(max_length=SLUG_CHARS)
+    status = CharField(max_length=8)
+    honoured = BigIntegerField(default=0)
+    height = BigIntegerField()
+
+    class Meta:
+        """Table `loyalty_series`."""
+
+        table_name = "loyalty_series"
+
+
+class VoucherUse(Row):
+    """Points used of one voucher, by its nullifier."""
+
+    nullifier = CharField(max_length=KID_CHARS, primary_key=True)
+    series = BigIntegerField(index=True)
+    used = IntegerField()
+
+    class Meta:
+        """Table `loyalty_voucher_use`."""
+
+        table_name = "loyalty_voucher_use"
+
+
+class PoolMember(Row):
+    """An account in a household pool, or invited into it; the lowest `rank` founded it or took over."""
+
+    pool = CharField(max_length=KID_CHARS)
+    account = CharField(max_length=KID_CHARS, index=True)
+    rank = IntegerField()
+    is_member = IntegerField()
+
+    class Meta:
+        """Table `loyalty_pool_member`."""
+
+        table_name = "loyalty_pool_member"
+        primary_key = CompositeKey("pool", "account")
+
+
+PROJECTED: Final = (
+    Programme,
+    Shop,
+    Terminal,
+    LotRow,
+    Debt,
+    UsedCounter,
+    Operation,
+    Pending,
+    Hold,
+    Campaign,
+    Reward,
+    Series,
+    VoucherUse,
+    PoolMember,
+)

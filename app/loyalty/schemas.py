@@ -9,17 +9,24 @@ PAGE_MAX = 100
 
 
 class ProgrammeSchema(TownSchema):
-    """The version of a programme in force."""
+    """A version of a programme; `points` and its neighbours are copied out of `earn`, the whole rule."""
 
     programme = fields.String(required=True)
     version = fields.Integer(required=True)
-    status = fields.String(required=True, validate=validate.OneOf(["active", "closed"]))
+    status = fields.String(required=True, validate=validate.OneOf(["draft", "active", "closed"]))
     points = fields.Integer(required=True, metadata={"description": "points per step"})
     per_cents = fields.Integer(required=True, metadata={"description": "cents of one step"})
     min_purchase_cents = fields.Integer(required=True)
     lot_life_days = fields.Integer(required=True)
     since = fields.Integer(required=True, metadata={"description": "header time, unix seconds"})
     height = fields.Integer(required=True)
+    rule_hash = fields.String(
+        required=True, metadata={"description": "SHA-256 of the rule, as on the chain"}
+    )
+    earn = fields.Dict(required=True, metadata={"description": "what gives points, whole"})
+    terms = fields.Dict(
+        required=True, metadata={"description": "cool-off, transfers, value; empty: defaults"}
+    )
 
 
 class ProgrammesSchema(TownSchema):
@@ -60,12 +67,27 @@ class TerminalsSchema(TownSchema):
     terminals = fields.List(fields.Nested(TerminalSchema), required=True)
 
 
+class ItemCountSchema(TownSchema):
+    """How many units of an item class the purchase holds."""
+
+    item = fields.String(required=True, validate=validate.Regexp(SLUG))
+    count = fields.Integer(required=True, strict=True, validate=validate.Range(min=1, max=1_000))
+
+
 class EarnPreviewRequestSchema(TownSchema):
     """A purchase that has not happened yet."""
 
     programme = fields.String(required=True, validate=validate.Regexp(SLUG))
     purchase_cents = fields.Integer(
         required=True, strict=True, validate=validate.Range(min=1, max=100_000_000)
+    )
+    items = fields.List(
+        fields.Nested(ItemCountSchema), load_default=list, validate=validate.Length(max=64)
+    )
+    account = fields.String(
+        load_default="",
+        validate=validate.Regexp("^([A-Za-z0-9_-]{43})?$"),
+        metadata={"description": "adds first visit, tier and the account's share of campaigns"},
     )
 
 
@@ -75,6 +97,12 @@ class EarnPreviewSchema(TownSchema):
     programme = fields.String(required=True)
     version = fields.Integer(required=True)
     points = fields.Integer(required=True)
+    base = fields.Integer(required=True, metadata={"description": "of cents, visit and items"})
+    tier = fields.String(required=True)
+    tier_bonus = fields.Integer(required=True)
+    campaign = fields.String(required=True)
+    campaign_bonus = fields.Integer(required=True)
+    pending_until = fields.Integer(required=True, metadata={"description": "0: spendable at once"})
     expires_at = fields.Integer(required=True, metadata={"description": "unix seconds"})
 
 
@@ -140,6 +168,16 @@ class ProgrammeBalanceSchema(TownSchema):
     next_expiry_at = fields.Integer(required=True, metadata={"description": "0 when none"})
 
 
+class PendingSchema(TownSchema):
+    """Points of one gift that still cool off."""
+
+    ref = fields.String(required=True)
+    programme = fields.String(required=True)
+    issuer = fields.String(required=True)
+    points = fields.Integer(required=True)
+    due_at = fields.Integer(required=True)
+
+
 class LoyaltyAccountSchema(TownSchema):
     """Own loyalty account as of `height`."""
 
@@ -150,6 +188,8 @@ class LoyaltyAccountSchema(TownSchema):
     balances = fields.List(fields.Nested(ProgrammeBalanceSchema), required=True)
     lots = fields.List(fields.Nested(LotSchema), required=True)
     debts = fields.List(fields.Dict(), required=True)
+    pending = fields.List(fields.Nested(PendingSchema), required=True)
+    pool = fields.String(required=True, metadata={"description": "household pool, or empty"})
     proof = fields.Dict(metadata={"description": "proof bundle of the wallet's record"})
 
 
@@ -161,7 +201,7 @@ class OperationsQuerySchema(TownSchema):
 
 
 class OperationSchema(TownSchema):
-    """One earn, redemption, reversal or expiry; `points` is what the account gained (or lost)."""
+    """One line; `points` is what the account gained (or lost), `pool_points` of them its household's."""
 
     transaction = fields.String(required=True)
     kind = fields.String(required=True)
@@ -171,8 +211,14 @@ class OperationSchema(TownSchema):
     points = fields.Integer(required=True)
     purchase_cents = fields.Integer(required=True)
     ref = fields.String(required=True, metadata={"description": "payload hash it reverses"})
+    of = fields.String(
+        required=True, metadata={"description": "hold, reward, voucher, event or campaign"}
+    )
     height = fields.Integer(required=True)
     time = fields.Integer(required=True)
+    pending = fields.Integer(metadata={"description": "began (or ceased) to cool off"})
+    pool_points = fields.Integer()
+    other = fields.String(metadata={"description": "the other side of a transfer"})
     account = fields.String(metadata={"description": "the customer; shown to the customer only"})
 
 

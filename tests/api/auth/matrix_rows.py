@@ -35,6 +35,7 @@ from chain.town.schemas import (
     LoyaltyTill,
     LoyaltyTillRevoke,
 )
+from tests.api.auth.loyalty_rows import LOYALTY_ROWS
 from tests.api.auth.matrix_world import Asked, Row, World, blind, jwk
 from tests.journeys.kit import CIVIL
 from tests.town.town_kit import key
@@ -258,3 +259,4 @@ ROWS: dict[str, Row] = {
         refused=REFUSED_BY_CHAIN,
     ),
 }
+ROWS |= LOYALTY_ROWS

@@ -33,6 +33,9 @@ from app.identity import models as identity_models
 from app.identity import service as identity_service
 from app.identity.federation import api as federation_api
 from app.identity.federation import models as federation_models
+from app.identity.lifecycle import api as lifecycle_api
+from app.identity.lifecycle import models as lifecycle_models
+from app.identity.lifecycle import projections as lifecycle_projections
 from app.identity.personal import register_personal_tables
 from app.identity.twoddoc import api as twoddoc_api
 from app.loyalty import api as loyalty_api
@@ -52,6 +55,7 @@ BLUEPRINTS: Final = (
     federation_api.blp,
     rights_api.blp,
     twoddoc_api.blp,
+    lifecycle_api.blp,
     loyalty_api.blp,
     loyalty_value_api.blp,
 )
@@ -61,6 +65,7 @@ _DOMAINS: Final = (
     (accounts_service, accounts_models),
     (city_service, city_models),
     (identity_service, identity_models),
+    (lifecycle_projections, lifecycle_models),
     (loyalty_service, loyalty_models),
 )
 _OFF_CHAIN: Final[tuple[type[Row], ...]] = (
@@ -73,6 +78,7 @@ _OFF_CHAIN: Final[tuple[type[Row], ...]] = (
     *accounts_models.TABLES,
     *identity_models.TABLES,
     *federation_models.TABLES,
+    *lifecycle_models.TABLES,
 )
 
 

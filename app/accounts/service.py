@@ -3,7 +3,10 @@
 import json
 from typing import Any, Final
 
+from app.accounts import keys
+from app.accounts.keys import OWN, end_devices, put_key, replace_own_key
 from app.accounts.models import AccountRow, TicketCount
+from app.accounts.notices import put_notice
 from app.core.codes import AUTH_TOO_MANY_ATTEMPTS, GATEWAY_ABSENT
 from app.core.config import Config
 from app.core.database import find_row, write
@@ -75,20 +78,24 @@ def put_account(*, domain: str, jwk: Any, height: int) -> str:
         status="open",
         opened_height=height,
     ).execute()
+    put_key(kid, kid, OWN, height)
     return kid
 
 
-def rotate_account(account_id: str, jwk: Any) -> None:
+def rotate_account(account_id: str, jwk: Any, height: int) -> None:
     """Record an account's new key."""
     key = public_key_from_jwk(jwk)
     AccountRow.update(kid=thumbprint(key), jwk=json.dumps(jwk_of(key))).where(
         AccountRow.id == account_id
     ).execute()
+    replace_own_key(thumbprint(key), account_id, height)
 
 
-def set_account_status(account_id: str, status: str) -> None:
-    """Record `open`, `frozen` or `closed`."""
+def set_account_status(account_id: str, status: str, height: int) -> None:
+    """Record `open`, `frozen` or `closed`; a closed account has no second keys."""
     AccountRow.update(status=status).where(AccountRow.id == account_id).execute()
+    if status == "closed":
+        end_devices(account_id, height)
 
 
 def project_open(tx: ProjectedTx) -> None:
@@ -98,7 +105,25 @@ def project_open(tx: ProjectedTx) -> None:
 
 def project_rotate(tx: ProjectedTx) -> None:
     """`account.rotate`."""
-    rotate_account(tx.payload.sender, tx.body.new_key)
+    rotate_account(tx.payload.sender, tx.body.new_key, tx.height)
+    put_notice(tx, tx.payload.sender, "key_rotated", keys.kid_of(tx.body.new_key))
 
 
-PROJECTIONS: Final = {"account.open": project_open, "account.rotate": project_rotate}
+def project_device_add(tx: ProjectedTx) -> None:
+    """`account.device_add`."""
+    keys.project_device_add(tx)
+    put_notice(tx, tx.payload.sender, "device_added", keys.kid_of(tx.body.key))
+
+
+def project_device_remove(tx: ProjectedTx) -> None:
+    """`account.device_remove`."""
+    keys.project_device_remove(tx)
+    put_notice(tx, tx.payload.sender, "device_removed", tx.body.kid)
+
+
+PROJECTIONS: Final = {
+    "account.open": project_open,
+    "account.rotate": project_rotate,
+    "account.device_add": project_device_add,
+    "account.device_remove": project_device_remove,
+}

@@ -6,6 +6,7 @@ Reads: the read model.  Writes: nothing.
 from typing import Final
 
 from app.accounts.service import find_account_by_kid
+from app.accounts.standing import find_second_key
 from app.city.service import find_live_role, find_seat
 from app.core.context import Actor, get_clock
 
@@ -28,6 +29,9 @@ def find_standing(kid: str) -> Actor:
     if account is not None:
         scopes = {f"citizen:{account.domain}"} if account.status == "open" else set()
         return Actor(kid, account.id, frozenset(scopes | {"device"}), account.id, account.domain)
+    second = find_second_key(kid, get_clock().now_s())
+    if second is not None:
+        return second
     role = find_live_role(kid, get_clock().now_s())
     if role is not None:
         scopes = {"device", *_ROLE_SCOPES.get(role.role, ())}

@@ -22,6 +22,7 @@ from app.identity.duplicates import log_desk
 from app.identity.erasurelog import ErasureLog
 from app.identity.indexkeys import IndexKeys
 from app.identity.keystore import PersonKeyGone, PersonKeys
+from app.identity.lifecycle.forgetting import forget_life
 from app.identity.models import (
     AgentPerson,
     DuplicateIndex,
@@ -157,6 +158,7 @@ class Register:
         self.erasures.add(cid)
         self.keys.destroy(cid)
         personal.delete_rows(cid)
+        forget_life(cid)
 
     def _leave_tombstones(self, cid: str, now_s: int) -> None:
         person = Person.get_or_none(Person.cid == cid)

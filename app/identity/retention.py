@@ -14,6 +14,7 @@ from app.core.database import write
 from app.core.projection import find_transaction
 from app.identity.desk import PENDING
 from app.identity.enrolment import DRAFTED
+from app.identity.lifecycle.forgetting import purge_life
 from app.identity.models import (
     AgentPerson,
     BallotBlock,
@@ -159,6 +160,10 @@ def _ballots(_register: Register, now_s: int) -> int:
     return int(marks + blocks)
 
 
+def _life(_register: Register, now_s: int) -> int:
+    return purge_life(now_s)
+
+
 def _agents(_register: Register, now_s: int) -> int:
     gone = [
         row.kid
@@ -181,6 +186,12 @@ RULES: Final = (
     Rule("reviews", "decided reviews", "1 year", _reviews),
     Rule("requests", "answered requests", "1 year", _requests),
     Rule("ballots", "marks of erased persons in ballots", "until the ballot is over", _ballots),
+    Rule(
+        "life",
+        "ended mandates, letters of recoveries, acts out of time",
+        "1 year, 90 days, none",
+        _life,
+    ),
     Rule("agents", "which file is an agent's own", "while the role key lives", _agents),
 )
 """The retention table."""

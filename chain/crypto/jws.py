@@ -111,16 +111,29 @@ def add_signature(data: bytes, typ: str, signer: SigningKey, max_bytes: int) -> 
     """
     parsed = parse(data, typ, max_bytes)
     encoded = b64url_encode(parsed.payload)
-    lines = {
-        entry.kid: _Line(
-            entry.signing_input.partition(b".")[0].decode("ascii"), b64url_encode(entry.signature)
-        )
-        for entry in parsed.signatures
-    }
+    lines = {entry.kid: _line_of(entry) for entry in parsed.signatures}
     if signer.kid in lines or len(lines) >= JWS_SIGNERS_MAX:
         raise ValueError(f"signed by that key already, or by {JWS_SIGNERS_MAX} keys")
     lines[signer.kid] = _line(encoded, typ, signer)
     return encode_canonical(_General(encoded, tuple(lines[kid] for kid in sorted(lines))))
+
+
+def merge_signatures(held: bytes, more: bytes, typ: str, max_bytes: int) -> bytes:
+    """Both signatures of one payload in one general JWS, for signers who never meet; those in both count once.
+
+    Raises DecodeError for what is no such JWS, ValueError when the payloads differ or too many signed.
+    Verifies nothing.
+    """
+    first, second = parse(held, typ, max_bytes), parse(more, typ, max_bytes)
+    if first.payload != second.payload:
+        raise ValueError("signed over another payload")
+    entries = {entry.kid: entry for entry in (*second.signatures, *first.signatures)}
+    if len(entries) > JWS_SIGNERS_MAX:
+        raise ValueError(f"signed by more than {JWS_SIGNERS_MAX} keys")
+    if len(entries) == 1:
+        return held
+    lines = tuple(_line_of(entries[kid]) for kid in sorted(entries))
+    return encode_canonical(_General(b64url_encode(first.payload), lines))
 
 
 def parse(data: bytes, typ: str, max_bytes: int) -> ParsedJws:
@@ -154,6 +167,11 @@ def _line(payload: str, typ: str, signer: SigningKey) -> _Line:
     protected = _protected(typ, signer)
     signature = signer.sign(protected + b"." + payload.encode("ascii"))
     return _Line(protected.decode("ascii"), b64url_encode(signature))
+
+
+def _line_of(entry: SignatureEntry) -> _Line:
+    protected = entry.signing_input.partition(b".")[0].decode("ascii")
+    return _Line(protected, b64url_encode(entry.signature))
 
 
 def _parse_compact(data: bytes, typ: str) -> ParsedJws:

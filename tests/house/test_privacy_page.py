@@ -4,11 +4,13 @@ import re
 from pathlib import Path
 
 from app.identity.civil import Civil
+from app.identity.lifecycle.links import Link, Links
+from app.identity.lifecycle.mandates import Terms
 from app.identity.register import SealedFile
 from app.wiring import all_tables
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "privacy.md"
-SEALED = (Civil, SealedFile)
+SEALED = (Civil, Link, Links, SealedFile, Terms)
 ROW = re.compile(r"^\| `(\w+)` \| ((?:`\w+`(?:, )?)+) \|")
 
 

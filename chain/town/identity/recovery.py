@@ -269,7 +269,8 @@ def apply_cancel(ctx: TxContext, body: IdRecoverCancel) -> Outcome:
     if recovery is None:
         return Refused(codes.IDENTITY_RECOVERY_UNKNOWN)
     _give_back(ctx.state, recovery, "cancelled", ctx.time_s)
-    return Accepted({**_describe(recovery), "status": recovery.was_status})
+    before = {"account_status": recovery.was_account, "status": recovery.was_status}
+    return Accepted({**_describe(recovery), **before})
 
 
 def lapse_recovery(ctx: BlockContext, text: str) -> None:
@@ -278,9 +279,13 @@ def lapse_recovery(ctx: BlockContext, text: str) -> None:
     if recovery is None or ctx.time_s < recovery.lapses_s:
         return
     _give_back(ctx.state, recovery, "lapsed", ctx.time_s)
-    facts: dict[str, Any] = {"account": recovery.account, "cid": recovery.cid}
-    account = recovery.was_account
-    ctx.note(LAPSE_KIND, **facts, account_status=account, status=recovery.was_status)
+    ctx.note(
+        LAPSE_KIND,
+        account=recovery.account,
+        cid=recovery.cid,
+        account_status=recovery.was_account,
+        status=recovery.was_status,
+    )
 
 
 def _give_back(state: Overlay, recovery: RecoveryRecord, step: RecoveryStep, time_s: int) -> None:

@@ -17,14 +17,23 @@ from app.auth.factors import put_passkey
 from app.cli.demo.clerk import ATTESTATION_TYPE, read_attestation
 from app.cli.demo.http import new_key
 from app.core.database import connected
+from app.identity.lifecycle import mandates
+from app.identity.register import Register
 from chain.codec.canonical import b64url_encode, encode_canonical
 from chain.crypto.jws import sign_compact
 from chain.town.schemas import (
+    AccountDeviceAdd,
     AccountRotate,
+    AccountSetStatus,
     ActRoleRevoke,
+    Attestation,
     CouncilActs,
     EarnRule,
     IdBatchAttest,
+    IdBatchRenew,
+    IdRecoverCancel,
+    IdRecoverOpen,
+    IdRecoverVeto,
     IdRotate,
     IdStatus,
     LoyaltyEarn,
@@ -149,6 +158,75 @@ def _terminals(shop: str) -> Asked:
     return Asked(f"/v1/loyalty/shops/{shop}/terminals")
 
 
+def _lost(world: World) -> tuple[str, str]:
+    """A SEL account of somebody, whose recovery two agents just opened; the account and its old key's name."""
+    name = f"dora {len(world.objects)}"
+    account = world.street.town.open_account(key(name), "sel")
+    world.objects[name] = account
+    fresh = key(f"{name}'s new phone")
+    agents = (world.signers["clerk"], world.signers["supervisor"])
+    body = IdRecoverOpen(account, "", jwk(fresh))
+    asked = world.tx("/v1/desk/recoveries", body, "body:mairie", *agents, fresh)
+    assert world.ask("POST", asked, "clerk").status_code == 201
+    return account, name
+
+
+def _veto(world: World, *, own: bool) -> Asked:
+    account, name = _lost(world)
+    sender = account if own else world.objects["other account"]
+    return world.tx("/v1/recoveries/answers", IdRecoverVeto(), sender, key(name))
+
+
+def _cancel(world: World, sender: str) -> Asked:
+    account, _ = _lost(world)
+    return world.tx("/v1/desk/recoveries", IdRecoverCancel(account), sender, world.signers["clerk"])
+
+
+def _freeze(world: World, sender: str) -> Asked:
+    account = world.street.town.open_account(key(f"frozen by {sender}"), "sel")
+    body = AccountSetStatus(account, "frozen")
+    return world.tx("/v1/desk/accounts/statuses", body, sender, world.signers["clerk"])
+
+
+def _renew(world: World, sender: str) -> Asked:
+    attestation = Attestation(
+        world.street.facts.town,
+        world.objects["cid"],
+        jwk(world.signers["citizen:identity"]),
+        blind(7),
+        world.objects["cid"],
+        3,
+        3,
+        "2028-01",
+    )
+    clerk = world.signers["clerk"]
+    signed = sign_compact(encode_canonical(attestation), ATTESTATION_TYPE, clerk).decode()
+    return world.tx("/v1/identity/renewals", IdBatchRenew((signed,)), sender, clerk)
+
+
+def _device(world: World, account: str) -> Asked:
+    fresh, holder = key(f"tablet for {account}"), world.signers["citizen:sel"]
+    body = AccountDeviceAdd(jwk(fresh), ("trade",), world.street.clock() + 86_400)
+    return world.tx("/v1/accounts/devices", body, account, holder, fresh)
+
+
+def _mandate(world: World, subject: str, holder: str, what: str) -> Asked:
+    """A mandate between two citizens; accepted already where the holder reads."""
+    register, now_s = Register(world.street.town.config), world.street.clock()
+    with connected():
+        made = mandates.offer(
+            register,
+            subject=world.objects[subject],
+            holder=world.objects[holder],
+            scopes=["sel"],
+            expires_at=now_s + 86_400,
+            now_s=now_s,
+        )
+        if what == "subject":
+            mandates.accept(register, made["id"], cid=world.objects[holder], now_s=now_s)
+    return Asked(f"/v1/mandates/{made['id']}/{what}")
+
+
 _LETTERS = {"clerk": "Un", "supervisor": "Deux"}
 
 
@@ -171,6 +249,51 @@ ROWS: dict[str, Row] = {
         "citizen:loyalty",
         own=lambda w: Asked(f"/v1/auth/sessions/{w.session('citizen:loyalty')}/end"),
         other=lambda w: Asked(f"/v1/auth/sessions/{w.session('clerk')}/end"),
+    ),
+    "POST /v1/accounts/devices": Row(
+        "citizen:sel",
+        own=lambda w: _device(w, w.signers["citizen:sel"].kid),
+        other=lambda w: _device(w, w.objects["other account"]),
+        refused=REFUSED_BY_CHAIN,
+    ),
+    "POST /v1/recoveries/answers": Row(
+        "device",
+        own=lambda w: _veto(w, own=True),
+        other=lambda w: _veto(w, own=False),
+        refused=REFUSED_BY_CHAIN,
+    ),
+    "POST /v1/desk/recoveries": Row(
+        "clerk",
+        own=lambda w: _cancel(w, "body:mairie"),
+        other=lambda w: _cancel(w, "body:commerces"),
+        refused=REFUSED_BY_CHAIN,
+    ),
+    "POST /v1/desk/accounts/statuses": Row(
+        "clerk",
+        own=lambda w: _freeze(w, "body:mairie"),
+        other=lambda w: _freeze(w, "body:commerces"),
+        refused=REFUSED_BY_CHAIN,
+    ),
+    "POST /v1/identity/renewals": Row(
+        "clerk",
+        own=lambda w: _renew(w, "body:mairie"),
+        other=lambda w: _renew(w, "body:commerces"),
+        refused=REFUSED_BY_CHAIN,
+    ),
+    "POST /v1/mandates/{mandate_id}/acceptance": Row(
+        "citizen:identity",
+        own=lambda w: _mandate(w, "other cid", "cid", "acceptance"),
+        other=lambda w: _mandate(w, "other cid", "cleo's cid", "acceptance"),
+    ),
+    "POST /v1/mandates/{mandate_id}/end": Row(
+        "citizen:identity",
+        own=lambda w: _mandate(w, "cid", "other cid", "end"),
+        other=lambda w: _mandate(w, "other cid", "cleo's cid", "end"),
+    ),
+    "GET /v1/mandates/{mandate_id}/subject": Row(
+        "citizen:identity",
+        own=lambda w: _mandate(w, "other cid", "cid", "subject"),
+        other=lambda w: _mandate(w, "other cid", "cleo's cid", "subject"),
     ),
     "POST /v1/accounts": Row(
         "cleo's points",

@@ -23,6 +23,9 @@ FILLED = {
     "session_id": "A" * 22,
     "factor_id": "A" * 22,
     "kid": "A" * 43,
+    "act_id": "A" * 22,
+    "mandate_id": "A" * 22,
+    "account": "A" * 43,
 }
 TOLERATED_5XX = frozenset({"node_unavailable"})
 

@@ -366,6 +366,91 @@ SETTLEMENT_ALARM_PERCENT: Final = _param(
 )
 
 
+# electoral axis and policies: who may do what (chain/town/policies.py)
+ELECTORAL_STATION_MIN_ELECTORS: Final = _param(
+    "electoral_station_min_electors",
+    "electors",
+    50,
+    possible=range(1, 100_001),
+    safe=(50, 100_000),
+    why="a station that is too small would tell how its few electors voted",
+)
+_AXIS: Final = range(4)
+"""Levels of an axis: 0 to 3."""
+POLICY_SEL_IDENTITY: Final = _param(
+    "policy_sel_identity",
+    "level",
+    1,
+    possible=_AXIS,
+    safe=(1, 3),
+    why="one account per person keeps mutual credit honest",
+)
+POLICY_ENERGY_IDENTITY: Final = _param(
+    "policy_energy_identity",
+    "level",
+    1,
+    possible=_AXIS,
+    safe=(1, 3),
+    why="a contract names a known person",
+)
+POLICY_BUDGET_IDENTITY: Final = _param(
+    "policy_budget_identity",
+    "level",
+    1,
+    possible=_AXIS,
+    safe=(1, 3),
+    why="one voice per person",
+)
+POLICY_BUDGET_RESIDENCE: Final = _param(
+    "policy_budget_residence",
+    "level",
+    1,
+    possible=_AXIS,
+    safe=(1, 3),
+    why="the budget is the residents', whether electors or not",
+)
+POLICY_BUDGET_AGE_YEARS: Final = _param(
+    "policy_budget_age_years",
+    "years",
+    16,
+    possible=range(121),
+    safe=(10, 18),
+    why="younger residents have a say in the budget, small children do not",
+)
+POLICY_CONSULTATION_IDENTITY: Final = _param(
+    "policy_consultation_identity",
+    "level",
+    2,
+    possible=_AXIS,
+    safe=(2, 3),
+    why="a vote is worth what the identity under it is worth",
+)
+POLICY_CONSULTATION_ELECTORAL: Final = _param(
+    "policy_consultation_electoral",
+    "level",
+    2,
+    possible=_AXIS,
+    safe=(2, 2),
+    why="electors are whom the register names",
+)
+POLICY_CERTIFICATE_IDENTITY: Final = _param(
+    "policy_certificate_identity",
+    "level",
+    3,
+    possible=_AXIS,
+    safe=(2, 3),
+    why="a certificate travels abroad with the town's name on it",
+)
+POLICY_CERTIFICATE_RESIDENCE: Final = _param(
+    "policy_certificate_residence",
+    "level",
+    2,
+    possible=_AXIS,
+    safe=(2, 3),
+    why="the certificate says what was checked, so something was",
+)
+
+
 def all_parameters() -> tuple[Parameter, ...]:
     """Every parameter, by name."""
     return tuple(_KNOWN[name] for name in sorted(_KNOWN))

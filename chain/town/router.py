@@ -2,6 +2,7 @@
 
 from chain.town import anchors, city, devices, identity, loyalty, opening
 from chain.town.engine import SYSTEM_NAMESPACES
+from chain.town.identity import electoral
 from chain.town.rules import Router, build_router
 from chain.town.settlement import tables as settlement
 
@@ -14,6 +15,7 @@ def town_router() -> Router:
             devices.RULES,
             city.RULES,
             identity.RULES,
+            electoral.RULES,
             loyalty.RULES,
             settlement.RULES,
             anchors.RULES,

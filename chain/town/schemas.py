@@ -267,6 +267,51 @@ class IdRecoverFinish(Strict, frozen=True):
     new_key: Jwk
 
 
+# --- electoral ---------------------------------------------------------------------------------
+
+Station: TypeAlias = Annotated[str, Meta(pattern=r"^[0-9A-Z]{1,8}\Z")]
+"""Code of a polling station, as in the electoral register."""
+
+
+class StationCount(Strict, frozen=True):
+    """How many electors one station has."""
+
+    station: Station
+    electors: Positive
+
+
+class ElectoralImport(Strict, frozen=True):
+    """A new extract of the electoral register, stations sorted; `root` commits to it with a salt kept off chain."""
+
+    TYPE: ClassVar[str] = "electoral.import"
+    root: Bytes32
+    expires_month: Annotated[str, Meta(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])\Z")]
+    stations: Annotated[tuple[StationCount, ...], Meta(min_length=1, max_length=512)]
+
+
+class ElectorEntry(Strict, frozen=True):
+    """One identity found at one station."""
+
+    cid: Bytes32
+    station: Station
+
+
+class ElectoralEnrol(Strict, frozen=True):
+    """Identities found in import `serial`, sorted by cid; signed by the electoral commission for its body."""
+
+    TYPE: ClassVar[str] = "electoral.enrol"
+    serial: Positive
+    entries: Annotated[tuple[ElectorEntry, ...], Meta(min_length=1, max_length=256)]
+
+
+class ElectoralStrike(Strict, frozen=True):
+    """Identities no longer in import `serial`, sorted; signed by the electoral commission for its body."""
+
+    TYPE: ClassVar[str] = "electoral.strike"
+    serial: Positive
+    cids: Annotated[tuple[Bytes32, ...], Meta(min_length=1, max_length=256)]
+
+
 # --- city ----------------------------------------------------------------------------------
 
 
@@ -635,6 +680,9 @@ Body: TypeAlias = (
     | IdRecoverOverride
     | IdRecoverCancel
     | IdRecoverFinish
+    | ElectoralImport
+    | ElectoralEnrol
+    | ElectoralStrike
     | CouncilActs
     | LoyaltyProgramme
     | LoyaltyShop

@@ -406,6 +406,62 @@ IDENTITY_KEY_DIFFERS: Final = _code(
     "A renewal names the identity's present key; this one names another.",
     "Un renouvellement nomme la clé actuelle de l'identité ; celui-ci en nomme une autre.",
 )
+ELECTORAL_UNSORTED: Final = _code(
+    370,
+    "identity",
+    "electoral_unsorted",
+    "Stations and identities come sorted, each once; sort the list and sign again.",
+    "Bureaux et identités viennent triés, une fois chacun ; triez la liste et signez à nouveau.",
+)
+ELECTORAL_STATION_TOO_SMALL: Final = _code(
+    371,
+    "identity",
+    "electoral_station_too_small",
+    "A polling station has too few electors to keep votes secret; merge it with another in the list.",
+    "Un bureau de vote a trop peu d'électeurs pour garder le secret ; regroupez-le avec un autre dans la liste.",
+)
+ELECTORAL_REGISTER_EXPIRED: Final = _code(
+    372,
+    "identity",
+    "electoral_register_expired",
+    "The extract of the electoral register is out of date, or dated too far ahead; import a new one.",
+    "L'extrait du répertoire électoral est périmé, ou daté trop loin ; importez-en un nouveau.",
+)
+ELECTORAL_REGISTER_REPLACED: Final = _code(
+    373,
+    "identity",
+    "electoral_register_replaced",
+    "This is not the newest import of the electoral register; match against the newest one.",
+    "Ce n'est pas le dernier import du répertoire électoral ; faites le rapprochement avec le dernier.",
+)
+ELECTORAL_STATION_UNKNOWN: Final = _code(
+    374,
+    "identity",
+    "electoral_station_unknown",
+    "The newest import has no such polling station; check its code.",
+    "Le dernier import ne contient pas ce bureau de vote ; vérifiez son code.",
+)
+ELECTORAL_STATION_FULL: Final = _code(
+    375,
+    "identity",
+    "electoral_station_full",
+    "As many identities as imported electors are enrolled at this station; strike a wrong one first.",
+    "Ce bureau a déjà autant d'identités que d'électeurs importés ; radiez d'abord celle qui est fausse.",
+)
+ELECTORAL_ALREADY: Final = _code(
+    376,
+    "identity",
+    "electoral_already",
+    "This identity is enrolled in this import already; strike it before moving it.",
+    "Cette identité est déjà inscrite dans cet import ; radiez-la avant de la déplacer.",
+)
+ELECTORAL_NOT_ENROLLED: Final = _code(
+    377,
+    "identity",
+    "electoral_not_enrolled",
+    "This identity is not enrolled in this import.",
+    "Cette identité n'est pas inscrite dans cet import.",
+)
 
 # loyalty
 LOYALTY_UNKNOWN_PROGRAMME: Final = _code(

@@ -15,6 +15,7 @@ from chain.crypto.keys import public_key_from_jwk
 from chain.town import params
 from chain.town.accounts import jwk_members, open_account, set_account_status
 from chain.town.context import Accepted, Outcome, Refused, TxContext
+from chain.town.identity.axes import put_residence
 from chain.town.identity.records import (
     BATCHES,
     CITIZEN_CURVE,
@@ -149,6 +150,7 @@ def _write_identity(ctx: TxContext, attestation: Attestation) -> IdentityRecord 
         status="active",
     )
     IDENTITIES.put(ctx.state, record.cid.encode(), record)
+    put_residence(ctx.state, record.cid, record.level_residence, ctx.time_s)
     return record
 
 
@@ -171,6 +173,7 @@ def _renew_identity(ctx: TxContext, attestation: Attestation) -> IdentityRecord 
         status="active",
     )
     IDENTITIES.put(ctx.state, record.cid.encode(), renewed)
+    put_residence(ctx.state, record.cid, renewed.level_residence, ctx.time_s)
     if record.status != "active":
         count_move(ctx.state, record.status, "active")
         set_account_status(ctx.state, account_of(ctx.state, record), "open")

@@ -77,7 +77,14 @@ def measure_tree(*, keys: int = 100_000, batch: int = 1_000, repeats: int = 9) -
 
 def shop_town(phones: int, *, validators: int = 4) -> tuple[Town, SigningKey, list[SigningKey]]:
     """A town with a programme, a shop, a till, and this many phones with 1 000 points each."""
-    limits = {"quota_till_per_minute": PLENTY, "quota_gateway_per_minute": PLENTY}
+    limits = {
+        "quota_till_per_minute": PLENTY,
+        "quota_gateway_per_minute": PLENTY,
+        "loyalty_gifts_per_shop_day": PLENTY,
+        "loyalty_spends_per_hour": PLENTY,
+        "loyalty_points_per_account_day": PLENTY * 100,
+        "loyalty_points_per_shop_day": PLENTY * 1_000,
+    }
     town = make_town(params=limits, validators=validators)
     operator, owner, till = town.role("loyalty_operator"), key("owner"), key("till")
     programme = LoyaltyProgramme(PROGRAMME, 1, "active", EarnRule(1, 100, 0), 365)

@@ -20,6 +20,10 @@ LMDB_READERS_MAX: Final = 64
 """Read slots: the node itself, and the auditors' tools that may open the same environment."""
 LMDB_SCAN_ROWS: Final = 256
 """Rows read under one read transaction: keeps each far below one second, so no page stays pinned."""
+LMDB_SCAN_FIRST_ROWS: Final = 4
+"""Rows of a scan's first chunk, for most ask for one: the next lot of a wallet, the next item due."""
+LMDB_SCAN_GROWTH: Final = 8
+"""How much larger each further chunk of a scan is, up to LMDB_SCAN_ROWS."""
 LMDB_KEY_MAX_BYTES: Final = 511
 """LMDB's own compiled-in limit; longer event values are indexed by their hash."""
 INDEX_VALUE_MAX_BYTES: Final = 128

@@ -17,6 +17,8 @@ from chain.limits import (
     LMDB_MAP_INITIAL_BYTES,
     LMDB_MAP_MAX_BYTES,
     LMDB_READERS_MAX,
+    LMDB_SCAN_FIRST_ROWS,
+    LMDB_SCAN_GROWTH,
     LMDB_SCAN_ROWS,
 )
 from chain.store.errors import StoreCorrupted, StoreError, StoreFailed, StoreFull
@@ -117,28 +119,30 @@ class LmdbStore:
     def scan(
         self, start: bytes, stop: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        """Rows in chunks, each under a read transaction of its own."""
+        """Rows in chunks, each under a read transaction of its own; small ones first, as most readers want few."""
+        count = LMDB_SCAN_FIRST_ROWS
         while True:
             try:
-                rows = self._read_chunk(start, stop, reverse=reverse)
+                rows = self._read_chunk(start, stop, count, reverse=reverse)
             except lmdb.Error as error:
                 raise _store_error(error) from error
             for key, sealed in rows:
                 yield key, unseal(key, sealed)
-            if len(rows) < LMDB_SCAN_ROWS:
+            if len(rows) < count:
                 return
+            count = min(count * LMDB_SCAN_GROWTH, LMDB_SCAN_ROWS)
             if reverse:
                 stop = rows[-1][0]
             else:
                 start = rows[-1][0] + b"\0"
 
     def _read_chunk(
-        self, start: bytes, stop: bytes | None, *, reverse: bool
+        self, start: bytes, stop: bytes | None, count: int, *, reverse: bool
     ) -> list[tuple[bytes, bytes]]:
         rows: list[tuple[bytes, bytes]] = []
         with self._env.begin() as txn, txn.cursor() as cursor:
             cursor_stands = _place_last(cursor, stop) if reverse else cursor.set_range(start)
-            while cursor_stands and len(rows) < LMDB_SCAN_ROWS:
+            while cursor_stands and len(rows) < count:
                 key = cursor.key()
                 if key < start or (stop is not None and key >= stop):
                     break
@@ -151,7 +155,7 @@ class LmdbStore:
         start, damaged = b"", 0
         while True:
             try:
-                rows = self._read_chunk(start, None, reverse=False)
+                rows = self._read_chunk(start, None, LMDB_SCAN_ROWS, reverse=False)
             except lmdb.Error as error:
                 raise _store_error(error) from error
             damaged += sum(not _is_sealed(key, sealed) for key, sealed in rows)

@@ -6,7 +6,7 @@ planted bugs of tests/mutants are judged by.
 
 import os
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 from tests.town.loyalty.machine_more import FullMachine
 
@@ -17,6 +17,7 @@ TestLedger.settings = settings(
     max_examples=RUNS or 60,
     stateful_step_count=60 if RUNS else 50,
     derandomize=not RUNS,
+    phases=tuple(Phase) if RUNS else (Phase.explicit, Phase.generate),  # people shrink, suites find
     deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),

@@ -4,7 +4,7 @@
 because a deferred transaction that reads and then writes dies with "database is locked" under load.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -78,6 +78,7 @@ def open_database(url: str) -> Database:
             "synchronous": "normal",
             "foreign_keys": 1,
             "busy_timeout": BUSY_TIMEOUT_MS,
+            "secure_delete": 1,  # what is deleted is overwritten: an erased row must not be read from a free page
         }
         # The pool lends a connection to one thread at a time, though not always the one that opened it.
         real: Database = TownSqlite(path, pragmas=pragmas, check_same_thread=False, **options)
@@ -170,6 +171,20 @@ def lock_until_commit(name: str) -> None:
     assert database.in_transaction(), "a lock without a transaction ends at once"
     if isinstance(database.obj, TownPostgres):
         run_sql("SELECT pg_advisory_xact_lock(?)", crc32(name.encode()))
+
+
+def forget_deleted(tables: Iterable[type[Row]]) -> None:
+    """Drop the copies of deleted rows that the database still holds in its files; to be called outside `write()`.
+
+    SQLite overwrites rows as it deletes them, and its write-ahead log is emptied here. PostgreSQL writes the given
+    tables anew, which locks each for that long; its own log archive goes with the backups.
+    """
+    assert not database.in_transaction(), "a checkpoint inside a transaction does nothing"
+    if isinstance(database.obj, TownPostgres):
+        for table in tables:
+            run_sql(f'VACUUM (FULL) "{table._meta.table_name}"')  # a name of our own classes
+    else:
+        run_sql("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def migrate() -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from app.city.service import find_live_role
-from app.core.database import write
+from app.core.database import forget_deleted, write
 from app.core.projection import find_transaction
 from app.identity.desk import PENDING
 from app.identity.enrolment import DRAFTED
@@ -26,6 +26,7 @@ from app.identity.models import (
     RightsRequest,
     Tombstone,
 )
+from app.identity.personal import list_personal_tables
 from app.identity.register import Register
 from app.identity.reviews import SECOND
 
@@ -53,8 +54,10 @@ class Rule:
 
 
 def purge(register: Register, *, now_s: int) -> dict[str, int]:
-    """Run every rule; returns how many rows or files each ended."""
-    return {rule.name: rule.purge(register, now_s) for rule in RULES}
+    """Run every rule, then drop what the database's files still hold of it; returns how many each ended."""
+    ended = {rule.name: rule.purge(register, now_s) for rule in RULES}
+    forget_deleted(list_personal_tables())
+    return ended
 
 
 def describe_rules() -> list[dict[str, Any]]:

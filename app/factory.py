@@ -21,6 +21,7 @@ from app.core.database import open_database
 from app.core.dpop import ProofReader
 from app.core.finality import FinalityWatcher
 from app.core.http import install_hooks
+from app.core.limits import RequestLimits
 from app.core.problems import register_problem_handlers
 from app.core.relay import Relay
 from app.core.replays import open_replays
@@ -63,6 +64,8 @@ def assemble_app(
     app = Flask("beffroi", static_folder=None)
     chain = chain or ChainClient(config.node_urls)
     clock = clock or choose_clock(config)
+    install_hooks(app)  # first: also a request that is one too many has its trace id
+    limits = RequestLimits(app, config)
     tokens = TokenIssuer(config.token_keys, audience=config.public_url)
     app.extensions[EXTENSION] = Services(
         config=config,
@@ -74,11 +77,11 @@ def assemble_app(
             tokens.derive_secret(b"dpop nonce") if config.token_keys else b"",
             open_replays(config.database_url, config.home),
         ),
+        limits=limits,
     )
     app.extensions[federation.EXTENSION] = federation.build_clients(load_providers(config))
     app.extensions[twoddoc.EXTENSION] = twoddoc.build_trust(config)
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it
-    install_hooks(app)
     _register_blueprints(app)
     register_problem_handlers(app)
     if config.trusted_proxies:

@@ -12,7 +12,7 @@ from app.audit import api as audit_api
 from app.audit import models as audit_models
 from app.audit import service as audit_service
 from app.auth import api as auth_api
-from app.auth import factors_api
+from app.auth import devices_api, factors_api
 from app.auth import models as auth_models
 from app.auth import sessions as auth_sessions
 from app.city import api as city_api
@@ -47,6 +47,7 @@ BLUEPRINTS: Final = (
     core_api.blp,
     auth_api.blp,
     factors_api.blp,
+    devices_api.blp,
     accounts_api.blp,
     city_api.blp,
     audit_api.blp,

@@ -115,4 +115,31 @@ class CeremonyRow(Row):
         table_name = "auth_ceremonies"
 
 
-TABLES: Final = (ChallengeRow, FailureCount, SessionRow, FactorRow, FactorCode, CeremonyRow)
+class DeviceGrant(Row):
+    """A till that waits for its owner's word; both codes by their hashes."""
+
+    code_hash = CharField(primary_key=True, max_length=64)
+    user_code_hash = CharField(max_length=64, unique=True)
+    kid = CharField(max_length=43, index=True)
+    jkt = CharField(max_length=43)
+    holder = CharField(max_length=40)
+    status = CharField(max_length=10)
+    interval_s = IntegerField()
+    polled_at = BigIntegerField()
+    expires_at = BigIntegerField(index=True)
+
+    class Meta:
+        """Table `auth_device_grants`."""
+
+        table_name = "auth_device_grants"
+
+
+TABLES: Final = (
+    ChallengeRow,
+    FailureCount,
+    SessionRow,
+    FactorRow,
+    FactorCode,
+    CeremonyRow,
+    DeviceGrant,
+)

@@ -151,6 +151,36 @@ class FactorsSchema(TownSchema):
     factors = fields.List(fields.Nested(FactorSchema), required=True)
 
 
+class DevicePendingSchema(TownSchema):
+    """RFC 8628 §3.2: show `user_code`, poll with `device_code` every `interval` seconds."""
+
+    device_code = fields.String(required=True)
+    user_code = fields.String(required=True)
+    expires_in = fields.Integer(required=True)
+    interval = fields.Integer(required=True)
+
+
+class DeviceCodeRequestSchema(TownSchema):
+    """The code to poll with."""
+
+    device_code = fields.String(required=True, validate=validate.Regexp(r"^[A-Za-z0-9_-]{43}\Z"))
+
+
+class UserCodeRequestSchema(TownSchema):
+    """The eight letters on the till's screen, and for a decision what it is."""
+
+    user_code = fields.String(required=True, validate=validate.Length(min=8, max=12))
+    is_approved = fields.Boolean(load_default=True, truthy={True}, falsy={False})
+
+
+class AskingDeviceSchema(TownSchema):
+    """Which till asks."""
+
+    till = fields.String(required=True, metadata={"description": "thumbprint of its role key"})
+    shop = fields.String(required=True)
+    expires_at = fields.Integer(required=True, metadata={"description": "unix seconds"})
+
+
 class JwksSchema(TownSchema):
     """RFC 7517 key set."""
 

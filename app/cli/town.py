@@ -101,6 +101,7 @@ class TownHome:
             "BEFFROI_HOME": str(self.root),
             "BEFFROI_NODE_URLS": node_urls([node_port]),
             "BEFFROI_GENESIS_FILE": str(self.node / "config" / "genesis.json"),
+            "BEFFROI_REQUESTS_PER_MINUTE": "1000000",  # one machine plays a whole town
             "BEFFROI_PUBLIC_URL": f"http://127.0.0.1:{api_port}",
             "BEFFROI_TOKEN_KEY_FILES": str(self.keys / "token.json"),
             "BEFFROI_GATEWAY_KEY_FILE": str(self.keys / "gateway.json"),

@@ -120,6 +120,7 @@ def _admit(wanted: frozenset[str]) -> Actor:
     actor = _admission[0](claims)
     if actor.subject != claims.subject:
         raise Problem(AUTH_TOKEN_INVALID, "the key's standing changed; log in again")
+    services.limits.check_actor(actor)
     held = (actor.scopes & claims.scopes) | {DEVICE}
     if not held & wanted:
         raise Problem(AUTH_SCOPE_MISSING, "needs one of: " + ", ".join(sorted(wanted)))

@@ -232,6 +232,52 @@ AUTH_FACTOR_UNAVAILABLE: Final = app_code(
     "This server cannot keep one-time codes; use a passkey, and tell the operator to set the master key.",
     "Ce serveur ne peut pas garder de codes ; utilisez une clé d'accès et prévenez l'exploitant.",
 )
+AUTH_DEVICE_PENDING: Final = app_code(
+    400,
+    "authorization_pending",
+    "The owner has not approved this till yet; ask again after the time in Retry-After.",
+    "Le propriétaire n'a pas encore approuvé cette caisse ; redemandez après le temps de Retry-After.",
+    retryable=True,
+)
+AUTH_DEVICE_SLOW_DOWN: Final = app_code(
+    400,
+    "slow_down",
+    "The till asks too often; wait for the time in Retry-After from now on.",
+    "La caisse demande trop souvent ; attendez désormais le temps indiqué par Retry-After.",
+    retryable=True,
+)
+AUTH_DEVICE_DENIED: Final = app_code(
+    403,
+    "access_denied",
+    "The owner refused this till; ask them why, then begin again.",
+    "Le propriétaire a refusé cette caisse ; demandez-lui pourquoi, puis recommencez.",
+)
+AUTH_DEVICE_CODE_INVALID: Final = app_code(
+    401,
+    "auth_device_code_invalid",
+    "The device code is unknown, used or out of date; begin the till's login again.",
+    "Le code de l'appareil est inconnu, déjà utilisé ou périmé ; recommencez la connexion de la caisse.",
+)
+AUTH_DEVICE_CODE_UNKNOWN: Final = app_code(
+    404,
+    "auth_device_code_unknown",
+    "No till of your shop shows these letters; read them again on its screen.",
+    "Aucune caisse de votre commerce n'affiche ces lettres ; relisez-les sur son écran.",
+)
+RATE_EXCEEDED: Final = app_code(
+    429,
+    "rate_exceeded",
+    "Too many requests in this minute; wait for the time in Retry-After.",
+    "Trop de requêtes dans cette minute ; attendez le temps indiqué par Retry-After.",
+    retryable=True,
+)
+LIMITER_DOWN: Final = app_code(
+    503,
+    "limiter_down",
+    "Logging in is closed for a moment because attempts cannot be counted; reading still works, try again soon.",
+    "La connexion est fermée un moment car les tentatives ne peuvent être comptées ; la lecture fonctionne.",
+    retryable=True,
+)
 AUTH_SCOPE_MISSING: Final = app_code(
     403,
     "auth_scope_missing",

@@ -20,6 +20,7 @@ DEFAULT_NODE_URL: Final = "http://127.0.0.1:26657"
 DEFAULT_PUBLIC_URL: Final = "http://127.0.0.1:8000"
 MASTER_KEY_BYTES: Final = 32
 TICKETS_PER_HOUR_MAX: Final = 1_000_000
+REQUESTS_PER_MINUTE_MAX: Final = 10_000_000
 TRUSTED_PROXIES_MAX: Final = 5
 
 
@@ -89,6 +90,16 @@ VARIABLES: Final = (
         "BEFFROI_FEDERATION_FILE",
         "FranceConnect and ProConnect of this town (docs/federation.md); without it those logins answer 404",
     ),
+    Variable(
+        "BEFFROI_REQUESTS_PER_MINUTE",
+        "requests a minute of one address; a tenth for one account or key, a twentieth for logging in",
+        "6000",
+    ),
+    Variable(
+        "BEFFROI_LIMITS_STORAGE",
+        "where requests are counted: memory:// (each process for itself) or redis://host:port/n",
+        "memory://",
+    ),
     Variable("BEFFROI_TRUSTED_PROXIES", "how many proxies in front set X-Forwarded-*", "0"),
 )
 """Every variable the API, the projector and the command line read."""
@@ -112,6 +123,8 @@ class Config:
     twoddoc_folder: Path | None = None
     postcodes: frozenset[str] = frozenset()
     tickets_per_hour: int = 600
+    requests_per_minute: int = 6_000
+    limits_storage: str = "memory://"
     trusted_proxies: int = 0
 
     def derive_key(self, label: bytes) -> bytes:
@@ -152,6 +165,10 @@ def load_config(environ: Mapping[str, str], *, need_token_keys: bool = True) -> 
         tickets_per_hour=_read_int(
             environ, "BEFFROI_TICKETS_PER_HOUR", default=600, most=TICKETS_PER_HOUR_MAX
         ),
+        requests_per_minute=_read_int(
+            environ, "BEFFROI_REQUESTS_PER_MINUTE", default=6_000, most=REQUESTS_PER_MINUTE_MAX
+        ),
+        limits_storage=environ.get("BEFFROI_LIMITS_STORAGE") or "memory://",
         trusted_proxies=_read_int(
             environ, "BEFFROI_TRUSTED_PROXIES", default=0, most=TRUSTED_PROXIES_MAX
         ),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from app.core.clock import Clock
     from app.core.config import Config
     from app.core.dpop import ProofReader
+    from app.core.limits import RequestLimits
     from app.core.relay import Relay
     from app.core.tokens import TokenIssuer
 
@@ -29,6 +30,7 @@ class Services:
     relay: "Relay"
     tokens: "TokenIssuer"
     proofs: "ProofReader"
+    limits: "RequestLimits"
 
 
 @dataclass(frozen=True, slots=True)

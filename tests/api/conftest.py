@@ -46,6 +46,7 @@ def make_config(home: Path, **changes: Any) -> Config:
         "gateway_key": new_role_key("gateway", "mairie", seed=gateway._secret),
         "master_key": bytes(32),
         "tickets_per_hour": 1_000_000,
+        "requests_per_minute": 1_000_000,
     }
     return Config(**(values | changes))
 

@@ -1,0 +1,78 @@
+"""Limits of requests: per address, account and key, fewer at the login; and what happens when nobody can count."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.api.conftest import Town, close_database
+from tests.town.town_kit import key
+
+ALICE = key("alice")
+
+
+@pytest.fixture
+def narrow(tmp_path: Path) -> Iterator[Town]:
+    yield Town(tmp_path, requests_per_minute=100)
+    close_database()
+
+
+def from_address(town: Town, path: str, address: str, **more: object) -> int:
+    answer = town.http.get(path, environ_overrides={"REMOTE_ADDR": address}, **more)
+    return int(answer.status_code)
+
+
+def test_an_address_has_its_share_and_another_has_its_own(narrow: Town) -> None:
+    statuses = [from_address(narrow, "/v1/health", "192.0.2.1") for _ in range(101)]
+    assert statuses == [200] * 100 + [429]
+    assert from_address(narrow, "/v1/health", "192.0.2.2") == 200
+    answer = narrow.http.get("/v1/health", environ_overrides={"REMOTE_ADDR": "192.0.2.1"})
+    assert answer.json["code"] == "rate_exceeded"
+    assert int(answer.headers["Retry-After"]) > 0
+    assert answer.json["trace_id"]
+
+
+def test_logging_in_has_a_smaller_share_and_reading_goes_on(narrow: Town) -> None:
+    statuses = [
+        narrow.http.post("/v1/auth/challenges", json={"key": {}}).status_code for _ in range(6)
+    ]
+    assert statuses == [422] * 5 + [429]
+    assert narrow.http.get("/v1/auth/jwks").status_code == 200
+
+
+def test_an_account_has_its_share_from_however_many_addresses(narrow: Town) -> None:
+    headers = narrow.login(ALICE)
+    statuses = [
+        from_address(narrow, "/v1/auth/sessions", f"192.0.2.{number}", headers=headers)
+        for number in range(11)
+    ]
+    assert statuses == [200] * 10 + [429]
+
+
+def test_a_forged_forwarding_header_changes_no_address(narrow: Town) -> None:
+    """Requirement 40: X-Forwarded-* counts only when a proxy is configured to set it."""
+    for number in range(100):
+        headers = {"X-Forwarded-For": f"198.51.100.{number}"}
+        assert from_address(narrow, "/v1/health", "192.0.2.1", headers=headers) == 200
+    assert (
+        from_address(narrow, "/v1/health", "192.0.2.1", headers={"X-Forwarded-For": "::1"}) == 429
+    )
+
+
+def test_when_nobody_can_count_logins_close_and_reads_stay_open(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requirement 44."""
+    town.open_account(ALICE)
+    headers = town.login(ALICE)
+    storage = town.app.extensions["beffroi"].limits._limiter.limiter
+
+    def dead(*_: object, **__: object) -> bool:
+        raise ConnectionError("the storage is away")
+
+    monkeypatch.setattr(storage, "hit", dead)
+    assert town.http.get("/v1/health").status_code == 200
+    assert town.http.get("/v1/accounts/me", headers=headers).status_code == 200
+    closed = town.http.post("/v1/auth/challenges", json={"key": {}})
+    assert (closed.status_code, closed.json["code"]) == (503, "limiter_down")
+    assert int(closed.headers["Retry-After"]) > 0

@@ -40,6 +40,7 @@ from app.identity.personal import register_personal_tables
 from app.identity.twoddoc import api as twoddoc_api
 from app.loyalty import api as loyalty_api
 from app.loyalty import models as loyalty_models
+from app.loyalty import picture_api, reading_api
 from app.loyalty import service as loyalty_service
 from app.loyalty import value_api as loyalty_value_api
 
@@ -59,6 +60,9 @@ BLUEPRINTS: Final = (
     lifecycle_api.blp,
     loyalty_api.blp,
     loyalty_value_api.blp,
+    picture_api.blp,
+    reading_api.blp,
+    picture_api.short,
 )
 _DOMAINS: Final = (
     (headers, headers),

@@ -229,7 +229,7 @@ def list_operations(
     )
     page = rows[:count]
     following = format(page[-1].position, "x") if len(rows) > count else ""
-    return [_describe_operation(row, is_own=bool(account)) for row in page], following
+    return [describe_operation(row, is_own=bool(account)) for row in page], following
 
 
 def _read_cursor(cursor: str) -> int:
@@ -241,7 +241,8 @@ def _read_cursor(cursor: str) -> int:
         raise Problem(CURSOR_INVALID) from error
 
 
-def _describe_operation(row: Operation, *, is_own: bool) -> dict[str, Any]:
+def describe_operation(row: Operation, *, is_own: bool) -> dict[str, Any]:
+    """A line as routes show it; the customer's side only to the customer."""
     described = {
         "transaction": row.payload_hash,
         "kind": row.kind,

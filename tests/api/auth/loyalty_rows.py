@@ -230,6 +230,7 @@ def _refer(world: World) -> LoyaltyReferral:
     return LoyaltyReferral("club", world.objects["account"], *token(1))
 
 
+_DAY = "first=2026-09-01&last=2026-09-02"
 _NOBODY = LoyaltyReferral("club", "", UNKNOWN_REF, "A" * 342)
 LOYALTY_ROWS: dict[str, Row] = {
     "POST /v1/loyalty/campaigns": _by_shop("/campaigns", "shop_owner", _campaign),
@@ -243,6 +244,11 @@ LOYALTY_ROWS: dict[str, Row] = {
         "shop_owner",
         own=lambda w: Asked(f"{BASE}/shops/boulangerie/voucher-series"),
         other=lambda w: Asked(f"{BASE}/shops/librairie/voucher-series"),
+    ),
+    "GET /v1/loyalty/shops/{shop}/statistics": Row(
+        "shop_owner",
+        own=lambda w: Asked(f"{BASE}/shops/boulangerie/statistics?{_DAY}"),
+        other=lambda w: Asked(f"{BASE}/shops/librairie/statistics?{_DAY}"),
     ),
     "POST /v1/loyalty/vouchers/preview": _preview(
         "/vouchers/preview", lambda w: {"voucher": _voucher(w, 6)}

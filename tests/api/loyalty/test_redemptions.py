@@ -286,3 +286,34 @@ def test_a_failed_attempt_during_the_outage_succeeds_afterwards_with_the_same_ke
     street.town.lab.is_down = False
     assert till.send("/v1/loyalty/redemptions", text, key=sent).status == 201
     assert street.balance(ana) == 90
+
+
+def test_of_two_tills_that_scan_one_code_at_the_same_instant_one_is_paid(street, shop):
+    """Both transactions stand in one block; each till hears from the chain what became of its own."""
+    till, ana = shop
+    other = street.open_shop("librairie")
+    code = ana.make_code(30)
+    sent = [(each, each.sign_redeem(code, 10)) for each in (till, other)]
+    street.town.lab.produce(*(text.encode() for _, text in sent))
+    street.town.lab.produce()
+    street.town.follow()
+    answers = [each.send("/v1/loyalty/redemptions", text) for each, text in sent]
+    assert sorted(answer.code for answer in answers) == ["ok", "qr_replayed"]
+    assert street.balance(ana) == 90
+
+
+@pytest.mark.parametrize(("minutes", "code"), [(10, "ok"), (-9, "ok"), (-10, "tx_expired")])
+def test_a_tills_clock_may_be_off_by_less_than_its_transactions_live(street, shop, minutes, code):
+    """The till's clock only dates its transaction; what is judged by time is the customer's code and the block."""
+    till, ana = shop
+    till.clock = lambda: street.clock() + 60 * minutes
+    assert till.redeem(ana.make_code(30), 10).code == code
+    assert street.balance(ana) == (90 if code == "ok" else 100)
+
+
+@pytest.mark.parametrize("minutes", [10, -10])
+def test_a_phones_clock_ten_minutes_off_makes_codes_that_nobody_takes(street, shop, minutes):
+    till, ana = shop
+    code = ana.make_code(30, issued_at_s=street.clock() + 60 * minutes)
+    assert till.preview(code, 10).code == till.redeem(code, 10).code == "qr_expired"
+    assert street.balance(ana) == 100

@@ -144,7 +144,7 @@ _OWNER_RULES: Final[Rules] = {
             (LoyaltyTillRevoke, apply_till_revoke, 20_000),
             (LoyaltyVoucherSeries, apply_voucher_series, 700),
             (LoyaltyStaff, apply_staff, 700),
-            (LoyaltyActivate, apply_activate, 1_300),
+            (LoyaltyActivate, apply_activate, 1_500),
         )
     },
 }
@@ -157,15 +157,15 @@ _TILL_RULES: Final[Rules] = {
         quota=params.QUOTA_TILL_PER_MINUTE,
     )
     for body, apply, gas_us, roles in (
-        (LoyaltyEarn, apply_earn, 1_300, _TILL),
-        (LoyaltyEvent, apply_event, 1_300, _TILL),
-        (LoyaltyRedeem, apply_redeem, 8_000, _TILL),
-        (LoyaltyRewardTake, apply_reward_take, 8_000, _TILL),
-        (LoyaltyHold, apply_hold, 8_000, _TILL),
+        (LoyaltyEarn, apply_earn, 1_500, _TILL),
+        (LoyaltyEvent, apply_event, 1_500, _TILL),
+        (LoyaltyRedeem, apply_redeem, 6_500, _TILL),
+        (LoyaltyRewardTake, apply_reward_take, 6_500, _TILL),
+        (LoyaltyHold, apply_hold, 6_500, _TILL),
         (LoyaltyVoucherRedeem, apply_voucher_redeem, 1_300, _TILL),
-        (LoyaltyReverse, apply_reverse, 12_000, _TILL | _OWNER),
-        (LoyaltyCapture, apply_capture, 12_000, _TILL | _OWNER),
-        (LoyaltyRelease, apply_release, 12_000, _TILL | _OWNER),
+        (LoyaltyReverse, apply_reverse, 7_500, _TILL | _OWNER),
+        (LoyaltyCapture, apply_capture, 7_500, _TILL | _OWNER),
+        (LoyaltyRelease, apply_release, 7_500, _TILL | _OWNER),
     )
 }
 _CITIZEN_RULES: Final[Rules] = {
@@ -177,8 +177,8 @@ _CITIZEN_RULES: Final[Rules] = {
         quota=params.QUOTA_ACCOUNT_PER_MINUTE,
     )
     for body, apply, gas_us in (
-        (LoyaltyTransfer, apply_transfer, 14_000),
-        (LoyaltyPoolWithdraw, apply_pool_withdraw, 14_000),
+        (LoyaltyTransfer, apply_transfer, 9_000),
+        (LoyaltyPoolWithdraw, apply_pool_withdraw, 9_000),
         (LoyaltyPoolOpen, apply_pool_open, 900),
         (LoyaltyPoolInvite, apply_pool_invite, 900),
         (LoyaltyPoolJoin, apply_pool_join, 900),

@@ -114,6 +114,17 @@ class FullMachine(LedgerMachine):
         self.naive.capture(self.town.last_ref, ref, op)
         return self.town.last_ref
 
+    @rule(shop=shops, at=shops, name=people, points=amounts, part=st.integers(1, 28))
+    def hold_and_capture(self, shop: str, at: str, name: str, points: int, part: int) -> None:
+        """Too much is refused, then some is captured, and what was captured is never captured again."""
+        self.earn(shop, name, "town", points)
+        ref = self.hold(at, name, "town", points, DAY_S)
+        if isinstance(ref, str):
+            held = self.naive.holds[ref].points
+            self.capture(ref, held + 1, at)
+            self.capture(ref, min(part, held), at)
+            self.capture(ref, 1, at)
+
     @rule(ref=holds, at=shops, by_a_stranger=st.booleans())
     def release(self, ref: str, at: str, by_a_stranger: bool) -> None:
         hold = self.naive.holds.get(ref)

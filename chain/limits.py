@@ -663,3 +663,5 @@ COMETBFT_FLUSH_THROTTLE_MS: Final = 5
 # ── town ─────────────────────────────────────────────────────────────────────────────────────────────
 ACCOUNT_DEVICES_MAX: Final = 8
 """Second keys of one account in date at once: some devices and a few helpers; bounds what a recovery ends at once."""
+WORDS_TYPED_MAX_CHARS: Final = 1_000
+"""Twelve words of at most nine letters, with ample room for blanks: bounds what is normalised."""

@@ -1,9 +1,9 @@
 """Twelve French words for a seed (BIP-39), typed as people type: without accents, in capitals, or four letters each.
 
-The list, the checksum and the seed are the `mnemonic` library's, by the authors of BIP-39. It refuses words without their
-accents; so each typed word is first found by its folded letters (the first four name it: 2 048 of 2 048).
-Entropy comes from the caller. Reads: the library's word list, once.  Writes: nothing.  Never: says which word was wrong,
-because messages end up in logs.
+The list, the checksum and the seed are the `mnemonic` library's, by the authors of BIP-39. It refuses words without
+their accents; so each typed word is first found by its folded letters (the first four name it: 2 048 of 2 048).
+Entropy comes from the caller. Reads: the library's word list, once.  Writes: nothing.  Never: says which word was
+wrong, because messages end up in logs.
 """
 
 import unicodedata

@@ -1,4 +1,4 @@
-"""French words: the library's own seed, found again however people type them; wrong ones refused without naming them."""
+"""French words: the library's own seed, however people type them; wrong ones refused without naming them."""
 
 import json
 import unicodedata

@@ -17,6 +17,7 @@ from app.cli.demo.cast import BAKERY, BOOKSHOP, CITIZENS, PROGRAMME, SHOP_NAMES,
 from app.cli.demo.clerk import Clerk, NumberDiffers
 from app.cli.demo.client import Town, expect
 from app.cli.demo.http import Answer, Api, Unreachable, new_key
+from app.cli.demo.lost import WAIT_S, LostPhone
 from app.cli.demo.phone import CODE_LIFE_S, Phone, draw_code
 from app.cli.demo.report import Report, check
 from app.cli.demo.till import Owner, Till, read_picture
@@ -90,6 +91,7 @@ class Story:
         self._undo(scene)
         self._restart(scene)
         self._idle(scene)
+        self._lose_phone(scene)
 
     # -- 1 ------------------------------------------------------------------------------------
 
@@ -151,8 +153,8 @@ class Story:
                     self._show_kit(phone)
                     self._show_too_small(clerk)
 
-    def _clerk(self) -> Clerk:
-        role = read_key_file(self._stage.keys_dir / "clerk-1.json")
+    def _clerk(self, name: str = "clerk-1") -> Clerk:
+        role = read_key_file(self._stage.keys_dir / f"{name}.json")
         clerk = self._client(Clerk, role.signer, body=role.body)
         clerk.login()
         return clerk
@@ -362,7 +364,7 @@ class Story:
             thief.redeem(code, 5), "auth_scope_missing", "a till nobody registered, logged in"
         )
         thief.token = till.token
-        self._refused(thief.redeem(code, 5), "tx_unknown_key", "the same with a stolen token")
+        self._refused(thief.redeem(code, 5), "auth_proof_invalid", "the same with a stolen token")
         unsigned = till.sign_redeem(code, 5).rpartition(".")[0] + "." + "A" * 86
         answer = till.send("/v1/loyalty/redemptions", unsigned)
         self._refused(answer, "tx_bad_signature", "a stolen token without a signature")
@@ -370,7 +372,7 @@ class Story:
         abroad = scene.tills[BAKERY].sign(body, sender=f"shop:{BOOKSHOP}")
         answer = till.send("/v1/loyalty/redemptions", abroad)
         self._refused(answer, "tx_not_entitled", "the bakery's till acts for the bookshop")
-        answer = scene.api.get("/v1/loyalty/accounts/me", token=till.token)
+        answer = till.api.get("/v1/loyalty/accounts/me", token=till.token)
         self._refused(answer, "auth_scope_missing", "a till looks for her balance")
 
     def _refuse_copies(self, scene: Scene, till: Till, transaction: str) -> None:
@@ -441,6 +443,20 @@ class Story:
             proved = scene.verifier.check_transaction(scene.api, transaction)
             self._report.fact("a fresh code pays 7 points", height=proved.height)
             self._check_balance(scene, phone, 50)
+
+    def _lose_phone(self, scene: Scene) -> None:
+        with self._report.step(
+            "lost", "A phone falls into the Orne; the desk gives a new one its place"
+        ):
+            old = scene.phones[CITIZENS[1].first]
+            old.identity_token = ""
+            new = self._new_phone(scene, old.name)
+            lost = LostPhone(old, new, scene.verifier, self._report, self._refused)
+            lost.open(self._clerk(), self._clerk("supervisor"))
+            lost.try_too_early()
+            self._stage.shift_clock(TEN_HOURS_S + WAIT_S)
+            self._report.say("72 hours pass")
+            lost.finish()
 
     # -- common -------------------------------------------------------------------------------
 

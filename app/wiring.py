@@ -43,6 +43,9 @@ from app.loyalty import models as loyalty_models
 from app.loyalty import picture_api, reading_api
 from app.loyalty import service as loyalty_service
 from app.loyalty import value_api as loyalty_value_api
+from app.settlement import api as settlement_api
+from app.settlement import models as settlement_models
+from app.settlement import service as settlement_service
 
 BLUEPRINTS: Final = (
     core_api.blp,
@@ -63,6 +66,7 @@ BLUEPRINTS: Final = (
     picture_api.blp,
     reading_api.blp,
     picture_api.short,
+    settlement_api.blp,
 )
 _DOMAINS: Final = (
     (headers, headers),
@@ -72,6 +76,7 @@ _DOMAINS: Final = (
     (identity_service, identity_models),
     (lifecycle_projections, lifecycle_models),
     (loyalty_service, loyalty_models),
+    (settlement_service, settlement_models),
 )
 _OFF_CHAIN: Final[tuple[type[Row], ...]] = (
     IdempotencyRecord,
@@ -84,6 +89,7 @@ _OFF_CHAIN: Final[tuple[type[Row], ...]] = (
     *identity_models.TABLES,
     *federation_models.TABLES,
     *lifecycle_models.TABLES,
+    *settlement_models.TABLES,
 )
 
 

@@ -65,6 +65,18 @@ JSON_TOO_DEEP: Final = app_code(
     "The body is nested too deeply; flatten it.",
     "Le corps est trop imbriqué ; aplatissez-le.",
 )
+SETTLEMENT_IBAN_INVALID: Final = app_code(
+    422,
+    "settlement_iban_invalid",
+    "This is not a correct IBAN; copy it again from the bank's own document.",
+    "Cet IBAN n'est pas correct ; recopiez-le depuis le RIB de la banque.",
+)
+SETTLEMENT_BANK_MISSING: Final = app_code(
+    409,
+    "settlement_bank_missing",
+    "A shop of this payment has not given its bank account yet; ask it, or call the association.",
+    "Un commerce de ce paiement n'a pas encore donné son compte bancaire ; demandez-le-lui ou appelez l'association.",
+)
 JSON_BAD_TEXT: Final = app_code(
     400,
     "json_bad_text",
@@ -398,6 +410,16 @@ _CHAIN_STATUS: Final[dict[str, int]] = {
     "account_device_unknown": 404,
     "account_device_scope": 403,
     "audit_anchor_backwards": 409,
+    "settlement_unknown_batch": 409,
+    "settlement_unknown_leg": 404,
+    "settlement_not_party": 403,
+    "settlement_window_closed": 409,
+    "settlement_already_said": 409,
+    "settlement_no_dispute": 409,
+    "settlement_correction_exceeds": 409,
+    "settlement_shop_suspended": 409,
+    "settlement_shop_left": 409,
+    "settlement_too_early": 409,
     "city_unknown_body": 404,
     "city_no_quorum": 403,
     "city_act_refused": 409,

@@ -43,6 +43,8 @@ from chain.town.schemas import (
     LoyaltyShop,
     LoyaltyTill,
     LoyaltyTillRevoke,
+    SettlementReserve,
+    SettlementStanding,
 )
 from tests.api.auth.loyalty_rows import LOYALTY_ROWS
 from tests.api.auth.matrix_world import Asked, Row, World, blind, jwk
@@ -82,6 +84,17 @@ def _programme(world: World, sender: str) -> Asked:
         sender,
         world.signers["operator"],
     )
+
+
+def _leave(world: World, shop: str) -> Asked:
+    body = SettlementStanding(shop, "leaving")
+    signer = world.signer("a shop that leaves")
+    return world.tx("/v1/settlements/marks", body, f"shop:{shop}", signer)
+
+
+def _attest_reserve(world: World, sender: str) -> Asked:
+    body = SettlementReserve("boulangerie", 100, b64url_encode(bytes(32)))
+    return world.tx("/v1/settlements/decisions", body, sender, world.signers["operator"])
 
 
 def _shop(world: World, sender: str, shop: str) -> Asked:
@@ -335,6 +348,18 @@ ROWS: dict[str, Row] = {
         "operator",
         own=lambda w: _programme(w, "body:commerces"),
         other=lambda w: _programme(w, "body:mairie"),
+        refused=REFUSED_BY_CHAIN,
+    ),
+    "POST /v1/settlements/marks": Row(
+        "a shop that leaves",
+        own=lambda w: _leave(w, "marchand"),
+        other=lambda w: _leave(w, "librairie"),
+        refused=REFUSED_BY_CHAIN,
+    ),
+    "POST /v1/settlements/decisions": Row(
+        "operator",
+        own=lambda w: _attest_reserve(w, "body:commerces"),
+        other=lambda w: _attest_reserve(w, "body:mairie"),
         refused=REFUSED_BY_CHAIN,
     ),
     "POST /v1/loyalty/shops": Row(

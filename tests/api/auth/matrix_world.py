@@ -125,7 +125,12 @@ def build_world(town: Any) -> World:
     expect("till", street.owner("boulangerie").register_till(key("spare till")))
     for domain in ("sel", "energy"):
         town.open_account(world.signers[f"citizen:{domain}"], domain)
-    world.spares = {"cleo's identity": cleo.identity_key, "cleo's points": cleo.key}
+    street.open_shop("marchand")
+    world.spares = {
+        "cleo's identity": cleo.identity_key,
+        "cleo's points": cleo.key,
+        "a shop that leaves": key("owner of marchand"),
+    }
     world.objects = {
         "account": ana.account,
         "other account": ben.account,

@@ -26,6 +26,7 @@ FILLED = {
     "act_id": "A" * 22,
     "mandate_id": "A" * 22,
     "account": "A" * 43,
+    "epoch": "1",
 }
 TOLERATED_5XX = frozenset({"node_unavailable"})
 

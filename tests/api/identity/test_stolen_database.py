@@ -15,6 +15,7 @@ import pytest
 
 from app.core.database import connected, run_sql
 from app.identity.civil import compute_commitment
+from app.identity.lifecycle.links import encode_proof
 from app.identity.models import DeskEntry
 from app.identity.register import Register
 from app.wiring import all_tables
@@ -101,6 +102,18 @@ def live(stolen: Loot) -> None:
         assert phone.open_loyalty_account().status == 201
         assert till.earn(phone.account, 5_000).status == 201
         assert till.redeem(phone.make_code(40, shop="boulangerie"), 3).status == 201
+    for phone, cid in zip(stolen.phones, stolen.cids, strict=True):
+        link_account(street, phone, cid)
+
+
+def link_account(street: Street, phone: Any, cid: str) -> None:
+    """Put the loyalty account on the one list that joins it to the identity, sealed."""
+    proof = encode_proof(street.facts.town, cid, phone.account)
+    signature = b64url_encode(phone.wallet.derive_key("loyalty").sign(proof))
+    body = {"account": phone.account, "signature": signature}
+    path = "/v1/identity/me/accounts"
+    answer = street.api.call("PUT", path, body, token=phone.identity_token)
+    assert answer.body == {"count": 1}, answer.body
 
 
 # --- nobody shows --------------------------------------------------------------------------------

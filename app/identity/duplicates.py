@@ -28,6 +28,8 @@ RETURNED: Final = "returned"
 LEFT: Final = frozenset({"moved_out", "merged", "revoked"})
 """Ends after which a person may be enrolled anew; a death is corrected first."""
 DUPLICATE: Final = "duplicate"
+KINDS: Final = ("strict", "loose", "swap")
+"""First column of the table's index: without it a search would read every row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ def find_candidates(
     """Files whose digests meet this person's, under any live version of the index key."""
     digests = {digest for key in keys for _, digest in list_digests(key.key, civil)}
     kinds: dict[str, set[str]] = {}
-    for row in DuplicateIndex.select().where(DuplicateIndex.digest.in_(sorted(digests))):
+    met = DuplicateIndex.kind.in_(KINDS) & DuplicateIndex.digest.in_(sorted(digests))
+    for row in DuplicateIndex.select().where(met):
         kinds.setdefault(row.cid, set()).add(row.kind)
     found = [cid for cid in sorted(kinds) if cid not in set(besides)]
     status = _read_statuses(found)

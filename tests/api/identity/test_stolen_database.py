@@ -19,7 +19,7 @@ from app.identity.lifecycle.links import encode_proof
 from app.identity.models import DeskEntry
 from app.identity.register import Register
 from app.wiring import all_tables
-from chain.codec.canonical import b64url_decode, encode_canonical
+from chain.codec.canonical import b64url_decode, b64url_encode, encode_canonical
 from tests.api.conftest import Town, close_database
 from tests.api.identity import desk_kit as kit
 from tests.api.identity.test_rights import correct, me, sign_correction

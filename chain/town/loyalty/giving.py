@@ -154,7 +154,7 @@ def _credit(
     if points > repaid:
         expires_s = compute_expiry(from_s or wallet.time_s, rule.lot_life_days)
         lot = _new_lot(rule, record, ref, points=points - repaid, expires_s=expires_s)
-        wallet.add_lot(lot)
+        wallet.add_lot(lot, is_new=True)
         record = replace(record, lot=lot.lot, expires_s=expires_s)
         created.append(describe_lot(lot))
     EARNS.put(state, ref.encode(), replace(record, pending=0))

@@ -5,12 +5,14 @@ New fields are appended with a default: a record written today stays readable by
 Reads: nothing.  Writes: nothing.  Never: a name of a person.
 """
 
+from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
 from msgspec import Struct
 
 from chain.codec.canonical import b64url_encode
+from chain.limits import TOWN_DECODED_RECORDS
 from chain.town.context import Table
 from chain.town.loyalty_schemas import (
     LoyaltyCampaign,
@@ -370,6 +372,7 @@ def compute_lot_id(tx_key: bytes, index: int) -> str:
     return b64url_encode(digest[:16])
 
 
+@lru_cache(maxsize=TOWN_DECODED_RECORDS)
 def position_tag(programme: str, issuer: str) -> str:
     """Twelve characters that name a position in the ids of its lots: SHA-256(`programme/issuer`)[:9], base64url."""
     return b64url_encode(sha256(joined_id(programme, issuer)).digest()[:9])

@@ -86,11 +86,11 @@ class Wallet:
         """One lot by its key, or None."""
         return LOTS.get(self._state, lot_id(self.name, position_tag(programme, issuer), key))
 
-    def add_lot(self, lot: Lot) -> None:
-        """Put a lot into its queue; one that is there already grows by `left`."""
+    def add_lot(self, lot: Lot, *, is_new: bool = False) -> None:
+        """Put a lot into its queue; one that is there already grows by `left`. A new one is not looked for."""
         tag = position_tag(lot.programme, lot.issuer)
         record_id = lot_id(self.name, tag, lot.key)
-        held = LOTS.get(self._state, record_id)
+        held = None if is_new else LOTS.get(self._state, record_id)
         left = lot.left + (held.left if held else 0)
         assert 0 < left <= lot.points, "a lot holds something, and never more than it was given"
         LOTS.put(self._state, record_id, replace(lot, left=left))

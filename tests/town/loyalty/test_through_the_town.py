@@ -101,6 +101,16 @@ def test_the_same_transaction_twice_gives_points_once(town: Town) -> None:
     assert [lot.left for lot in wallet(town).lots] == [50]
 
 
+def test_an_outbox_sent_again_after_three_days_gives_nothing_twice(town: Town) -> None:
+    """Sent as it was it is out of date; signed anew its receipts are known."""
+    old = earn_tx(town)
+    assert town.run(old)[0].info == "ok"
+    town.advance(3 * DAY_S)
+    assert town.run(old)[0].info == "tx_expired"
+    assert town.run(earn_tx(town))[0].info == "loyalty_receipt_used"
+    assert [lot.left for lot in wallet(town).lots] == [50]
+
+
 def test_one_code_in_two_transactions_of_one_block_pays_once(town: Town) -> None:
     town.run(earn_tx(town))
     results = town.run(redeem_tx(town, 20), redeem_tx(town, 20))

@@ -46,6 +46,8 @@ from app.loyalty import value_api as loyalty_value_api
 from app.settlement import api as settlement_api
 from app.settlement import models as settlement_models
 from app.settlement import service as settlement_service
+from app.webhooks import api as webhooks_api
+from app.webhooks import models as webhooks_models
 
 BLUEPRINTS: Final = (
     core_api.blp,
@@ -65,6 +67,7 @@ BLUEPRINTS: Final = (
     loyalty_value_api.blp,
     picture_api.blp,
     reading_api.blp,
+    webhooks_api.blp,
     picture_api.short,
     settlement_api.blp,
 )
@@ -88,6 +91,7 @@ _OFF_CHAIN: Final[tuple[type[Row], ...]] = (
     *accounts_models.TABLES,
     *identity_models.TABLES,
     *federation_models.TABLES,
+    *webhooks_models.TABLES,
     *lifecycle_models.TABLES,
     *settlement_models.TABLES,
 )

@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "audit": "app.cli.audit:audit",
     "proof": "app.cli.proof:proof",
     "qr": "app.cli.qr:qr",
+    "webhooks": "app.cli.webhooks:webhooks",
     "votes": "app.cli.votes:votes",
     "energy": "app.cli.energy:energy",
     "openapi": "app.cli.openapi:openapi",

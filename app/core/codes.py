@@ -155,6 +155,27 @@ IDEMPOTENCY_IN_PROGRESS: Final = app_code(
     retryable=True,
 )
 
+# --- webhooks --------------------------------------------------------------------------------
+
+WEBHOOK_URL_REFUSED: Final = app_code(
+    422,
+    "webhook_url_refused",
+    "A webhook goes to an https address without a name, password or fragment in it; correct the address.",
+    "Un webhook va vers une adresse https sans nom, mot de passe ni fragment ; corrigez l'adresse.",
+)
+WEBHOOK_LIMIT: Final = app_code(
+    409,
+    "webhook_limit",
+    "The shop has all the webhooks it may have; end one that is no longer used.",
+    "Le commerce a déjà tous ses webhooks ; fermez-en un qui ne sert plus.",
+)
+WEBHOOKS_UNAVAILABLE: Final = app_code(
+    503,
+    "webhooks_unavailable",
+    "This town sends no webhooks yet; ask the town hall to set its master key.",
+    "Cette ville n'envoie pas encore de webhooks ; demandez à la mairie de poser sa clé maîtresse.",
+)
+
 # --- who is asking ---------------------------------------------------------------------------
 
 AUTH_TOKEN_REQUIRED: Final = app_code(

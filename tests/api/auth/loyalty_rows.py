@@ -230,9 +230,38 @@ def _refer(world: World) -> LoyaltyReferral:
     return LoyaltyReferral("club", world.objects["account"], *token(1))
 
 
+def _webhook(world: World, shop: str) -> str:
+    """A webhook of a shop; its owner registers it."""
+    name = f"webhook of {shop}"
+    if name not in world.objects:
+        world.spares[f"owner of {shop}"] = key(f"owner of {shop}")
+        asked = Asked("/v1/webhooks", {"shop": shop, "url": "https://till.example/hook"})
+        answer = world.ask("POST", asked, f"owner of {shop}")
+        assert answer.status_code == 201, answer.json
+        world.objects[name] = answer.json["id"]
+    return world.objects[name]
+
+
+def _by_webhook(path: str, body: dict[str, int] | None) -> Row:
+    def asked(world: World, shop: str) -> Asked:
+        return Asked(f"/v1/webhooks/{_webhook(world, shop)}/{path}", body)
+
+    return Row(
+        "shop_owner", own=lambda w: asked(w, "boulangerie"), other=lambda w: asked(w, "librairie")
+    )
+
+
 _DAY = "first=2026-09-01&last=2026-09-02"
 _NOBODY = LoyaltyReferral("club", "", UNKNOWN_REF, "A" * 342)
 LOYALTY_ROWS: dict[str, Row] = {
+    "POST /v1/webhooks": Row(
+        "shop_owner",
+        own=lambda w: Asked("/v1/webhooks", {"shop": "boulangerie", "url": "https://b.example/h"}),
+        other=lambda w: Asked("/v1/webhooks", {"shop": "librairie", "url": "https://b.example/h"}),
+    ),
+    "GET /v1/webhooks/{webhook}/deliveries": _by_webhook("deliveries", None),
+    "POST /v1/webhooks/{webhook}/replays": _by_webhook("replays", {"since": 0}),
+    "POST /v1/webhooks/{webhook}/end": _by_webhook("end", {}),
     "POST /v1/loyalty/campaigns": _by_shop("/campaigns", "shop_owner", _campaign),
     "POST /v1/loyalty/rewards": _by_shop("/rewards", "shop_owner", lambda w: _reward(w, "mug")),
     "POST /v1/loyalty/rewards/preview": _preview("/rewards/preview", _preview_reward),

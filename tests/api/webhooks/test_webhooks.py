@@ -1,0 +1,173 @@
+"""A shop's own systems hear, signed, what its tills did: once it is final, until they say so, and nothing of others."""
+
+import hmac
+import json
+from base64 import b64decode
+from hashlib import sha256
+
+import pytest
+
+from app.cli.demo.client import expect
+from app.cli.demo.http import new_key
+from app.core.database import connected
+from app.webhooks.sending import NotDelivered, Sender, is_acceptable_url
+from app.webhooks.service import BACKOFF_S, queue_lines, send_due
+from chain.crypto import ed25519
+
+MASTER = bytes(32)
+NEAR = Sender(allow_private=True)
+
+
+def register(street, owner, url: str, **more) -> dict:
+    body = {"shop": "boulangerie", "url": url, **more}
+    return expect(
+        "webhook", street.api.post("/v1/webhooks", body, token=owner.token, key=new_key())
+    )
+
+
+def run(now_s: int, sender: Sender = NEAR) -> int:
+    """One round of the dispatcher; returns how many were heard."""
+    with connected():
+        queue_lines(now_s=now_s)
+        return send_due(sender, master_key=MASTER, now_s=now_s)
+
+
+def verify(key: str, headers: dict[str, str], body: bytes) -> bool:
+    """As the Standard Webhooks specification tells receivers to."""
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    version, _, signature = headers["webhook-signature"].partition(",")
+    raw = b64decode(key.partition("_")[2])
+    if version == "v1":
+        return hmac.compare_digest(hmac.new(raw, signed, sha256).digest(), b64decode(signature))
+    return version == "v1a" and ed25519.verify_strict(raw, signed, b64decode(signature))
+
+
+@pytest.mark.parametrize(("scheme", "prefix"), [("hmac", "whsec_"), ("ed25519", "whpk_")])
+def test_an_endpoint_hears_of_a_sale_signed_and_without_the_customer(
+    street, listener, scheme, prefix
+):
+    till, other = street.open_shop("boulangerie"), street.open_shop("librairie")
+    ana = street.phone("Ana", 3_000, till)
+    owner = street.owner("boulangerie")
+    made = register(street, owner, listener.url, scheme=scheme)
+    assert made["key"].startswith(prefix)
+    done = expect("redeem", till.redeem(ana.make_code(30), 10))
+    expect("elsewhere", other.redeem(ana.make_code(30), 5))
+    assert run(street.clock()) == 1
+    assert run(street.clock()) == 0
+    ((headers, body),) = listener.heard
+    assert verify(made["key"], headers, body)
+    assert not verify(made["key"], headers, body + b" ")
+    event = json.loads(body)
+    assert (event["type"], event["data"]["points"]) == ("loyalty.redeem", -10)
+    assert event["data"]["transaction"] == done["transaction"]
+    assert ana.account not in body.decode()
+    assert "/v1/transactions/" in event["data"]["proof"]
+    (listed,) = street.api.get("/v1/webhooks", token=owner.token).body["webhooks"]
+    assert "key" not in listed
+
+
+def test_only_the_kinds_asked_for_are_told(street, listener):
+    till = street.open_shop("boulangerie")
+    ana = street.phone("Ana")
+    register(street, street.owner("boulangerie"), listener.url, kinds=["redeem"])
+    expect("earn", till.earn(ana.account, 3_000))
+    expect("redeem", till.redeem(ana.make_code(30), 10))
+    run(street.clock())
+    assert [json.loads(body)["type"] for _, body in listener.heard] == ["loyalty.redeem"]
+
+
+def test_a_deaf_endpoint_is_tried_with_growing_waits_then_its_letter_is_dead_and_can_be_replayed(
+    street, listener
+):
+    till = street.open_shop("boulangerie")
+    ana = street.phone("Ana")
+    owner = street.owner("boulangerie")
+    made = register(street, owner, listener.url)
+    expect("earn", till.earn(ana.account, 3_000))
+    listener.status, now_s = 500, street.clock()
+    for tries, wait_s in enumerate(BACKOFF_S, 1):
+        assert run(now_s) == 0
+        assert len(listener.heard) == tries
+        run(now_s + wait_s - 1)
+        assert len(listener.heard) == tries, "tried too early"
+        now_s += wait_s
+    run(now_s)
+    run(now_s + 10**6)
+    assert len(listener.heard) == len(BACKOFF_S) + 1
+    path = f"/v1/webhooks/{made['id']}"
+    (dead,) = street.api.get(path + "/deliveries?status=dead", token=owner.token).body["deliveries"]
+    assert (dead["answer"], dead["attempts"]) == (500, len(BACKOFF_S) + 1)
+    listener.status = 200
+    asked = street.api.post(path + "/replays", {"since": 0}, token=owner.token)
+    assert asked.body == {"queued": 1}
+    assert run(street.clock()) == 1
+    assert {headers["webhook-id"] for headers, _ in listener.heard} == {dead["id"]}
+
+
+def test_an_endpoint_that_is_gone_or_ended_hears_nothing_more(street, listener):
+    till = street.open_shop("boulangerie")
+    ana = street.phone("Ana")
+    owner = street.owner("boulangerie")
+    register(street, owner, listener.url)
+    listener.status = 410
+    for _ in range(2):
+        expect("earn", till.earn(ana.account, 3_000))
+        run(street.clock())
+    assert len(listener.heard) == 1
+    assert street.api.get("/v1/webhooks", token=owner.token).body["webhooks"] == []
+
+
+def test_a_redirect_is_not_followed_and_counts_as_unheard(street, listener):
+    till = street.open_shop("boulangerie")
+    register(street, street.owner("boulangerie"), listener.url)
+    expect("earn", till.earn(street.phone("Ana").account, 3_000))
+    listener.status = 307
+    assert run(street.clock()) == 0
+    assert len(listener.heard) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:1/hook",
+        "https://127.0.0.1:1/hook",
+        "https://10.0.0.7/hook",
+        "https://[::1]/hook",
+        "https://169.254.169.254/latest/meta-data",
+    ],
+)
+def test_the_towns_own_network_is_out_of_reach(url):
+    with pytest.raises(NotDelivered):
+        Sender().post(url, {}, b"{}")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.org/hook",
+        "https://user:secret@example.org/",
+        "https://example.org/#part",
+        "ftp://example.org/",
+        "https://",
+        "https://example.org:0/",
+        "https://[::1",
+    ],
+)
+def test_an_address_that_is_no_endpoint_is_refused(street, url):
+    assert not is_acceptable_url(url)
+    street.open_shop("boulangerie")
+    owner = street.owner("boulangerie")
+    body = {"shop": "boulangerie", "url": url.ljust(10)}
+    answer = street.api.post("/v1/webhooks", body, token=owner.token, key=new_key())
+    assert answer.code == "webhook_url_refused"
+
+
+def test_ten_endpoints_are_enough(street, listener):
+    street.open_shop("boulangerie")
+    owner = street.owner("boulangerie")
+    for _ in range(10):
+        register(street, owner, listener.url)
+    body = {"shop": "boulangerie", "url": listener.url}
+    answer = street.api.post("/v1/webhooks", body, token=owner.token, key=new_key())
+    assert (answer.status, answer.code) == (409, "webhook_limit")

@@ -5,6 +5,7 @@ import pytest
 from chain.limits import ACCOUNT_DEVICES_MAX
 from chain.town import devices
 from chain.town.accounts import find_device, get_account, get_key_use, list_devices
+from chain.town.loyalty_schemas import LoyaltyTransfer
 from chain.town.router import town_router
 from chain.town.rules import Rule
 from chain.town.schemas import (
@@ -89,6 +90,17 @@ def test_a_second_key_signs_no_rotation_and_no_other_device(town: Town) -> None:
     assert add(town, HELPER, by=(TABLET, HELPER)).info == "account_device_scope"
     body = AccountDeviceAdd(jwk(HELPER), ("pay",), town.now_s + DAY_S)
     assert town.do(body, PHONE.kid, PHONE, TABLET, HELPER).info == "tx_not_entitled"
+
+
+def test_a_helper_who_may_pay_gives_points_and_is_named_on_the_chain(town: Town) -> None:
+    """The programme is unknown here: the refusal is the rule's own, so the signer was let through to it."""
+    assert add(town, HELPER).info == "ok"
+    assert add(town, TABLET, scopes=("veto",)).info == "ok"
+    receiver = town.open_account(key("receiver"))
+    body = LoyaltyTransfer(receiver, "fair", 5)
+    assert town.do(body, PHONE.kid, TABLET).info == "account_device_scope"
+    result = town.do(body, PHONE.kid, HELPER)
+    assert result.info == "loyalty_unknown_programme"
 
 
 def test_a_second_key_of_another_account_is_a_stranger(town: Town) -> None:

@@ -265,6 +265,7 @@ def add_link(args: dict[str, Any]) -> dict[str, int]:
         cid=_own_cid(),
         account_id=args["account"],
         signature=args["signature"],
+        now_s=get_clock().now_s(),
     )
     return {"count": count}
 

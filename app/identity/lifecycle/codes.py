@@ -58,6 +58,12 @@ AGE_GUARDIAN_NEEDED: Final = app_code(
     "Below 15 a guardian holds the account: record the guardian's mandate first.",
     "Avant 15 ans, un représentant tient le compte : enregistrez d'abord son mandat.",
 )
+AGE_NOT_YET: Final = app_code(
+    409,
+    "age_not_yet",
+    "This service is not open at this age; it opens by itself on the birthday.",
+    "Ce service n'est pas ouvert à cet âge ; il s'ouvre de lui-même à l'anniversaire.",
+)
 AGE_NOT_A_MINOR: Final = app_code(
     409,
     "age_not_a_minor",

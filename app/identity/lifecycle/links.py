@@ -19,6 +19,7 @@ from app.core.database import write
 from app.core.problems import Problem
 from app.identity.duplicates import log_desk
 from app.identity.lifecycle import codes
+from app.identity.lifecycle.mandates import check_age
 from app.identity.lifecycle.models import PersonLinks
 from app.identity.register import Register
 from chain.codec.canonical import b64url_decode, decode_canonical, encode_canonical
@@ -51,11 +52,14 @@ def encode_proof(town: str, cid: str, account: str) -> bytes:
     return f"{LABEL}\n{town}\n{cid}\n{account}\n".encode("ascii", "replace")
 
 
-def add_link(register: Register, *, town: str, cid: str, account_id: str, signature: str) -> int:
+def add_link(
+    register: Register, *, town: str, cid: str, account_id: str, signature: str, now_s: int
+) -> int:
     """Add an account whose key signed for it; returns how many there are. The same one again changes nothing."""
     account = find_account(account_id)
     if account is None or account.domain == "identity":
         raise Problem(ACCOUNT_UNKNOWN)
+    check_age(register, cid, account.domain, now_s=now_s)
     if not _is_signed(json.loads(account.jwk), encode_proof(town, cid, account_id), signature):
         raise Problem(codes.LINK_PROOF_INVALID)
     with write():

@@ -58,7 +58,13 @@ def offer(
     expires_at: int,
     now_s: int,
 ) -> dict[str, Any]:
-    """A citizen asks somebody for help; it begins when the helper accepts. Raises Problem."""
+    """A citizen asks somebody for help; it begins when the helper accepts. Raises Problem.
+
+    A child under 15 chooses no helper: a parent or guardian is recorded at the desk.
+    """
+    sealed = register.read_file(subject)
+    if sealed is not None and not ages.allowed_at(sealed.civil.birthdate, now_s).own_key:
+        raise Problem(codes.AGE_GUARDIAN_NEEDED)
     terms = Terms("helper", _checked_scopes(scopes))
     _check_length(expires_at, now_s, HELPER_MAX_S)
     row = _create(register, subject, holder, terms, OFFERED, expires_at, now_s)
@@ -143,6 +149,32 @@ def _create(
 
 def _is_person(cid: str) -> bool:
     return bool(Person.select().where((Person.cid == cid) & (Person.attested_at > 0)).exists())
+
+
+# --- minors ----------------------------------------------------------------------------------
+
+
+def check_age(register: Register, cid: str, domain: str, *, now_s: int) -> None:
+    """Raise Problem unless this person's age allows an account of the domain today.
+
+    Under 15 a parent or guardian holds the key (loyalty and SEL only), and the desk has recorded who.
+    """
+    sealed = register.read_file(cid)
+    if sealed is None:
+        raise Problem(NOT_FOUND)
+    allowed = ages.allowed_at(sealed.civil.birthdate, now_s)
+    if domain not in allowed.domains:
+        raise Problem(codes.AGE_NOT_YET)
+    if not allowed.own_key and not has_guardian(register, cid, now_s=now_s):
+        raise Problem(codes.AGE_GUARDIAN_NEEDED)
+
+
+def has_guardian(register: Register, cid: str, *, now_s: int) -> bool:
+    """Whether a parent's or guardian's mandate is in force for this person."""
+    rows = Mandate.select().where(
+        (Mandate.subject == cid) & (Mandate.status == ACTIVE) & (Mandate.expires_at > now_s)
+    )
+    return any(read_terms(register, row).kind != "helper" for row in rows)
 
 
 # --- its life --------------------------------------------------------------------------------

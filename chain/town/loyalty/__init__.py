@@ -174,6 +174,8 @@ _CITIZEN_RULES: Final[Rules] = {
         gas_us=gas_us,
         senders=ACCOUNT,
         domain="loyalty",
+        # A second key that may pay gives points away; pools are the account's own affair.
+        device_scope="pay" if body is LoyaltyTransfer else "",
         quota=params.QUOTA_ACCOUNT_PER_MINUTE,
     )
     for body, apply, gas_us in (

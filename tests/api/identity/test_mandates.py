@@ -194,11 +194,36 @@ def _sql(family: Family, query: str) -> list[tuple]:
         connection.close()
 
 
-def link(family: Family, account: str, signer, *, cid: str = "ana"):
+def link(family: Family, account: str, signer, *, cid: str = "ana", by: str = "ana"):
     town, asked = family.street.facts.town, family.cids[cid]
     signature = b64url_encode(signer.sign(encode_proof(town, asked, account)))
     body = {"account": account, "signature": signature}
-    return family.api.call("PUT", "/v1/identity/me/accounts", body, token=family.token("ana"))
+    return family.api.call("PUT", "/v1/identity/me/accounts", body, token=family.token(by))
+
+
+def test_under_15_a_guardian_holds_loyalty_and_sel_and_nothing_else(family) -> None:
+    sel, roof = key("zoe's sel"), key("zoe's roof")
+    family.street.town.open_account(sel, "sel")
+    family.street.town.open_account(roof, "energy")
+    assert link(family, roof.kid, roof, cid="zoe", by="zoe").code == "age_not_yet"
+    assert link(family, sel.kid, sel, cid="zoe", by="zoe").code == "age_guardian_needed"
+    asked = {
+        "holder": family.cids["ben"],
+        "scopes": ["sel"],
+        "expires_at": family.street.clock() + DAY_S,
+    }
+    answer = family.post("zoe", "/v1/identity/me/mandates", asked)
+    assert answer.code == "age_guardian_needed", "a child chooses no helper"
+    expect("parent", family.record("parent", "zoe", seconds=30 * DAY_S))
+    expect("link", link(family, sel.kid, sel, cid="zoe", by="zoe"))
+    assert link(family, roof.kid, roof, cid="zoe", by="zoe").code == "age_not_yet"
+
+
+def test_a_helpers_mandate_does_not_make_a_guardian(family) -> None:
+    sel = key("zoe's sel")
+    family.street.town.open_account(sel, "sel")
+    expect("helper", family.record("helper", "zoe", seconds=30 * DAY_S))
+    assert link(family, sel.kid, sel, cid="zoe", by="zoe").code == "age_guardian_needed"
 
 
 def test_an_account_is_listed_by_its_own_keys_word(family) -> None:

@@ -255,6 +255,9 @@ LOYALTY_POSITIONS: Final = 128
 LOYALTY_LEGS: Final = 128
 """Lots one operation touches, some 30 us each: more go in parts. A coffee a day is a lot a day."""
 
+LOYALTY_GRACES: Final = 64
+"""Lots of grace an earn keeps track of: each late refund in parts makes one more, and a reversal looks at all."""
+
 LOYALTY_CAMPAIGNS: Final = 16
 """Campaigns open at once in a programme: each earn looks at all of them."""
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from msgspec.structs import replace
 
+from chain.limits import LOYALTY_GRACES
 from chain.town import params
 from chain.town.context import Overlay, TxContext
 from chain.town.loyalty.books import move_legs, post_entries
@@ -38,7 +39,6 @@ def return_refund(ctx: TxContext, parts: tuple[Leg, ...], account: str) -> dict[
         else:
             lot = _grace_lot(ctx, part, index)
             wallet.add_lot(lot)
-            _count_grace(ctx.state, lot)
             place = {} if part.wallet == account else {"wallet": part.wallet}
             created.append(describe_lot(lot) | place)
     for name in sorted(wallets):
@@ -64,21 +64,23 @@ def to_living_wallets(state: Overlay, parts: Iterable[Leg], account: str) -> tup
 
 
 def _grace_lot(ctx: TxContext, part: Leg, index: int) -> Lot:
-    """Same issuer, rule and earn; a new name and a short life, because the old lot is worth nothing."""
+    """Same issuer, rule and earn; a new name and a short life, because the old lot is worth nothing.
+
+    An earn knows its first lots of grace; further ones are found as any other lot of their issuer is.
+    """
+    record = EARNS.get(ctx.state, part.lot.ref.encode())
+    assert record is not None, "every lot comes from an earn"
+    is_known = record.graces < LOYALTY_GRACES
+    if is_known:
+        EARNS.put(ctx.state, part.lot.ref.encode(), replace(record, graces=record.graces + 1))
     return replace(
         part.lot,
         expires_s=ctx.time_s + params.get_param(ctx.state, params.LOYALTY_GRACE_S),
         lot=compute_lot_id(ctx.tx_key, index),
         points=part.points,
         left=part.points,
-        grace=1,
+        grace=int(is_known),
     )
-
-
-def _count_grace(state: Overlay, lot: Lot) -> None:
-    record = EARNS.get(state, lot.ref.encode())
-    assert record is not None, "every lot comes from an earn"
-    EARNS.put(state, lot.ref.encode(), replace(record, graces=record.graces + 1))
 
 
 def return_held(

@@ -137,7 +137,8 @@ class Wallet:
         gone: list[Lot] = []
         for name in sorted(self._positions):
             position = self._positions[name]
-            if position.lots and len(gone) < count_max:
+            is_late = position.lots and int(position.first[:_EXPIRY_CHARS]) <= self.time_s
+            if is_late and len(gone) < count_max:
                 gone += self._drop_from(position, count_max - len(gone))
         return gone
 

@@ -5,7 +5,7 @@ import pytest
 from chain.limits import LOYALTY_LEGS
 from chain.town.context import Accepted, Outcome, Refused
 from chain.town.loyalty.books import get_totals
-from chain.town.loyalty.records import OBLIGATIONS, joined_id
+from chain.town.loyalty.records import EARNS, OBLIGATIONS, joined_id
 from tests.town.loyalty.kit import DAY_S, fill, open_town, owner_key
 
 
@@ -200,6 +200,27 @@ def test_buy_earn_return_and_keep_nets_zero(street, spent_first, refunded_first)
         assert name(town.reverse(shop, owner_key(shop), ref, points)) == "ok"
     debts = sum(debt.points for debt in town.wallet(phone.account).debts)
     assert sum(points for _, points in left(street)) - debts == 50
+
+
+def test_lots_of_grace_beyond_the_bound_are_taken_as_others_of_their_issuer(monkeypatch) -> None:
+    monkeypatch.setattr("chain.town.loyalty.returning.LOYALTY_GRACES", 1)
+    town, tills = open_town("baker", "florist")
+    town.add_programme("fair", days=2)
+    phone = town.open_phone("ada")
+    town.earn("baker", tills["baker"], phone.account, 1_000, programme="fair")
+    gift = town.last_ref
+    code = phone.pay_code(town.time_s, shop="florist")
+    town.redeem("florist", tills["florist"], 10, code, "fair")
+    spent = town.last_ref
+    town.next_block(seconds=3 * DAY_S)
+    for points in (4, 3, 3):
+        outcome = town.reverse("florist", owner_key("florist"), spent, points)
+        assert isinstance(outcome, Accepted)
+    assert [lot.left for lot in town.wallet(phone.account).lots if lot.grace] == [4]
+    assert EARNS.get(town.state, gift.encode()).graces == 1
+    assert isinstance(town.reverse("baker", owner_key("baker"), gift, 10), Accepted)
+    assert town.wallet(phone.account).lots == ()
+    assert town.wallet(phone.account).debts == ()
 
 
 def test_what_lies_in_too_many_lots_is_spent_and_refunded_in_parts() -> None:

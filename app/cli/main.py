@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "council": "app.cli.council:council",
     "projector": "app.cli.projector:projector",
     "light": "app.cli.light:light",
+    "auth": "app.cli.auth:auth",
     "audit": "app.cli.audit:audit",
     "proof": "app.cli.proof:proof",
     "qr": "app.cli.qr:qr",

@@ -297,6 +297,12 @@ AUTH_DEVICE_CODE_UNKNOWN: Final = app_code(
     "No till of your shop shows these letters; read them again on its screen.",
     "Aucune caisse de votre commerce n'affiche ces lettres ; relisez-les sur son écran.",
 )
+PLAIN_HTTP: Final = app_code(
+    403,
+    "plain_http_refused",
+    "This town answers over https only; use its https address, and log in again if you sent a token.",
+    "Cette ville ne répond qu'en https ; utilisez son adresse https et reconnectez-vous si un jeton est parti.",
+)
 RATE_EXCEEDED: Final = app_code(
     429,
     "rate_exceeded",

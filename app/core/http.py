@@ -12,8 +12,10 @@ import structlog
 from flask import Flask, Response, g, request
 from werkzeug.http import http_date
 
-from app.core.context import get_services
+from app.core.codes import PLAIN_HTTP
+from app.core.context import get_config, get_services
 from app.core.database import database
+from app.core.problems import Problem
 
 BODY_BYTES_MAX: Final = 65_536
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -40,6 +42,8 @@ def install_hooks(app: Flask) -> None:
 def _begin() -> None:
     g.started = time.perf_counter()
     g.trace_id = _choose_trace_id()
+    if get_config().public_url.startswith("https:") and not request.is_secure:
+        raise Problem(PLAIN_HTTP)  # a redirect would have sent the token in clear already
     g.has_connected = database.connect(reuse_if_open=True)
 
 

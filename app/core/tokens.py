@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import jwt
+import structlog
 
 from app.core.codes import AUTH_TOKEN_EXPIRED, AUTH_TOKEN_INVALID
 from app.core.keyfiles import RoleKey
@@ -30,7 +31,12 @@ TOKEN_CHARS_MAX: Final = 2_048
 VERIFIED_TOKENS_KEPT: Final = 2_048
 """Tokens whose signature was found good lately: about one per phone and till of a busy quarter of an hour."""
 HEADER_MEMBERS: Final = frozenset({"alg", "kid", "typ"})
+KEYS_OF_OTHERS: Final = frozenset({"jku", "jwk", "x5u", "x5c"})
+"""Members by which a token would have us verify it with its own key: never read, only noted."""
 CLAIMS: Final = ("iss", "aud", "sub", "scope", "iat", "nbf", "exp", "jti", "sid", "cnf")
+
+
+_log = structlog.get_logger("app.tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +156,8 @@ def _read_kid(token: str) -> str:
     if len(token) > TOKEN_CHARS_MAX or token.count(".") != 2:
         raise _invalid("not a signed token")
     header = _read_part(token, 0)
+    if offered := sorted(KEYS_OF_OTHERS & frozenset(header)):
+        _log.warning("token_brings_its_own_key", members=offered)
     if frozenset(header) != HEADER_MEMBERS or not isinstance(header["kid"], str):
         raise _invalid("header members")
     if header["alg"] != "EdDSA" or header["typ"] != "at+jwt":

@@ -234,7 +234,12 @@ def _read_members(payload: Any) -> tuple[str, ...]:
 
 
 @blp.post("/identity/statuses")
-@access("clerk", objects="signed", rule="the chain asks for two agents where the act is terminal")
+@access(
+    "clerk",
+    objects="signed",
+    rule="the chain asks for two agents where the act is terminal",
+    step_up=True,
+)
 @idempotent
 @blp.arguments(TransactionSchema)
 @blp.response(201, SubmissionSchema)

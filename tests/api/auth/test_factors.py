@@ -4,11 +4,14 @@ from typing import Any
 
 import pyotp
 import pytest
+from click.testing import CliRunner
 
 from app.auth.factors import CODE_LIFE_S, FACTORS_PER_KEY_MAX, make_factor_code
 from app.auth.models import FactorRow
 from app.auth.service import FAILURES_PER_KEY_MAX
+from app.cli import auth as auth_command
 from app.cli.demo.passkey import PRESENT, SoftPasskey
+from app.cli.main import main
 from app.cli.openapi import describe_api
 from app.core.access import FACTOR_SCOPES, SCOPES, STEP_UP_S
 from app.core.database import connected
@@ -253,6 +256,18 @@ def test_an_enrolment_code_serves_once_and_for_a_day(town: Town) -> None:
     late = enrolment_code(town)
     town.clock.seconds += CODE_LIFE_S
     assert enrol(town, log_in(town), other, late).json["code"] == "auth_factor_code_invalid"
+
+
+def test_the_operator_s_command_gives_the_first_agent_a_code(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auth_command, "load_config", lambda _environ: town.config)
+    monkeypatch.setattr(auth_command, "create_app", lambda _config: town.app)
+    printed = CliRunner().invoke(main, ["auth", "factor-code", CLERK.kid])
+    assert printed.exit_code == 0
+    passkey = SoftPasskey(key("the clerk's security key", "ES256"))
+    assert enrol(town, log_in(town), passkey, printed.output.strip()).status_code == 201
+    assert CliRunner().invoke(main, ["auth", "factor-code", "nobody"]).exit_code == 1
 
 
 def test_a_supervisor_who_has_just_shown_a_factor_gives_enrolment_codes(town: Town) -> None:

@@ -437,6 +437,7 @@ _CHAIN_STATUS: Final[dict[str, int]] = {
     "account_device_unknown": 404,
     "account_device_scope": 403,
     "audit_anchor_backwards": 409,
+    "loyalty_owner_key_waits": 409,
     "settlement_unknown_batch": 409,
     "settlement_unknown_leg": 404,
     "settlement_not_party": 403,

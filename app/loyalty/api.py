@@ -75,6 +75,17 @@ def create_shop(args: dict[str, Any]) -> Any:
     return submit(args["transaction"], types=("loyalty.shop",))
 
 
+@blp.post("/owner-keys")
+@access("shop_owner", "operator", objects="signed", rule="the own shop; for an operator any")
+@idempotent
+@blp.arguments(TransactionSchema)
+@blp.response(201, SubmissionSchema)
+@blp.alt_response(202, schema=SubmissionSchema, success=True)
+def create_owner_key(args: dict[str, Any]) -> Any:
+    """Renew a shop owner's key; an operator replaces a lost one, after a delay while the old one lives."""
+    return submit(args["transaction"], types=("loyalty.owner_key",))
+
+
 @blp.get("/shops/<string:shop>/terminals")
 @access("shop_owner", objects="named", rule=OWN_SHOP)
 @blp.response(200, TerminalsSchema)

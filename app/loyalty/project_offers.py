@@ -3,16 +3,17 @@
 Reads and writes: this domain's tables; role keys of shops and tills through `app.city`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from app.city.service import put_role, revoke_role
 from app.core.database import insert_row
-from app.core.projection import ProjectedTx
+from app.core.projection import ProjectedJournal, ProjectedTx
 from app.loyalty import project_points
 from app.loyalty.models import Campaign, PoolMember, Programme, Reward, Series, Shop, Terminal
 from app.loyalty.rows import record
 from chain.codec.canonical import encode_canonical
+from chain.town.schemas import Jwk
 
 
 def project_programme(tx: ProjectedTx) -> None:
@@ -57,6 +58,31 @@ def project_shop(tx: ProjectedTx) -> None:
         expires=tx.data["owner_expires"],
         height=tx.height,
     )
+
+
+def project_owner_key(tx: ProjectedTx) -> None:
+    """An owner's next key that holds at once; one that waits is told by the journal on its day."""
+    if tx.data["status"] == "done":
+        _replace_owner(tx.data, tx.body.new_key, tx.height)
+
+
+def project_owner_change(entry: ProjectedJournal) -> None:
+    """A replacement that waited has taken effect."""
+    _replace_owner(entry.data, Jwk(**entry.data["key"]), entry.height)
+
+
+def _replace_owner(data: Mapping[str, Any], jwk: Jwk, height: int) -> None:
+    revoke_role(data["ended_kid"], data["ended_since"])
+    put_role(
+        role="shop_owner",
+        holder=f"shop:{data['shop']}",
+        jwk=jwk,
+        expires=data["owner_expires"],
+        height=height,
+    )
+    Shop.update(owner_kid=data["owner_kid"], height=height).where(
+        Shop.shop == data["shop"]
+    ).execute()
 
 
 def project_till(tx: ProjectedTx) -> None:
@@ -158,6 +184,7 @@ def _put_members(pool: str, accounts: Iterable[str], *, is_member: int) -> None:
 PROJECTIONS: Final = {
     "loyalty.programme": project_programme,
     "loyalty.shop": project_shop,
+    "loyalty.owner_key": project_owner_key,
     "loyalty.till": project_till,
     "loyalty.till_revoke": project_till_revoke,
     "loyalty.campaign": project_campaign,
@@ -168,3 +195,4 @@ PROJECTIONS: Final = {
     "loyalty.pool_join": project_pool,
     "loyalty.pool_leave": project_pool,
 }
+JOURNAL: Final = {"loyalty.owner_key": project_owner_change}

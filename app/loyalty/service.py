@@ -29,7 +29,7 @@ from app.loyalty.models import (
 )
 
 PROJECTIONS: Final = {**project_offers.PROJECTIONS, **project_points.PROJECTIONS}
-JOURNAL: Final = project_points.JOURNAL
+JOURNAL: Final = {**project_offers.JOURNAL, **project_points.JOURNAL}
 
 
 # --- programmes, shops, tills ----------------------------------------------------------------

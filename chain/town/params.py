@@ -315,6 +315,15 @@ LOYALTY_SPENDS_PER_HOUR: Final = _param(
     why="a stolen phone or a gambling app spends slowly",
 )
 
+SHOP_OWNER_WAIT_S: Final = _param(
+    "shop_owner_wait_s",
+    "s",
+    72 * HOUR_S,
+    possible=range(14 * DAY_S + 1),
+    safe=(48 * HOUR_S, 14 * DAY_S),
+    why="an owner whose key still lives can stop a replacement that an operator asked for",
+)
+
 # settlement between shops
 SETTLEMENT_PERIOD_S: Final = _param(
     "settlement_period_s",

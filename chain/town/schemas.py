@@ -512,6 +512,14 @@ class LoyaltyShop(Strict, frozen=True):
     owner_key: Jwk
 
 
+class LoyaltyOwnerKey(Strict, frozen=True):
+    """A shop owner's next key, which signs too: with the old key at once, with an operator when the old one is lost."""
+
+    TYPE: ClassVar[str] = "loyalty.owner_key"
+    shop: Slug
+    new_key: Jwk
+
+
 class LoyaltyTill(Strict, frozen=True):
     """Register a till key of a shop with its caps, at most 30 days; signed by the shop owner and by `key`."""
 
@@ -686,6 +694,7 @@ Body: TypeAlias = (
     | CouncilActs
     | LoyaltyProgramme
     | LoyaltyShop
+    | LoyaltyOwnerKey
     | LoyaltyTill
     | LoyaltyTillRevoke
     | LoyaltyEarn

@@ -777,6 +777,13 @@ QR_WRONG_SHOP: Final = _code(
 )
 
 # settlement between shops
+LOYALTY_OWNER_KEY_WAITS: Final = _code(
+    437,
+    "loyalty",
+    "loyalty_owner_key_waits",
+    "Another key already waits for this shop; its owner can stop it by renewing the key, or wait for its day.",
+    "Une autre clé attend déjà pour ce commerce ; son propriétaire peut l'arrêter en renouvelant sa clé, ou attendre.",
+)
 SETTLEMENT_UNKNOWN_BATCH: Final = _code(
     470,
     "settlement",

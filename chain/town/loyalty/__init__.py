@@ -1,7 +1,7 @@
 """Loyalty: points that shops owe, in lots with an issuer and an expiry, spent by a code on a phone.
 
 `records` what is kept · `wallet` a wallet in the hand · `books` double entry · `programmes` `catalogue` what is
-offered · `tills` `sweeping` shops, tills and their end · `giving` `earning` `referring` points come · `paycode`
+offered · `tills` `owners` `sweeping` shops and tills · `giving` `earning` `referring` points come · `paycode`
 `spending` `holding` `vouchers` points go · `returning` `reversing` points come back · `sharing` transfers and
 households · `expiry` block end.
 The rule evaluator is `chain.town.loyalty_rules`, which clients and auditors import too.
@@ -28,6 +28,7 @@ from chain.town.loyalty.holding import (
     apply_release,
     end_hold,
 )
+from chain.town.loyalty.owners import OWNER_KIND, apply_owner_key, replace_owner
 from chain.town.loyalty.programmes import apply_programme
 from chain.town.loyalty.records import NAMESPACE
 from chain.town.loyalty.referring import apply_referral
@@ -69,6 +70,7 @@ from chain.town.rules import ACCOUNT, BODY, SHOP, Rule, Rules
 from chain.town.schemas import (
     Jwk,
     LoyaltyEarn,
+    LoyaltyOwnerKey,
     LoyaltyProgramme,
     LoyaltyRedeem,
     LoyaltyReverse,
@@ -88,6 +90,10 @@ def _owner_key(body: LoyaltyShop) -> tuple[Jwk, ...]:
     return (body.owner_key,)
 
 
+def _next_owner_key(body: LoyaltyOwnerKey) -> tuple[Jwk, ...]:
+    return (body.new_key,)
+
+
 def _till_key(body: LoyaltyTill) -> tuple[Jwk, ...]:
     return (body.key,)
 
@@ -101,6 +107,15 @@ _OPERATOR_RULES: Final[Rules] = {
         senders=BODY,
         roles=_OPERATOR,
         quota=params.QUOTA_AGENT_PER_MINUTE,
+    ),
+    LoyaltyOwnerKey: Rule(
+        apply_owner_key,
+        gas_us=1_200,
+        senders=SHOP | BODY,
+        roles=_OWNER | _OPERATOR,
+        quota=params.QUOTA_AGENT_PER_MINUTE,
+        signatures_max=2,
+        new_keys=_next_owner_key,
     ),
     LoyaltyShop: Rule(
         apply_shop,
@@ -201,4 +216,5 @@ DUE: Final[DueHandlers] = {
     SWEEP_KIND: continue_sweep,
     ACTIVATE_KIND: activate_due,
     HOLD_KIND: end_hold,
+    OWNER_KIND: replace_owner,
 }

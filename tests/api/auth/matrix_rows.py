@@ -37,6 +37,7 @@ from chain.town.schemas import (
     IdRotate,
     IdStatus,
     LoyaltyEarn,
+    LoyaltyOwnerKey,
     LoyaltyProgramme,
     LoyaltyRedeem,
     LoyaltyReverse,
@@ -90,6 +91,12 @@ def _leave(world: World, shop: str) -> Asked:
     body = SettlementStanding(shop, "leaving")
     signer = world.signer("a shop that leaves")
     return world.tx("/v1/settlements/marks", body, f"shop:{shop}", signer)
+
+
+def _renew(world: World, shop: str) -> Asked:
+    signer, fresh = world.signer("an owner who renews"), key(f"next owner of {shop}")
+    body = LoyaltyOwnerKey(shop, jwk(fresh))
+    return world.tx("/v1/loyalty/owner-keys", body, f"shop:{shop}", signer, fresh)
 
 
 def _attest_reserve(world: World, sender: str) -> Asked:
@@ -348,6 +355,12 @@ ROWS: dict[str, Row] = {
         "operator",
         own=lambda w: _programme(w, "body:commerces"),
         other=lambda w: _programme(w, "body:mairie"),
+        refused=REFUSED_BY_CHAIN,
+    ),
+    "POST /v1/loyalty/owner-keys": Row(
+        "an owner who renews",
+        own=lambda w: _renew(w, "coiffeur"),
+        other=lambda w: _renew(w, "librairie"),
         refused=REFUSED_BY_CHAIN,
     ),
     "POST /v1/settlements/marks": Row(

@@ -126,10 +126,12 @@ def build_world(town: Any) -> World:
     for domain in ("sel", "energy"):
         town.open_account(world.signers[f"citizen:{domain}"], domain)
     street.open_shop("marchand")
+    street.open_shop("coiffeur")
     world.spares = {
         "cleo's identity": cleo.identity_key,
         "cleo's points": cleo.key,
         "a shop that leaves": key("owner of marchand"),
+        "an owner who renews": key("owner of coiffeur"),
     }
     world.objects = {
         "account": ana.account,

@@ -5,8 +5,11 @@ import json
 import pytest
 
 from app.cli.demo.client import expect
+from app.cli.demo.till import Owner
 from chain.codec.canonical import b64url_encode
+from chain.crypto.keys import jwk_of
 from chain.light.bundle import checkpoint_of, verify_bundle
+from chain.town.schemas import Jwk, LoyaltyOwnerKey
 from tests.journeys.kit import PROGRAMME
 from tests.town.town_kit import DAY_S, key
 
@@ -212,3 +215,16 @@ def test_an_earn_taken_back_after_spending_leaves_a_debt_that_the_next_gift_pays
     expect("next", till.earn(ana.account, 2_500))
     shown = ana.read_balance()
     assert (street.balance(ana), shown["debts"]) == (5, [])
+
+
+def test_a_renewed_owner_key_opens_the_shop_and_the_old_one_no_longer(street):
+    street.open_shop("boulangerie")
+    owner, fresh = street.owner("boulangerie"), key("next owner of boulangerie")
+    body = LoyaltyOwnerKey("boulangerie", Jwk(**jwk_of(fresh.public_key)))
+    text = owner.sign(body, sender="shop:boulangerie", signers=(owner.key, fresh))
+    expect("renewal", owner.send("/v1/loyalty/owner-keys", text))
+    terminals = "/v1/loyalty/shops/boulangerie/terminals"
+    assert street.api.get(terminals, token=owner.token).code == "auth_scope_missing"
+    renewed = street._client(Owner, fresh, shop="boulangerie")
+    assert len(street.api.get(terminals, token=renewed.token).body["terminals"]) == 1
+    expect("till", renewed.register_till(key("till of the renewed")))

@@ -106,7 +106,7 @@ def _at_once(count, act):
 
 
 def _post(real, text: str, sent: str):
-    with Api(real.town.base_url, "en") as api:
+    with real.till.api.twin() as api:
         body = {"transaction": text}
         return api.post("/v1/loyalty/redemptions", body, token=real.till.token, key=sent, wait_s=10)
 
@@ -243,9 +243,10 @@ def test_the_demo_plays_every_step_and_says_so(tmp_path):
         "undo",
         "restart",
         "idle",
+        "lost",
     ]
     assert all(step["ok"] for step in told["steps"])
     codes = {line.get("code") for step in told["steps"] for line in step["lines"]}
-    assert {"qr_replayed", "qr_expired", "qr_wrong_shop", "tx_unknown_key"} <= codes
+    assert {"qr_replayed", "qr_expired", "qr_wrong_shop", "auth_proof_invalid"} <= codes
     assert {"tx_bad_signature", "node_unavailable"} <= codes
     assert picture.read_bytes().startswith(b"\x89PNG")

@@ -10,7 +10,7 @@ import http.client
 import json
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -91,6 +91,10 @@ class Api:
             proof = self.authorize(method, path, token, nonce=answer.headers["dpop-nonce"])
             answer = self._send(method, path, payload, sent | proof)
         return answer
+
+    def twin(self) -> "Api":
+        """Another connection of the same device, for requests at the same time: same sessions and proof keys."""
+        return replace(self, _connection=None)
 
     def keep(self, token: str, proof_key: SigningKey) -> None:
         """Remember which key proves the requests of a token."""

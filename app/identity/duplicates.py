@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from app.core import audit_log
 from app.core.context import Actor
-from app.core.database import write
+from app.core.database import insert_row, write
 from app.core.problems import Problem
 from app.identity import codes
 from app.identity.civil import Civil, list_digests
@@ -106,7 +106,8 @@ def log_matches(clerk: Actor, cids: Iterable[str], reason: str, now_s: int) -> N
 def log_desk(clerk: Actor, action: str, cid: str, reason: str, now_s: int) -> None:
     """Write one line of the desk's log and one of the audit log, inside the caller's transaction."""
     audit_log.record(f"desk.{action}", target=cid, who=clerk.kid, reason=reason)
-    DeskEntry.insert(at=now_s, clerk=clerk.kid, action=action, cid=cid, reason=reason).execute()
+    line = {"at": now_s, "clerk": clerk.kid, "action": action, "cid": cid, "reason": reason}
+    insert_row(DeskEntry, line)
 
 
 def _read_statuses(cids: list[str]) -> dict[str, str]:

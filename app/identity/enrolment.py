@@ -8,7 +8,7 @@ import secrets
 from typing import Any, Final
 
 from app.core.codes import NOT_FOUND
-from app.core.database import write
+from app.core.database import find_row, write
 from app.core.problems import Problem
 from app.identity import codes
 from app.identity.comparison import QR_PREFIX, compute_comparison_number, encode_possession
@@ -80,12 +80,12 @@ def describe_for_phone(enrolment: Enrolment) -> dict[str, Any]:
 
 def get_enrolment(enrolment_id: str, *, now_s: int) -> Enrolment:
     """A live enrolment, or one that was attested; raises Problem when unknown or out of date."""
-    enrolment = Enrolment.get_or_none(Enrolment.id == enrolment_id)
+    enrolment = find_row(Enrolment, "id = ?", enrolment_id)
     if enrolment is None:
         raise Problem(NOT_FOUND)
     if enrolment.status not in (ATTESTED, LINKED) and enrolment.expires_at <= now_s:
         raise Problem(codes.ENROLMENT_EXPIRED)
-    return enrolment  # type: ignore[no-any-return]
+    return enrolment
 
 
 def _is_key_taken(kid: str) -> bool:

@@ -34,14 +34,21 @@ class IndexKeys:
             raise MasterKeyWrong(f"the master key has {KEY_BYTES} bytes")
         self._folder = folder / "index"
         self._master = SecretBox(master_key)
+        self._opened: dict[int, IndexKey] = {}
 
     def all(self) -> tuple[IndexKey, ...]:
-        """Every live version, oldest first; the first one is made at first use. Raises MasterKeyWrong."""
+        """Every live version, oldest first; the first one is made at first use. Raises MasterKeyWrong.
+
+        The folder is looked at each time, for another process may have added a version; a file is opened once.
+        """
         versions = self._list_versions()
         if not versions:
             self._write(1)
             versions = self._list_versions()
-        return tuple(self._load(version) for version in versions)
+        self._opened = {
+            version: self._opened.get(version) or self._load(version) for version in versions
+        }
+        return tuple(self._opened.values())
 
     def current(self) -> IndexKey:
         """The version under which new files are indexed."""

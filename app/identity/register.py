@@ -14,7 +14,7 @@ import msgspec
 
 from app.core.config import Config
 from app.core.context import Actor
-from app.core.database import write
+from app.core.database import run_sql, write
 from app.core.problems import Problem
 from app.identity import codes, personal
 from app.identity.civil import Civil, list_digests
@@ -34,6 +34,7 @@ from chain.codec.canonical import b64url_decode, decode_canonical, encode_canoni
 
 _AGENT_LABEL: Final = b"beffroi-agent-person-1"
 ERASED: Final = "erased"
+_INDEX: Final = "INSERT INTO duplicate_index (cid, kind, digest, version) VALUES (?, ?, ?, ?)"
 
 
 class SealedFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -100,9 +101,7 @@ class Register:
         DuplicateIndex.delete().where(DuplicateIndex.cid == cid).execute()
         for key in self.index.all():
             for kind, digest in list_digests(key.key, civil):
-                DuplicateIndex.insert(
-                    cid=cid, kind=kind, digest=digest, version=key.version
-                ).execute()
+                run_sql(_INDEX, cid, kind, digest, key.version)
 
     def _promote(self, person: Person) -> Person:
         """Let the corrected file replace the old one, once the chain holds its commitment."""

@@ -10,6 +10,7 @@ from app.auth.factors import CODE_LIFE_S, FACTORS_PER_KEY_MAX, make_factor_code
 from app.auth.models import FactorRow
 from app.auth.service import FAILURES_PER_KEY_MAX
 from app.cli import auth as auth_command
+from app.cli.demo.http import make_proof
 from app.cli.demo.passkey import PRESENT, SoftPasskey
 from app.cli.main import main
 from app.cli.openapi import describe_api
@@ -19,6 +20,7 @@ from chain.crypto.jws import SigningKey
 from tests.api.conftest import PUBLIC_URL, Town
 from tests.town.town_kit import key
 
+PROOF_KEY = key("the clerk's proof key", "ES256")
 CLERK, SUPERVISOR = key("clerk@mairie"), key("agent_supervisor@commerces")
 
 
@@ -83,6 +85,16 @@ def test_an_agent_s_key_alone_gets_no_agent_s_scope(town: Town, name: str) -> No
     headers = {"Authorization": "DPoP " + answer["access_token"]}
     refused = town.http.get("/v1/desk/batch", headers=headers)
     assert (refused.status_code, refused.json["code"]) == (403, "auth_scope_missing")
+
+
+def test_renewing_a_session_does_not_stand_for_a_factor(town: Town) -> None:
+    first = town.login_answer(CLERK, PROOF_KEY, with_factor=False).json
+    path = "/v1/auth/refreshes"
+    proof = make_proof(PROOF_KEY, "POST", PUBLIC_URL + path, town.clock.seconds)
+    body = {"refresh_token": first["refresh_token"]}
+    answer = town.http.post(path, json=body, headers={"DPoP": proof})
+    assert answer.status_code == 201
+    assert (answer.json["scope"], answer.json["needs_factor"]) == ("device", True)
 
 
 def test_every_scope_of_agents_known_or_new_asks_for_a_factor() -> None:

@@ -31,6 +31,9 @@ from app.identity import api as identity_api
 from app.identity import desk_api, rights_api
 from app.identity import models as identity_models
 from app.identity import service as identity_service
+from app.identity.electoral import api as electoral_api
+from app.identity.electoral import models as electoral_models
+from app.identity.electoral import service as electoral_service
 from app.identity.federation import api as federation_api
 from app.identity.federation import models as federation_models
 from app.identity.lifecycle import api as lifecycle_api
@@ -62,6 +65,7 @@ BLUEPRINTS: Final = (
     federation_api.blp,
     rights_api.blp,
     twoddoc_api.blp,
+    electoral_api.blp,
     lifecycle_api.blp,
     loyalty_api.blp,
     loyalty_value_api.blp,
@@ -77,6 +81,7 @@ _DOMAINS: Final = (
     (accounts_service, accounts_models),
     (city_service, city_models),
     (identity_service, identity_models),
+    (electoral_service, electoral_models),
     (lifecycle_projections, lifecycle_models),
     (loyalty_service, loyalty_models),
     (settlement_service, settlement_models),

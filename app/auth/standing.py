@@ -17,6 +17,7 @@ _ROLE_SCOPES: Final = {
     "shop_owner": ("shop_owner",),
     "till": ("till",),
     "auditor": ("auditor",),
+    "electoral_commission": ("electoral",),
 }
 
 

@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "webhooks": "app.cli.webhooks:webhooks",
     "votes": "app.cli.votes:votes",
     "energy": "app.cli.energy:energy",
+    "electoral": "app.cli.electoral:electoral",
     "openapi": "app.cli.openapi:openapi",
     "errors": "app.cli.errors:errors",
     "register": "app.cli.register:register",

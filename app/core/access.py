@@ -43,6 +43,7 @@ SCOPES: Final = {
     "till": "live key of a shop's till",
     "council": "seat key of a body",
     "auditor": "live role key of an auditor",
+    "electoral": "live role key of an electoral commission",
 }
 FACTOR_SCOPES: Final = frozenset(
     scope

@@ -12,6 +12,7 @@ from app.accounts.notices import put_notice
 from app.accounts.service import put_account, rotate_account, set_account_status
 from app.core.projection import ProjectedJournal, ProjectedTx
 from app.identity.desk import ATTESTATION_CHARS_MAX
+from app.identity.electoral.service import project_residences
 from app.identity.lifecycle.projections import drop_recovery
 from app.identity.models import IdentityRow
 from chain.codec.canonical import decode_canonical
@@ -48,6 +49,7 @@ def project_batch(tx: ProjectedTx) -> None:
             height=tx.height,
             payload_hash=tx.payload_hash,
         ).execute()
+    project_residences(tx)
 
 
 def project_status(tx: ProjectedTx) -> None:
@@ -88,6 +90,7 @@ def project_renewal(tx: ProjectedTx) -> None:
         account = IdentityRow.get_by_id(attestation.cid).account
         set_account_status(account, "open", tx.height)
         put_notice(tx, account, "renewed")
+    project_residences(tx)
 
 
 def project_final_end(line: ProjectedJournal) -> None:

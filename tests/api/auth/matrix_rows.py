@@ -25,10 +25,11 @@ from chain.town.schemas import (
     AccountDeviceAdd,
     AccountRotate,
     AccountSetStatus,
-    ActRoleRevoke,
+    ActParamSet,
     Attestation,
     CouncilActs,
     EarnRule,
+    ElectoralImport,
     IdBatchAttest,
     IdBatchRenew,
     IdRecoverCancel,
@@ -46,6 +47,7 @@ from chain.town.schemas import (
     LoyaltyTillRevoke,
     SettlementReserve,
     SettlementStanding,
+    StationCount,
 )
 from tests.api.auth.loyalty_rows import LOYALTY_ROWS
 from tests.api.auth.matrix_world import Asked, Row, World, blind, jwk
@@ -73,8 +75,13 @@ def _set_status(world: World, sender: str) -> Asked:
     return world.tx("/v1/identity/statuses", body, sender, world.signers["clerk"])
 
 
+def _import_register(world: World, sender: str) -> Asked:
+    body = ElectoralImport("A" * 43, "2026-12", (StationCount("1", 60),))
+    return world.tx("/v1/electoral/acts", body, sender, world.signers["electoral"])
+
+
 def _act(world: World, *signers: str) -> Asked:
-    body = CouncilActs((ActRoleRevoke(key("electoral_commission@dehors").kid),))
+    body = CouncilActs((ActParamSet("till_undo_max_s", 300),))  # takes nobody's key
     return world.tx("/v1/city/acts", body, "council", *(key(name) for name in signers))
 
 
@@ -337,6 +344,12 @@ ROWS: dict[str, Row] = {
         "clerk",
         own=lambda w: _batch(w, "mairie"),
         other=lambda w: _batch(w, "commerces"),
+        refused=REFUSED_BY_CHAIN,
+    ),
+    "POST /v1/electoral/acts": Row(
+        "electoral",
+        own=lambda w: _import_register(w, "body:dehors"),
+        other=lambda w: _import_register(w, "body:mairie"),
         refused=REFUSED_BY_CHAIN,
     ),
     "POST /v1/identity/statuses": Row(

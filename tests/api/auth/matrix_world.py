@@ -121,6 +121,7 @@ def build_world(town: Any) -> World:
         "till": till.key,
         "council": key("seat@mairie"),
         "auditor": key("auditor@dehors"),
+        "electoral": key("electoral_commission@dehors"),
     }
     expect("till", street.owner("boulangerie").register_till(key("spare till")))
     for domain in ("sel", "energy"):

@@ -100,7 +100,7 @@ def _leave(world: World, shop: str) -> Asked:
     return world.tx("/v1/settlements/marks", body, f"shop:{shop}", signer)
 
 
-def _renew(world: World, shop: str) -> Asked:
+def _renew_owner(world: World, shop: str) -> Asked:
     signer, fresh = world.signer("an owner who renews"), key(f"next owner of {shop}")
     body = LoyaltyOwnerKey(shop, jwk(fresh))
     return world.tx("/v1/loyalty/owner-keys", body, f"shop:{shop}", signer, fresh)
@@ -372,8 +372,8 @@ ROWS: dict[str, Row] = {
     ),
     "POST /v1/loyalty/owner-keys": Row(
         "an owner who renews",
-        own=lambda w: _renew(w, "coiffeur"),
-        other=lambda w: _renew(w, "librairie"),
+        own=lambda w: _renew_owner(w, "coiffeur"),
+        other=lambda w: _renew_owner(w, "librairie"),
         refused=REFUSED_BY_CHAIN,
     ),
     "POST /v1/settlements/marks": Row(

@@ -7,13 +7,13 @@ planted bugs of tests/mutants are judged by.
 import os
 
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
 
 from tests.town.loyalty.machine_more import FullMachine
 
 RUNS = int(os.environ.get("BEFFROI_MACHINE_RUNS", "0"))
 
-TestLedger = FullMachine.TestCase
-TestLedger.settings = settings(
+SETTINGS = settings(
     max_examples=RUNS or 60,
     stateful_step_count=60 if RUNS else 50,
     derandomize=not RUNS,
@@ -22,3 +22,7 @@ TestLedger.settings = settings(
     database=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+def test_no_history_breaks_an_invariant_of_the_ledger():
+    run_state_machine_as_test(FullMachine, settings=SETTINGS)  # type: ignore[no-untyped-call]

@@ -14,6 +14,7 @@ from app.core.database import connected, database, write
 from app.core.keyfiles import new_role_key
 from app.core.tokens import LIFE_S, TokenIssuer
 from chain.crypto.jws import SigningKey
+from tests.api.auth.test_matrix import fill
 from tests.api.conftest import PUBLIC_URL, Town
 from tests.town.town_kit import key
 
@@ -57,14 +58,7 @@ def test_a_stolen_token_opens_no_route_without_its_key(town: Town) -> None:
         for method, operation in item.items():
             if method == "parameters" or operation["x-scope"] == ["public"]:
                 continue
-            place = path.replace("{shop}", "boulangerie")
-            for name, filler in (
-                ("{enrolment_id}", 22),
-                ("{session_id}", 22),
-                ("{factor_id}", 22),
-                ("{kid}", 43),
-            ):
-                place = place.replace(name, "A" * filler)
+            place = fill(path)
             url = PUBLIC_URL + place
             proof = make_proof(MALLORY, method.upper(), url, town.clock.seconds, token=token)
             for stolen in ({"DPoP": ""}, {"DPoP": proof}):
@@ -304,7 +298,7 @@ def test_a_frozen_account_s_token_opens_nothing_of_it_from_the_next_request_on(t
     headers = town.login(ALICE)
     assert town.http.get("/v1/accounts/me", headers=headers).status_code == 200
     with connected(), write():
-        set_account_status(ALICE.kid, "frozen")
+        set_account_status(ALICE.kid, "frozen", height=town.lab.height)
     refused = town.http.get("/v1/accounts/me", headers=headers)
     assert (refused.status_code, refused.json["code"]) == (403, "auth_scope_missing")
 

@@ -19,7 +19,10 @@ def picture(street, phone, **asked):
 
 
 def read(png: bytes) -> zxingcpp.Barcode:
-    (found,) = zxingcpp.read_barcodes(Image.open(BytesIO(png)).convert("L"))
+    (found,) = zxingcpp.read_barcodes(
+        Image.open(BytesIO(png)).convert("L"),
+        formats=zxingcpp.BarcodeFormat.QRCode,  # else the odd row of modules reads as a bar code
+    )
     return found
 
 

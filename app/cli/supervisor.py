@@ -66,7 +66,7 @@ class Supervisor:
         say: Callable[[str], None],
     ) -> None:
         self._children = list(children)
-        self._environment = {**os.environ, **environment}
+        self.environment = {**os.environ, **environment}
         self._logs = logs
         self._say = say
         self._is_stopping = False
@@ -132,7 +132,7 @@ class Supervisor:
         with self._open_log(child) as log:
             child.process = subprocess.Popen(  # noqa: S603  # our own commands, no shell
                 list(child.command),
-                env={**self._environment, **child.environment},
+                env={**self.environment, **child.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -1,6 +1,16 @@
 """Drills on real processes: what a town survives, done and measured (docs/fault-model.md)."""
 
-from tests.drills import api, byzantine, crash, disk, hostile, keys, partition, recovery
+from tests.drills import (
+    api,
+    byzantine,
+    crash,
+    disk,
+    erasure,
+    hostile,
+    keys,
+    partition,
+    recovery,
+)
 from tests.drills.report import DRILLS
 
 ALL = tuple(DRILLS)
@@ -15,6 +25,7 @@ QUICK = (
     "edge-signatures",
     "api-on-a-liar",
     "social-recovery",
+    "erasure",
 )
 """What `--quick` runs when no names are given: about three minutes on two quiet cores."""
 
@@ -25,6 +36,7 @@ __all__ = [
     "byzantine",
     "crash",
     "disk",
+    "erasure",
     "hostile",
     "keys",
     "partition",

@@ -25,25 +25,13 @@ from app.core.keyfiles import read_key_file
 from app.identity.keystore import PersonKeyGone, PersonKeys
 from app.wiring import all_tables
 from chain.town.schemas import IdStatus
+from tests.journeys.citizens import CANARY, CANARY_STRINGS, enrol_eight
 from tests.journeys.search import find_traces
 from tests.town.town_kit import key
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
 PROGRAMME, SHOP = "fidelite", "boulangerie"
-CANARY = {
-    "family_name": "Canarîe-8f3a21c07d",
-    "given_names": ["Zéphyrine-b51e90"],
-    "birthdate": "1931-12-07",
-    "birthplace": "59350",
-    "address": "41 venelle du Loriot-77d0aa",
-}
-CANARY_STRINGS = [
-    CANARY["family_name"],
-    CANARY["given_names"][0],
-    CANARY["birthdate"],
-    CANARY["address"],
-]
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +150,7 @@ def test_a_rebuild_on_the_real_files_gives_identical_rows(real):
     before = _snapshot()
     done = subprocess.run(
         [sys.executable, "-m", "app.cli", "projector", "rebuild"],
-        env=supervisor._environment,
+        env=supervisor.environment,
         capture_output=True,
         text=True,
         timeout=60,
@@ -187,7 +175,7 @@ def test_a_canary_citizen_leaves_no_trace_anywhere_and_none_after_erasure(real):
         real.client(Clerk, read_key_file(real.town.keys_dir / f"clerk-{n}.json").signer)
         for n in (1, 2)
     ]
-    canary, cid = _enrol_eight(real, clerks[0])
+    canary, cid = enrol_eight(real.town, real.api, real.facts, clerks[0])
     own = canary.read_identity(proof=True)
     assert own["opening"]["civil"]["family_name"] == CANARY["family_name"]
     assert find_traces(real.folder, CANARY_STRINGS) == []
@@ -203,21 +191,6 @@ def test_a_canary_citizen_leaves_no_trace_anywhere_and_none_after_erasure(real):
     with pytest.raises(PersonKeyGone):
         keys.load(cid)
     assert find_traces(real.folder, CANARY_STRINGS) == []
-
-
-def _enrol_eight(real, clerk):
-    """The canary and seven others, in one batch; returns the canary's phone and cid."""
-    phones = []
-    for index in range(8):
-        wallet = Wallet(new_words())
-        signer = wallet.derive_key("loyalty")
-        phone = Phone(real.api, real.facts, real.town.now_s, signer, wallet=wallet)
-        enrolment = clerk.scan_enrolment(phone.start_enrolment())
-        civil = CANARY if index == 0 else {**CANARY, "family_name": f"Voisin {'abcdefgh'[index]}"}
-        clerk.attest(enrolment, civil, phone.comparison_number())
-        phones.append(phone)
-    expect("batch", clerk.write_batch(clerk.read_batch()["attestations"]))
-    return phones[0], phones[0].read_identity()["cid"]
 
 
 def test_the_demo_plays_every_step_and_says_so(tmp_path):

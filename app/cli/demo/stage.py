@@ -6,6 +6,7 @@ Reads and writes: one temporary folder.  Never: touches a town that is already t
 
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -24,17 +25,25 @@ STOPPED_BY_SIGNAL: Final = 130
 
 
 class RealTown:
-    """A founded and running town; use as a context manager. `params` default to the demo's."""
+    """A founded and running town; use as a context manager.
+
+    `params` default to the demo's; `validators` to one, or to four on CometBFT.
+    """
 
     def __init__(
-        self, folder: Path, params: Mapping[str, int] = DEMO_PARAMS, *, engine: str = EMBEDDED
+        self,
+        folder: Path,
+        params: Mapping[str, int] = DEMO_PARAMS,
+        *,
+        engine: str = EMBEDDED,
+        validators: int = 0,
     ) -> None:
         self._home = TownHome(folder)
         api_port, node_port = free_ports(2)
         self.base_url = f"http://127.0.0.1:{api_port}"
         self.keys_dir = self._home.keys
         self.logs = self._home.logs
-        validators = 1 if engine == EMBEDDED else VALIDATORS
+        validators = validators or (1 if engine == EMBEDDED else VALIDATORS)
         found_town(
             self._home, node_port=node_port, validators=validators, params=params, engine=engine
         )
@@ -64,6 +73,16 @@ class RealTown:
     def start_node(self) -> None:
         """Start the validator again on the same home."""
         self._supervisor.start_one("node")
+
+    def run_job(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a `beffroi` command in this town's environment, as an operator would; at most two minutes."""
+        return subprocess.run(  # noqa: S603  # our own command, no shell
+            [sys.executable, "-m", "app.cli", *arguments],
+            env=self._supervisor.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
 
     def shift_clock(self, seconds: int) -> None:
         """Move the clock of node and API by so many seconds from the machine's."""

@@ -41,8 +41,12 @@ PARAMS = {
     "identity_batch_hour_utc": -1,
     "quota_till_per_minute": PLENTY,
     "quota_gateway_per_minute": PLENTY,
+    "loyalty_gifts_per_shop_day": PLENTY,
+    "loyalty_points_per_account_day": 10**9,
+    "loyalty_points_per_shop_day": 10**12,
+    "loyalty_spends_per_hour": PLENTY,
 }
-"""One till stands for a whole street, so its quota is lifted; nothing else is."""
+"""One till and sixteen phones stand for a whole street, so what bounds one of each is lifted; nothing else is."""
 AIM_REDEEM = 0.15
 AIM_TREE_US = 40.0
 

@@ -54,7 +54,14 @@ RPC_BATCH = 10
 PING_EVERY_S = 0.02
 PING_BYTES = 300
 """About the size of a vote on the wire."""
-LIMITS = {"quota_till_per_minute": PLENTY, "quota_gateway_per_minute": PLENTY}
+LIMITS = {
+    "quota_till_per_minute": PLENTY,
+    "quota_gateway_per_minute": PLENTY,
+    "loyalty_gifts_per_shop_day": 1_000_000,
+    "loyalty_points_per_account_day": 10**9,
+    "loyalty_points_per_shop_day": 10**12,
+    "loyalty_spends_per_hour": 1_000_000,
+}
 
 
 class BenchTown:

@@ -12,6 +12,7 @@ from app.core.access import SCOPES
 from tests.api.auth.matrix_rows import ROWS
 from tests.api.auth.matrix_world import Asked, World, build_world
 from tests.api.conftest import Town, close_database
+from tests.house.test_identity_requirements import is_a_test
 
 METHODS = ("get", "post", "put", "patch", "delete")
 IMPLIED = {"supervisor": {"clerk"}}
@@ -99,25 +100,55 @@ def test_a_route_reaches_the_own_object_and_refuses_another_s(world: World, name
     assert allowed.status_code < 400, (name, allowed.status_code, allowed.json)
 
 
-def named_in_request(operation: dict[str, Any]) -> set[str]:
-    return {p["name"] for p in operation.get("parameters", ()) if p.get("in") == "path"}
+NAMES_NOBODY = {"provider"}
+"""Path parameters that choose among public things; a wrong one tells nothing of a person."""
+LOGINS = "tests/api/identity/federation/test_logins.py::"
+DEVICES = "tests/api/auth/test_devices.py::"
+TOLD_OTHERWISE = {
+    "POST /v1/auth/devices/tokens": DEVICES
+    + "test_a_stolen_device_code_is_worth_nothing_without_the_terminal_s_key",
+    "POST /v1/auth/devices/lookups": DEVICES + "test_guessing_letters_is_stopped",
+    "POST /v1/auth/devices/decisions": DEVICES
+    + "test_another_shop_s_owner_cannot_see_or_approve_the_till",
+    "POST /v1/federation/{provider}/enrolments": "tests/api/identity/federation/test_enrolment.py::"
+    "test_an_enrolment_that_the_desk_works_on_takes_no_login",
+    "GET /v1/federation/{provider}/callback": LOGINS
+    + "test_23_a_callback_with_an_unknown_or_doubled_state_goes_nowhere",
+    "GET /v1/federation/{provider}/logged-out": LOGINS
+    + "test_28_without_the_secret_there_is_no_logout_and_an_unknown_state_goes_nowhere",
+    "POST /v1/federation/{provider}/completions": LOGINS + "test_22_a_wrong_secret_uses_nothing_up",
+    "POST /v1/federation/{provider}/logouts": LOGINS
+    + "test_28_without_the_secret_there_is_no_logout_and_an_unknown_state_goes_nowhere",
+    "POST /v1/loyalty/codes": "tests/api/loyalty/test_reading.py::"
+    "test_a_till_finds_the_account_behind_a_code_and_nobody_elses",
+}
+"""Capabilities that travel in a body or a query, and the test that tries a false one there."""
+
+
+def named_in_path(name: str) -> set[str]:
+    """What an operation's path names of somebody; the description keeps path parameters outside its operations."""
+    return set(re.findall(r"\{([a-z_]+)\}", name)) - NAMES_NOBODY
 
 
 @pytest.mark.parametrize("name", [n for n, o in OPERATIONS.items() if o["x-objects"] == "self"])
 def test_a_route_about_oneself_has_no_place_to_name_another(name: str) -> None:
-    assert named_in_request(OPERATIONS[name]) == set()
+    assert named_in_path(name) == set()
 
 
-@pytest.mark.parametrize(
-    "name", [n for n, o in OPERATIONS.items() if o["x-objects"] == "capability"]
-)
+CAPABILITIES = [n for n, o in OPERATIONS.items() if o["x-objects"] == "capability"]
+
+
+@pytest.mark.parametrize("name", [n for n in CAPABILITIES if named_in_path(n)])
 def test_an_unguessable_name_that_nobody_gave_out_opens_nothing(world: World, name: str) -> None:
     method, path = name.split(" ", 1)
     scope = OPERATIONS[name]["x-scope"][0].replace("public", "")
-    if not named_in_request(OPERATIONS[name]):
-        pytest.skip("the name travels in the body; the domain's own tests refuse a false one")
     answer = world.ask(method, Asked(fill(path)), scope)
     assert answer.status_code in (404, 415, 422), (name, answer.status_code)
+
+
+def test_every_capability_that_is_in_no_path_has_a_test_of_its_own() -> None:
+    assert {n for n in CAPABILITIES if not named_in_path(n)} == set(TOLD_OTHERWISE)
+    assert [test for test in TOLD_OTHERWISE.values() if not is_a_test(test)] == []
 
 
 def test_a_till_reads_no_balance(world: World) -> None:

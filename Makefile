@@ -64,8 +64,9 @@ drill: $(STAMP) ## crashes, partitions and lies on real processes; NAME="kill-on
 bench: $(STAMP) ## NAME=town: measure one family, table on screen and bench/results/NAME.json
 	$(BIN)/python -m bench.$(NAME)
 
-lock: ## refresh requirements.lock from pyproject.toml
-	$(BIN)/pip-compile -q --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --extra dev -o requirements.lock pyproject.toml
+lock: $(STAMP) ## refresh requirements.lock from pyproject.toml
+	$(BIN)/python -m pip install --quiet pip-tools==7.6.2
+	$(BIN)/python -m piptools compile -q --allow-unsafe --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --strip-extras --extra dev -o requirements.lock pyproject.toml
 
 clean: ## forget the environment and the town's state
 	rm -rf $(VENV) .beffroi

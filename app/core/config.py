@@ -71,7 +71,7 @@ VARIABLES: Final = (
     ),
     Variable(
         "BEFFROI_PERSON_KEYS",
-        "key store of persons, apart from the database (default: person-keys.db in the home folder)",
+        "key store of persons, apart from the database (default: folder person-keys in the home folder)",
     ),
     Variable(
         "BEFFROI_CLOCK_OFFSET_FILE",
@@ -97,7 +97,7 @@ VARIABLES: Final = (
     ),
     Variable(
         "BEFFROI_LIMITS_STORAGE",
-        "where requests are counted: memory:// (each process for itself) or redis://host:port/n",
+        "where requests are counted: memory:// (each process for itself) or redis://host:port/n, for all",
         "memory://",
     ),
     Variable("BEFFROI_TRUSTED_PROXIES", "how many proxies in front set X-Forwarded-*", "0"),

@@ -8,13 +8,15 @@ Reads: the request's address and actor.  Writes: counts.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from flask import Flask, request
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from limits import RateLimitItem, RateLimitItemPerMinute
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from app.core.codes import LIMITER_DOWN, RATE_EXCEEDED
 from app.core.config import Config
@@ -28,6 +30,7 @@ ALL_FACTOR: Final = 50
 ACCOUNT_SHARE: Final = 10
 """One account, or one key, gets a tenth of what an address gets: a shop has many customers."""
 LOGIN_SHARE: Final = 20
+STORAGE_TIMEOUT_S: Final = 0.5
 _log = structlog.get_logger("app.limits")
 
 
@@ -37,6 +40,17 @@ class _Allowances:
     address: RateLimitItem
     login: RateLimitItem
     account: RateLimitItem
+
+
+def _options_of(storage: str) -> dict[str, Any]:
+    """No request waits for a storage that is away: half a second, and no second try (the client's own are seconds)."""
+    if not storage.startswith(("redis://", "rediss://")):
+        return {}
+    return {
+        "socket_connect_timeout": STORAGE_TIMEOUT_S,
+        "socket_timeout": STORAGE_TIMEOUT_S,
+        "retry": Retry(NoBackoff(), 0),
+    }
 
 
 class RequestLimits:
@@ -54,6 +68,7 @@ class RequestLimits:
             get_remote_address,
             app=app,
             storage_uri=config.limits_storage,
+            storage_options=_options_of(config.limits_storage),
             strategy="fixed-window",
         )
         app.before_request(self._check_request)

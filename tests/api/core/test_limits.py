@@ -1,11 +1,17 @@
 """Limits of requests: per address, account and key, fewer at the login; and what happens when nobody can count."""
 
+import shutil
+import socket
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from app.factory import create_app
 from tests.api.conftest import Town, close_database
+from tests.node.four import free_ports
 from tests.town.town_kit import key
 
 ALICE = key("alice")
@@ -59,10 +65,61 @@ def test_a_forged_forwarding_header_changes_no_address(narrow: Town) -> None:
     )
 
 
-def test_when_nobody_can_count_logins_close_and_reads_stay_open(
+@pytest.fixture
+def storage() -> Iterator[str]:
+    """A redis of our own on loopback, without a file."""
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("redis-server is not installed")
+    (port,) = free_ports(1)
+    command = [program, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+        try:
+            until_open(port)
+            yield f"redis://127.0.0.1:{port}/0"
+        finally:
+            server.kill()
+
+
+def until_open(port: int) -> None:
+    end_s = time.monotonic() + 20
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            assert time.monotonic() < end_s, "redis-server does not listen"
+        else:
+            return
+
+
+def test_two_processes_count_in_one_storage(tmp_path: Path, storage: str) -> None:
+    """Workers of one server, or two servers, give an address one share and not one each."""
+    first = Town(tmp_path / "one", requests_per_minute=100, limits_storage=storage)
+    second = create_app(first.config, clock=first.clock, chain=first.chain).test_client()
+    statuses = [from_address(first, "/v1/health", "192.0.2.1") for _ in range(60)]
+    elsewhere = {"REMOTE_ADDR": "192.0.2.1"}
+    statuses += [
+        second.get("/v1/health", environ_overrides=elsewhere).status_code for _ in range(41)
+    ]
+    close_database()
+    assert statuses == [200] * 100 + [429]
+
+
+def test_when_nobody_can_count_logins_close_and_reads_stay_open(tmp_path: Path) -> None:
+    """Requirement 44: the storage is a port where nobody listens."""
+    (port,) = free_ports(1)
+    town = Town(tmp_path, limits_storage=f"redis://127.0.0.1:{port}/0")
+    assert town.http.get("/v1/health").status_code == 200
+    assert town.http.get("/v1/status").status_code == 200
+    closed = town.http.post("/v1/auth/challenges", json={"key": {}})
+    close_database()
+    assert (closed.status_code, closed.json["code"]) == (503, "limiter_down")
+    assert int(closed.headers["Retry-After"]) > 0
+
+
+def test_who_is_logged_in_goes_on_while_nobody_can_count(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Requirement 44."""
     town.open_account(ALICE)
     headers = town.login(ALICE)
     storage = town.app.extensions["beffroi"].limits._limiter.limiter
@@ -71,8 +128,5 @@ def test_when_nobody_can_count_logins_close_and_reads_stay_open(
         raise ConnectionError("the storage is away")
 
     monkeypatch.setattr(storage, "hit", dead)
-    assert town.http.get("/v1/health").status_code == 200
     assert town.http.get("/v1/accounts/me", headers=headers).status_code == 200
-    closed = town.http.post("/v1/auth/challenges", json={"key": {}})
-    assert (closed.status_code, closed.json["code"]) == (503, "limiter_down")
-    assert int(closed.headers["Retry-After"]) > 0
+    assert town.http.post("/v1/auth/challenges", json={"key": {}}).status_code == 503

@@ -14,7 +14,7 @@ from chain.types import codes
 
 
 def apply_standing(ctx: TxContext, body: SettlementStanding) -> Outcome:
-    """Let a shop leave, declare it failed, or take it back. An owner may only leave."""
+    """Let a shop leave, declare it failed, or take it back. An owner may only leave, and only an active shop."""
     if SHOPS.get(ctx.state, body.shop.encode()) is None:
         return Refused(codes.LOYALTY_UNKNOWN_SHOP)
     if not is_operator(ctx):
@@ -25,6 +25,8 @@ def apply_standing(ctx: TxContext, body: SettlementStanding) -> Outcome:
     standing = get_standing(ctx.state, body.shop)
     if standing.status == body.status:
         return Refused(codes.SETTLEMENT_ALREADY_SAID, body.status)
+    if standing.status == "failed" and not is_operator(ctx):
+        return Refused(codes.TX_NOT_ENTITLED, "a failed shop is the operator's to judge")
     record = replace(standing, status=body.status, since_s=ctx.time_s)
     STANDINGS.put(ctx.state, body.shop.encode(), record)
     return Accepted({"shop": body.shop, "status": body.status, "since": ctx.time_s})

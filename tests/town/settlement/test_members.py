@@ -86,6 +86,18 @@ def test_the_reserve_of_a_failed_shop_pays_first_then_all_issuers_by_their_circu
     ]
 
 
+def test_the_owner_of_a_failed_shop_does_not_undo_the_failure_by_leaving(street) -> None:
+    """Else its reserve would be out of reach, and whoever took its points left alone with the loss."""
+    town, tills, phone = street
+    assert by_operator(town, SettlementReserve("grocer", 400, digest("bank"))) == "ok"
+    spend(town, tills, phone, "grocer", "baker", 400)
+    assert by_operator(town, SettlementStanding("grocer", "failed")) == "ok"
+    assert by_owner(town, "grocer", SettlementStanding("grocer", "leaving")) == "tx_not_entitled"
+    close(town)
+    assert legs(town) == [(records.RESERVE, "baker", 400)]
+    assert by_operator(town, SettlementStanding("grocer", "leaving")) == "ok"
+
+
 def test_a_reserve_is_used_once(street) -> None:
     town, tills, phone = street
     assert by_operator(town, SettlementReserve("grocer", 100, digest("bank"))) == "ok"

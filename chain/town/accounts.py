@@ -116,7 +116,7 @@ KIDS: Final = Table("account", "kid", KidRecord)
 DEVICES: Final = Table("account", "device", DeviceRecord)
 """Under `<account>/<kid>`."""
 PAST_KEYS: Final = Table("account", "past_key", PastKeyRecord)
-"""Under `<account>/<until_height, 8 bytes><kid>`."""
+"""Under `<account>/<until_height, 8 bytes><place, 4 bytes>`: keys retired in one block in the order they had."""
 ROLES: Final = Table("city", "role", RoleRecord)
 BODY_ROLES: Final = Table("city", "body_role", BodyRoleRecord)
 """Under `<holder>/<kid>`, for roles of bodies only."""
@@ -232,7 +232,9 @@ def rotate_account_key(
     if isinstance(new_kid, Refused):
         return new_kid
     retire_key(state, account.kid)
-    past_id = account.id.encode() + b"/" + height.to_bytes(8, "big") + account.kid.encode()
+    until = account.id.encode() + b"/" + height.to_bytes(8, "big")
+    earlier = sum(1 for _ in PAST_KEYS.scan(state, until, until + b"\xff"))
+    past_id = until + earlier.to_bytes(4, "big")
     PAST_KEYS.put(state, past_id, PastKeyRecord(account.kid, account.jwk, height))
     rotated = replace(account, jwk=new_jwk, kid=new_kid)
     ACCOUNTS.put(state, account.id.encode(), rotated)

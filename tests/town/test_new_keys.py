@@ -7,7 +7,7 @@ import pytest
 from chain.codec.canonical import encode_canonical
 from chain.crypto import jws
 from chain.town import city
-from chain.town.accounts import KidRecord, get_account, get_key_use, role_of
+from chain.town.accounts import KidRecord, get_account, get_key_use, key_at, role_of
 from chain.town.envelope import TX_TYP, encode_payload
 from chain.town.schemas import (
     AccountRotate,
@@ -247,3 +247,17 @@ def test_reservations_survive_a_restart(town):
     assert name_of(take_as_account(town)) == "city_key_in_use"
     let_the_delay_pass(town)
     assert use_of(town, WANTED).use == "role"
+
+
+def test_a_key_held_for_part_of_a_block_does_not_pass_for_the_one_before(town):
+    """Whatever the thumbprints' order: the key of all blocks before is the first that the block retired."""
+    held, before = PHONE, town.height
+    for number in range(4):
+        middle, last = key(f"middle {number}"), key(f"last {number}")
+        first = town.tx(AccountRotate(jwk(middle)), PHONE.kid, held, middle)
+        second = town.tx(AccountRotate(jwk(last)), PHONE.kid, middle, last)
+        assert [name_of(result) for result in town.run(first, second)] == ["ok", "ok"]
+        account = get_account(town.reader, PHONE.kid)
+        assert key_at(town.reader, account, before) == jwk(held)
+        assert key_at(town.reader, account, town.height) == jwk(last)
+        held, before = last, town.height

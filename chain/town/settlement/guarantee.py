@@ -28,12 +28,12 @@ from chain.town.settlement.standing import get_standing
 def share_failed_debts(state: Overlay, net: dict[str, int]) -> list[dict[str, Any]]:
     """Move the debts of failed shops in `net` (millicents) as the rule says; returns what was moved."""
     moved = []
-    for shop in sorted(net):
-        standing = get_standing(state, shop)
-        if shop == RESERVE or standing.status != "failed" or net[shop] >= 0:
-            continue
-        from_reserve = _take_reserve(state, shop, standing, -net[shop])
-        shares = _share(state, -net[shop] - from_reserve)
+    failed = [s for s in sorted(net) if net[s] < 0 and get_standing(state, s).status == "failed"]
+    weights = _weigh_active(state) if failed else {}
+    for shop in failed:
+        from_reserve = _take_reserve(state, shop, get_standing(state, shop), -net[shop])
+        left = -net[shop] - from_reserve
+        shares = split_by_weight(left, weights) if weights and left else {}
         net[RESERVE] = net.get(RESERVE, 0) - from_reserve
         for payer, part in shares.items():
             net[payer] = net.get(payer, 0) - part
@@ -51,14 +51,13 @@ def _take_reserve(state: Overlay, shop: str, standing: StandingRecord, owed: int
     return taken
 
 
-def _share(state: Reader, amount: int) -> dict[str, int]:
-    """Split by value in circulation; nobody to split among leaves the debt where it is."""
-    weights = {
+def _weigh_active(state: Reader) -> dict[str, int]:
+    """Value in circulation of every active issuer; nobody to share among leaves a debt where it is."""
+    return {
         shop: value
         for shop, value in circulation_by_issuer(state).items()
         if value > 0 and get_standing(state, shop).status == "active"
     }
-    return split_by_weight(amount, weights) if weights and amount else {}
 
 
 def split_by_weight(amount: int, weights: dict[str, int]) -> dict[str, int]:

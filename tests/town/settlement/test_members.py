@@ -4,8 +4,8 @@ import pytest
 
 from chain.town import params
 from chain.town.schemas import SettlementReserve, SettlementStanding
-from chain.town.settlement import records
-from chain.town.settlement.guarantee import split_by_weight
+from chain.town.settlement import guarantee, records
+from chain.town.settlement.guarantee import circulation_by_issuer, split_by_weight
 from chain.town.settlement.watch import WATCH_KIND
 from tests.town.settlement.kit import (
     WEEK_S,
@@ -111,6 +111,32 @@ def test_a_reserve_is_used_once(street) -> None:
         assert name(town.redeem("baker", till, 100, code)) == "ok"
         close(town)
         assert legs(town, epoch) == [(paid_by, "baker", 100)]
+
+
+def test_what_circulates_is_read_once_however_many_shops_failed_and_not_when_none_did(
+    street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a scan of every issuer's totals, at the end of one block."""
+    town, tills, phone = street
+    read = []
+
+    def count(state):
+        read.append(state)
+        return circulation_by_issuer(state)
+
+    monkeypatch.setattr(guarantee, "circulation_by_issuer", count)
+    spend(town, tills, phone, "grocer", "baker", 10)
+    close(town)
+    assert len(read) == 0
+    for shop in ("grocer", "florist"):
+        tills[shop], tills["baker"] = town.add_till(shop, "new"), town.add_till("baker", shop)
+        spend(town, tills, phone, shop, "baker", 20)
+        assert by_operator(town, SettlementStanding(shop, "failed")) == "ok"
+    town.earn("baker", tills["baker"], phone.account, 10_000)
+    close(town)
+    assert len(read) == 1
+    (_, closed) = notes(town, "settlement.close")
+    assert [line["shop"] for line in closed["guarantee"]] == ["florist", "grocer"]
 
 
 def test_a_debt_that_nobody_can_share_stays_with_the_failed_shop(street) -> None:

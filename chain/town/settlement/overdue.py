@@ -46,7 +46,7 @@ def judge_overdue(ctx: BlockContext, text: str) -> None:
 
 
 def _is_late(state: Reader, epoch: int, leg: LegRecord) -> bool:
-    if leg.received or leg.is_overdue or (leg.paid and not leg.is_missing):
+    if leg.payer == RESERVE or leg.received or leg.is_overdue or (leg.paid and not leg.is_missing):
         return False
     dispute = DISPUTES.get(state, of_epoch(epoch, leg.payer))
     return dispute is None or bool(dispute.outcome)

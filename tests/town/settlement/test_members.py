@@ -8,10 +8,12 @@ from chain.town.settlement import guarantee, records
 from chain.town.settlement.guarantee import circulation_by_issuer, split_by_weight
 from chain.town.settlement.watch import WATCH_KIND
 from tests.town.settlement.kit import (
+    DAY_S,
     WEEK_S,
     by_operator,
     by_owner,
     digest,
+    leg,
     legs,
     name,
     notes,
@@ -111,6 +113,21 @@ def test_a_reserve_is_used_once(street) -> None:
         assert name(town.redeem("baker", till, 100, code)) == "ok"
         close(town)
         assert legs(town, epoch) == [(paid_by, "baker", 100)]
+
+
+def test_the_journal_calls_no_leg_overdue_that_the_state_does_not(street) -> None:
+    """Whoever follows the journal alone would else show the association's own payment as overdue for ever."""
+    town, tills, phone = street
+    assert by_operator(town, SettlementReserve("grocer", 100, digest("bank"))) == "ok"
+    spend(town, tills, phone, "grocer", "baker", 400)
+    town.earn("florist", tills["florist"], phone.account, 10_000)
+    assert by_operator(town, SettlementStanding("grocer", "failed")) == "ok"
+    close(town)
+    assert legs(town) == [("florist", "baker", 300), (records.RESERVE, "baker", 100)]
+    town.next_block(seconds=14 * DAY_S)
+    (late,) = notes(town, "settlement.overdue")
+    assert late["legs"] == [[0, "florist", "baker", 300]]
+    assert [leg(town, index).is_overdue for index in range(2)] == [True, False]
 
 
 def test_what_circulates_is_read_once_however_many_shops_failed_and_not_when_none_did(

@@ -97,13 +97,16 @@ def _keep_positions(state: Overlay, epoch: int, net: dict[str, int], rounded: Ro
 def _make_batch(
     ctx: BlockContext, epoch: EpochRecord, rounded: Rounded, payments: tuple[Payment, ...]
 ) -> BatchRecord:
+    """The batch's figures; nothing has to be paid while it may still be disputed."""
+    dispute_s = params.get_param(ctx.state, params.SETTLEMENT_DISPUTE_S)
+    pay_s = max(dispute_s, params.get_param(ctx.state, params.SETTLEMENT_PAY_S))
     return BatchRecord(
         epoch=epoch.number,
         from_height=epoch.from_height,
         to_height=ctx.height,
         closed_s=ctx.time_s,
-        dispute_until_s=ctx.time_s + params.get_param(ctx.state, params.SETTLEMENT_DISPUTE_S),
-        pay_until_s=ctx.time_s + params.get_param(ctx.state, params.SETTLEMENT_PAY_S),
+        dispute_until_s=ctx.time_s + dispute_s,
+        pay_until_s=ctx.time_s + pay_s,
         shops=len(rounded.cents),
         legs=len(payments),
         legs_cents=sum(leg.cents for leg in payments),

@@ -308,6 +308,23 @@ def test_an_open_dispute_stops_the_clock_for_the_payer_until_it_is_decided(stree
     assert standing(town, "grocer").overdue == 2
 
 
+def test_no_leg_is_overdue_while_it_may_still_be_disputed(street) -> None:
+    """Both figures are within what a production town may choose, the window longer than the time to pay."""
+    town, *_ = street
+    for figure, days in ((params.SETTLEMENT_DISPUTE_S, 14), (params.SETTLEMENT_PAY_S, 7)):
+        assert figure.is_safe(days * DAY_S)
+        params.put_param(town.state, figure, days * DAY_S)
+    close(town)
+    town.next_block(seconds=14 * DAY_S - 1)
+    assert standing(town, "grocer").overdue == 0
+    assert by_owner(town, "grocer", SettlementDispute(1, digest("why"))) == "ok"
+    town.next_block(seconds=1)
+    assert standing(town, "grocer").overdue == 0
+    assert by_operator(town, SettlementResolve(1, "grocer", "rejected", ())) == "ok"
+    town.next_block(seconds=1)
+    assert standing(town, "grocer").overdue == 2
+
+
 # --- afterwards ----------------------------------------------------------------------------
 
 

@@ -15,7 +15,7 @@ from chain.crypto.keys import public_key_from_jwk
 from chain.town import params
 from chain.town.accounts import jwk_members, open_account, set_account_status
 from chain.town.context import Accepted, Outcome, Refused, TxContext
-from chain.town.identity.axes import put_residence
+from chain.town.identity.axes import add_months, put_residence
 from chain.town.identity.records import (
     BATCHES,
     CITIZEN_CURVE,
@@ -112,18 +112,10 @@ def _read_attestation(ctx: TxContext, text: str) -> Attestation | Refused:
         return Refused(codes.IDENTITY_BAD_ATTESTATION, "town")
     if attestation.key.crv != CITIZEN_CURVE:
         return Refused(codes.IDENTITY_BAD_ATTESTATION, "key")
-    if not 0 <= _months_ahead(ctx.time_s, attestation.expires_month) <= LIFE_MAX_MONTHS:
+    this_month = month_of(ctx.time_s)
+    if not this_month <= attestation.expires_month <= add_months(this_month, LIFE_MAX_MONTHS):
         return Refused(codes.IDENTITY_BAD_ATTESTATION, "expires_month")
     return attestation
-
-
-def _months_ahead(time_s: int, month: str) -> int:
-    return _month_number(month) - _month_number(month_of(time_s))
-
-
-def _month_number(month: str) -> int:
-    year, number = month.split("-")
-    return int(year) * 12 + int(number)
 
 
 def _write_identity(ctx: TxContext, attestation: Attestation) -> IdentityRecord | Refused:

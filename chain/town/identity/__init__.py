@@ -5,7 +5,7 @@ the old one · `recovery` a new key by the desk · `elections` what votes will t
 Identities enter in batches that hide their members, each attested by an agent's own signature; they leave
 `active` by a fixed table of transitions, for good only by the word of two agents.
 Reads: roles, parameters.  Writes: namespace identity, identity accounts.  Never: anything civil, nor a date
-of one person finer than a month.
+the agents give finer than a month; what waits for a deadline (a recovery, an end) keeps its header times.
 """
 
 from typing import Final

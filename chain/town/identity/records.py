@@ -1,6 +1,6 @@
 """What the chain keeps of an identity: a random cid, a key, levels, a commitment, a status; and how many there are.
 
-Reads and writes: namespace identity.  Never: anything civil, nor a date of one person finer than a month.
+Reads and writes: namespace identity.  Never: anything civil, nor a date the agents give finer than a month.
 """
 
 from collections.abc import Mapping
@@ -107,7 +107,7 @@ def is_current(record: IdentityRecord, time_s: int) -> bool:
 
 
 def month_of(time_s: int) -> str:
-    """`YYYY-MM` (UTC) of unix time; the one date of a person that may be on chain."""
+    """`YYYY-MM` (UTC) of unix time: how dates of a person are kept, but for header times that a deadline needs."""
     return Timestamp(time_s).to_rfc3339()[:7]
 
 

@@ -121,8 +121,8 @@ def add_signature(data: bytes, typ: str, signer: SigningKey, max_bytes: int) -> 
 def merge_signatures(held: bytes, more: bytes, typ: str, max_bytes: int) -> bytes:
     """Both signatures of one payload in one general JWS, for signers who never meet; those in both count once.
 
-    Raises DecodeError for what is no such JWS, ValueError when the payloads differ or too many signed.
-    Verifies nothing.
+    Raises DecodeError for what is no such JWS, ValueError when the payloads differ, too many signed or both together
+    are longer than `max_bytes`. Verifies nothing: of two signatures of one key the held one stays.
     """
     first, second = parse(held, typ, max_bytes), parse(more, typ, max_bytes)
     if first.payload != second.payload:
@@ -133,7 +133,10 @@ def merge_signatures(held: bytes, more: bytes, typ: str, max_bytes: int) -> byte
     if len(entries) == 1:
         return held
     lines = tuple(_line_of(entries[kid]) for kid in sorted(entries))
-    return encode_canonical(_General(b64url_encode(first.payload), lines))
+    merged = encode_canonical(_General(b64url_encode(first.payload), lines))
+    if len(merged) > max_bytes:
+        raise ValueError(f"{len(merged)} bytes with all signatures, at most {max_bytes}")
+    return merged
 
 
 def parse(data: bytes, typ: str, max_bytes: int) -> ParsedJws:

@@ -196,3 +196,25 @@ def test_a_signing_key_never_shows_its_secret() -> None:
 def test_a_key_of_the_wrong_length_cannot_be_made() -> None:
     with pytest.raises(ValueError, match="31 bytes"):
         PublicKey("EdDSA", bytes(31))
+
+
+def test_signatures_of_signers_who_never_meet_are_joined_whichever_comes_first() -> None:
+    one, two, three = (jws.sign_compact(PAYLOAD, TYP, key) for key in (ED, ED2, EC))
+    pair = jws.merge_signatures(two, three, TYP, LIMIT)
+    whole = jws.merge_signatures(one, pair, TYP, LIMIT)
+    assert whole == jws.merge_signatures(pair, one, TYP, LIMIT)
+    assert whole == jws.sign_general(PAYLOAD, TYP, (ED, ED2, EC))
+    assert _verified(jws.parse(whole, TYP, LIMIT), ED, ED2, EC)
+    assert jws.merge_signatures(whole, pair, TYP, LIMIT) == whole
+    assert jws.merge_signatures(one, one, TYP, LIMIT) == one
+    with pytest.raises(ValueError, match="another payload"):
+        jws.merge_signatures(one, jws.sign_compact(b"{}", TYP, ED2), TYP, LIMIT)
+
+
+def test_joined_signatures_are_no_longer_than_what_is_read_back() -> None:
+    """Each text fits, both together do not: kept, nobody could read them again."""
+    one, two = (jws.sign_compact(PAYLOAD, TYP, key) for key in (ED, ED2))
+    merged = jws.merge_signatures(one, two, TYP, LIMIT)
+    assert jws.merge_signatures(one, two, TYP, len(merged)) == merged
+    with pytest.raises(ValueError, match="with all signatures"):
+        jws.merge_signatures(one, two, TYP, len(merged) - 1)

@@ -1,9 +1,10 @@
-"""Batches of attested identities: each entry an agent's own signature, written together so that none can be told apart.
+"""Batches of attested identities: each entry an agent's own signature, used once, and none told apart from the others.
 
 Reads: roles, parameters.  Writes: namespace identity, identity accounts.  Never: part of a batch.
 """
 
 from collections.abc import Callable
+from hashlib import sha256
 from typing import Final
 
 from msgspec.structs import replace
@@ -24,9 +25,11 @@ from chain.town.identity.records import (
     LAST_BATCH_ID,
     LAST_RENEWAL_ID,
     TOTAL_ID,
+    USED_ATTESTATIONS,
     BatchRecord,
     CountRecord,
     IdentityRecord,
+    UsedAttestationRecord,
     account_of,
     count_move,
     get_agent,
@@ -97,7 +100,10 @@ def _check_batch_time(ctx: TxContext, count: int, *, is_new: bool) -> Refused | 
 
 
 def _read_attestation(ctx: TxContext, text: str) -> Attestation | Refused:
-    """Form, then the agent's office and signature, then what it says."""
+    """Form, then the agent's office and signature, that it serves once, then what it says.
+
+    An old word of an agent in office would else bring back old levels and a commitment since replaced.
+    """
     try:
         jws = parse(text.encode("ascii"), ATTESTATION_TYP, ATTESTATION_MAX_BYTES)
         attestation = decode_canonical(Attestation, jws.payload)
@@ -112,6 +118,10 @@ def _read_attestation(ctx: TxContext, text: str) -> Attestation | Refused:
         return Refused(codes.IDENTITY_BAD_ATTESTATION, "town")
     if attestation.key.crv != CITIZEN_CURVE:
         return Refused(codes.IDENTITY_BAD_ATTESTATION, "key")
+    used_id = sha256(agent.kid.encode() + jws.payload).digest()
+    if USED_ATTESTATIONS.get(ctx.state, used_id) is not None:
+        return Refused(codes.IDENTITY_BAD_ATTESTATION, "used before")
+    USED_ATTESTATIONS.put(ctx.state, used_id, UsedAttestationRecord(ctx.time_s))
     this_month = month_of(ctx.time_s)
     if not this_month <= attestation.expires_month <= add_months(this_month, LIFE_MAX_MONTHS):
         return Refused(codes.IDENTITY_BAD_ATTESTATION, "expires_month")

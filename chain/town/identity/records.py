@@ -74,9 +74,17 @@ class CountRecord(Struct, frozen=True, forbid_unknown_fields=True):
     by_status: dict[str, int] = {}
 
 
+class UsedAttestationRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """An agent's word that was taken at this header time; it is never taken again."""
+
+    used_s: int
+
+
 IDENTITIES: Final = Table(NAMESPACE, "identity", IdentityRecord)
 BATCHES: Final = Table(NAMESPACE, "batch", BatchRecord)
 COUNTS: Final = Table(NAMESPACE, "count", CountRecord)
+USED_ATTESTATIONS: Final = Table(NAMESPACE, "used_attestation", UsedAttestationRecord)
+"""By SHA-256 of the agent's key id and the payload: attestations lie in blocks for anybody to send again."""
 REVERSALS: Final = Table(NAMESPACE, "reversal", ReversalRecord)
 """By cid, while an ended identity may come back."""
 LAST_BATCH_ID: Final = b"last"

@@ -58,8 +58,11 @@ def send(town: Town, *texts: str) -> ExecTxResult:
 
 
 def renew(town: Town, *names: str, **how: Any) -> ExecTxResult:
-    """A batch of renewals of these citizens by the clerk."""
-    texts = [attest(town, name, **how) for name in sorted(names, key=cid_of)]
+    """A batch of renewals of these citizens by the clerk, each a new word."""
+    texts = [
+        attest(town, name, **{"blind": blind(f"{name} at {town.now_s}")} | how)
+        for name in sorted(names, key=cid_of)
+    ]
     return town.do(IdBatchRenew(texts), CLERK, town.role("clerk"))
 
 

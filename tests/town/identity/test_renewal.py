@@ -4,9 +4,9 @@ import pytest
 
 from chain.town.accounts import get_account
 from chain.town.identity.records import get_counts, get_identity
-from chain.town.schemas import IdStatus
-from tests.town.identity.kit import CLERK, batch, cid_of, open_identity, renew
-from tests.town.town_kit import jwk, key
+from chain.town.schemas import IdBatchRenew, IdStatus
+from tests.town.identity.kit import CLERK, attest, batch, cid_of, open_identity, renew, send
+from tests.town.town_kit import jwk, key, make_town
 
 
 def status(town, to: str, *roles: str):
@@ -54,9 +54,20 @@ def test_a_renewal_cannot_slip_in_a_key_or_a_stranger() -> None:
 
 def test_renewals_hide_among_each_other_as_enrolments_do() -> None:
     rules = {"identity_batch_min_entries": 2, "identity_batch_max_wait_s": 259_200}
-    from tests.town.town_kit import make_town
-
     town = make_town(params=rules)
     assert batch(town, "ada", "bob").info == "ok"
     assert renew(town, "ada").info == "identity_batch_too_small"
     assert renew(town, "ada", "bob").info == "ok"
+
+
+def test_an_old_word_of_an_agent_brings_nothing_back() -> None:
+    """Attestations lie in blocks: whoever may write batches could send an earlier one again, under the agent's name."""
+    town = make_town()
+    first = attest(town, "ada")
+    assert send(town, first).info == "ok"
+    assert renew(town, "ada", level_identity=1, commitment=key("corrected").kid).info == "ok"
+    before = get_identity(town.reader, cid_of("ada"))
+    again = town.do(IdBatchRenew((first,)), CLERK, town.role("clerk"))
+    assert again.info == "identity_bad_attestation"
+    assert "entry 0: used before" in again.log
+    assert get_identity(town.reader, cid_of("ada")) == before

@@ -47,10 +47,11 @@ def series_id(series: int) -> bytes:
 def apply_voucher_series(ctx: TxContext, body: LoyaltyVoucherSeries) -> Outcome:
     """Open a series of vouchers the acting shop owes, end it, or allow more; value and key never change."""
     programme = PROGRAMMES.get(ctx.state, body.programme.encode())
-    if programme is None or programme.status != "active":
-        return Refused(codes.LOYALTY_PROGRAMME_INACTIVE)
     shop = shop_of(ctx)
     held = SERIES.get(ctx.state, series_id(body.series))
+    is_end = held is not None and body.status == "ended"
+    if programme is None or (programme.status != "active" and not is_end):
+        return Refused(codes.LOYALTY_PROGRAMME_INACTIVE)
     if held is None:
         record = SeriesRecord(body, shop, programme.version)
     elif held.shop != shop:

@@ -444,6 +444,18 @@ def test_vouchers_that_are_wrong_in_any_way_are_refused_with_their_own_code(shop
     assert name(use(town, tills, voucher(town, 2), 1)) == "qr_revoked"
 
 
+def test_a_series_of_a_closed_programme_can_be_ended_and_not_opened_again(shop) -> None:
+    town, tills, _ = shop
+    good(offer(town, series(town), "shop:baker"))
+    closed = replace(records.PROGRAMMES.get(town.state, b"town"), status="closed")
+    records.PROGRAMMES.put(town.state, b"town", closed)
+    fresh = series(town, series=8, status="ended")
+    assert name(offer(town, fresh, "shop:baker")) == "loyalty_programme_inactive"
+    assert name(offer(town, series(town, status="ended"), "shop:baker")) == "ok"
+    assert name(use(town, tills, voucher(town), 30)) == "qr_revoked"
+    assert name(offer(town, series(town), "shop:baker")) == "loyalty_programme_inactive"
+
+
 def test_a_series_keeps_its_key_and_value_and_its_shop(shop) -> None:
     town, _, _ = shop
     good(offer(town, series(town), "shop:baker"))

@@ -1,7 +1,8 @@
 """Vouchers: signed off line by a shop's key, worth points of that shop, honoured once each, in parts if need be.
 
 A voucher is no lot: its points are minted and redeemed at the moment it is used. What makes it single is the
-nullifier, a hash of its number, under which the chain keeps how much of it is used.
+nullifier, a hash of its number, under which the chain keeps how much of it is used. Nobody can tell when one was
+signed, so it is a gift of the day it is used: a shop that may not give points has none honoured.
 Reads and writes: series, nullifiers, till, spends, totals, obligations.  Never: honours more than its series allows.
 """
 
@@ -29,6 +30,7 @@ from chain.town.loyalty.records import (
 )
 from chain.town.loyalty.tills import charge_till, get_taking_till, shop_of
 from chain.town.loyalty_schemas import LoyaltyVoucherRedeem, LoyaltyVoucherSeries
+from chain.town.settlement.standing import check_may_give
 from chain.types import codes
 
 _LABEL: Final = b"beffroi-voucher\x00"
@@ -52,6 +54,9 @@ def apply_voucher_series(ctx: TxContext, body: LoyaltyVoucherSeries) -> Outcome:
     is_end = held is not None and body.status == "ended"
     if programme is None or (programme.status != "active" and not is_end):
         return Refused(codes.LOYALTY_PROGRAMME_INACTIVE)
+    refused = None if is_end else check_may_give(ctx.state, shop)
+    if refused is not None:
+        return refused
     if held is None:
         record = SeriesRecord(body, shop, programme.version)
     elif held.shop != shop:
@@ -84,6 +89,9 @@ def apply_voucher_redeem(ctx: TxContext, body: LoyaltyVoucherRedeem) -> Outcome:
     )
     if isinstance(found, Refused):
         return found
+    refused = check_may_give(ctx.state, found.record.shop)
+    if refused is not None:
+        return refused
     charged = charge_till(till, points=body.points, time_s=ctx.time_s)
     if isinstance(charged, Refused):
         return charged

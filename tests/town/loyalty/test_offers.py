@@ -33,6 +33,7 @@ from chain.town.schemas import (
     ReferralRule,
     TierRule,
 )
+from chain.town.settlement.records import STANDINGS, StandingRecord
 from tests.town.loyalty.kit import (
     CHAIN_ID,
     DAY_S,
@@ -442,6 +443,19 @@ def test_vouchers_that_are_wrong_in_any_way_are_refused_with_their_own_code(shop
     assert name(use(town, tills, voucher(town, restriction=florist), 1)) == "ok"
     good(offer(town, series(town, redeem_shop="florist", status="ended"), "shop:baker"))
     assert name(use(town, tills, voucher(town, 2), 1)) == "qr_revoked"
+
+
+@pytest.mark.parametrize(
+    "standing", [StandingRecord("failed"), StandingRecord("leaving"), StandingRecord(overdue=1)]
+)
+def test_who_may_not_give_points_makes_none_of_vouchers_signed_in_advance(shop, standing) -> None:
+    town, tills, _ = shop
+    good(offer(town, series(town), "shop:baker"))
+    STANDINGS.put(town.state, b"baker", standing)
+    assert name(use(town, tills, voucher(town), 30)) == "settlement_shop_suspended"
+    assert name(offer(town, series(town, count_max=9), "shop:baker")) == "settlement_shop_suspended"
+    assert name(offer(town, series(town, status="ended"), "shop:baker")) == "ok"
+    assert get_totals(town.state, "town", "baker").minted == 0
 
 
 def test_a_series_of_a_closed_programme_can_be_ended_and_not_opened_again(shop) -> None:

@@ -256,8 +256,8 @@ def get_tier(state: Reader, rule: VersionRecord, account: str, time_s: int) -> T
 def add_tier_points(
     state: Overlay, rule: VersionRecord, record: EarnRecord, points: int, time_s: int
 ) -> None:
-    """Count (or, negative, no longer count) an earn's points in the tier period it was made in."""
-    if not rule.earn.tiers:
+    """Count (or, negative, no longer count) a purchase's points in the tier period it was made in."""
+    if not rule.earn.tiers or record.kind != "purchase":
         return
     tier = get_tier(state, rule, record.account, time_s)
     period = tier_period(rule.earn, record.earned_s)

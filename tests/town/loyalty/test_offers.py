@@ -283,6 +283,18 @@ def test_goods_returned_do_not_lift_into_a_tier(shop) -> None:
     assert (data["tier"], data["points"]) == ("", 10)
 
 
+def test_an_event_taken_back_leaves_the_tier_that_purchases_reached(shop) -> None:
+    town, tills, phone = shop
+    tiers = (TierRule("gold", 50, 100),)
+    town.add_programme("club", tiers=tiers, tier_days=10, events=(EventRule("cup", 5, 1),))
+    good(town.earn("baker", tills["baker"], phone.account, 5_000, programme="club"))
+    body = LoyaltyEvent("club", phone.account, "cup", fill("cup", 16))
+    good(town.run("shop:baker", body, tills["baker"]))
+    good(town.reverse("baker", owner_key("baker"), town.last_ref, 5))
+    data = good(town.earn("baker", tills["baker"], phone.account, 1_000, programme="club"))
+    assert (data["tier"], data["points"]) == ("gold", 20)
+
+
 def test_an_event_counts_so_often_per_account_and_again_once_taken_back(shop) -> None:
     town, tills, phone = shop
     town.add_programme("club", points=0, events=(EventRule("cup", 5, 1),))

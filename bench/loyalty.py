@@ -1,8 +1,7 @@
 """`make bench NAME=loyalty`: redemptions to finality, wallets of a million lots, netting, cameras, and the bare ledger.
 
 `redeem_finality_p95_vs_floor`: redemptions one after the other on four node processes, 95th percentile against the disk
-syncs and round trips measured in the same run. `lots_1e6_vs_1e3`: a redemption that empties lots, in a wallet of a
-million against one of a thousand; records are made when they are asked for, so that memory is not what is measured.
+syncs and round trips measured in the same run. `lots_1e6_vs_1e3` is measured by `bench.lots`, which see.
 `qr_read_rate_200px`: pay codes drawn 7-M, photographed by a synthetic camera (perspective ±4 %, rotation ±20°, blur
 0.6-1.4 px, noise), read by zxing-cpp at 120 to 340 pixels a side. Ledger operations count rules over an overlay alone:
 no signatures of transactions, no tree; the code's own signature is checked.
@@ -10,7 +9,7 @@ no signatures of transactions, no tree; the code's own signature is checked.
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from math import cos, radians, sin
 from random import Random
@@ -21,12 +20,13 @@ import zxingcpp
 from PIL import Image, ImageFilter
 
 from bench.chain import floor_metrics
+from bench.lots import lots_metrics
 from bench.report import Metric, write_results
 from bench.town_cluster import PROGRAMME, SHOP, BenchTown, RoundTrips, bench_town
 from chain.codec import bf1
-from chain.codec.canonical import b64url_decode, b64url_encode, encode_canonical
+from chain.codec.canonical import b64url_decode
 from chain.crypto.jws import SigningKey
-from chain.town.context import Accepted, Outcome, Overlay
+from chain.town.context import Accepted, Outcome
 from chain.town.loyalty import records
 from chain.town.schemas import LoyaltyRedeem
 from chain.town.settlement.netting import (
@@ -35,17 +35,16 @@ from chain.town.settlement.netting import (
     compute_positions,
     round_positions,
 )
-from tests.town.loyalty.kit import START_S, LedgerTown, Phone, fill, open_town
+from tests.town.loyalty.kit import LedgerTown, Phone, open_town
 from tests.town.settlement.month import generate_month
 
 REPEATS = 5
 REDEMPTIONS = 100
 CUSTOMERS = 100
 LEDGER_OPS = 2_000
-LOT_POINTS = 10
 PHOTOS = 40
 SIDES = (120, 160, 200, 260, 340)
-AIM_FLOOR, AIM_LOTS, AIM_COMPRESSION, AIM_READ = 6.0, 1.5, 0.90, 0.95
+AIM_FLOOR, AIM_COMPRESSION, AIM_READ = 6.0, 0.90, 0.95
 
 
 # --- finality ------------------------------------------------------------------------------
@@ -100,76 +99,6 @@ def redemption(town: BenchTown, chain_id: str, number: int) -> bytes:
 
 
 # --- the bare ledger -----------------------------------------------------------------------
-
-
-class Hoard:
-    """State under a town in which one wallet holds `lots` lots, each made when it is asked for."""
-
-    def __init__(self, base: Overlay, account: str, lots: int) -> None:
-        self._base, self._lots = base, lots
-        self._prefix = f"lot/{account}/{records.position_tag('town', 'baker')}/".encode()
-
-    def get(self, namespace: str, record_id: bytes) -> bytes | None:
-        if namespace == "loyalty" and record_id.startswith(self._prefix):
-            index = self._index_of(record_id)
-            return self._make(index)[1] if 0 <= index < self._lots else None
-        return self._base.get(namespace, record_id)
-
-    def scan(
-        self, namespace: str, start: bytes = b"", stop: bytes | None = None
-    ) -> Iterator[tuple[bytes, bytes]]:
-        if namespace != "loyalty" or not start.startswith(self._prefix):
-            return self._base.scan(namespace, start, stop)
-        first = max(self._index_of(start), 0)
-        made = (self._make(index) for index in range(first, self._lots))
-        return (found for found in made if found[0] >= start)
-
-    def _index_of(self, record_id: bytes) -> int:
-        digits = record_id[len(self._prefix) :][:11]
-        return int(digits) - START_S - 10**8 if digits else 0
-
-    def lot(self, index: int) -> records.Lot:
-        name = b64url_encode(index.to_bytes(16, "big"))
-        expires_s = START_S + 10**8 + index
-        sizes = (LOT_POINTS, LOT_POINTS)
-        return records.Lot(expires_s, START_S, name, "town", "baker", 1, *sizes, fill("earn", 32))
-
-    def _make(self, index: int) -> tuple[bytes, bytes]:
-        lot = self.lot(index)
-        return self._prefix + lot.key.encode(), encode_canonical(lot)
-
-
-def hoard_town(lots: int) -> tuple[LedgerTown, Phone, Callable[[], None]]:
-    """A town whose one phone has so many lots, and a redemption that empties one and opens the next."""
-    town, tills = open_town("baker")
-    phone = town.open_phone("rich")
-    hoard = Hoard(town.state, phone.account, lots)
-    position = records.Position("town", "baker", lots * LOT_POINTS, lots, hoard.lot(0).key)
-    records.WALLETS.put(
-        town.state, phone.account.encode(), records.WalletRecord(positions=(position,))
-    )
-    town.state = Overlay(hoard)
-
-    def redeem() -> None:
-        code = phone.pay_code(town.time_s, shop="baker")
-        outcome = town.redeem("baker", tills["baker"], LOT_POINTS + 1, code)
-        assert isinstance(outcome, Accepted), outcome
-
-    return town, phone, redeem
-
-
-def measure_lots() -> Metric:
-    """µs of a redemption with a million lots against a thousand, in turn, medians."""
-    towns = {lots: hoard_town(lots)[2] for lots in (1_000, 1_000_000)}
-    timings: dict[int, list[float]] = {lots: [] for lots in towns}
-    for _ in range(40):
-        for lots, redeem in towns.items():
-            started = time.process_time_ns()
-            redeem()
-            timings[lots].append((time.process_time_ns() - started) / 1e3)
-    few, many = median(timings[1_000]), median(timings[1_000_000])
-    ratio = many / few
-    return Metric("lots_1e6_vs_1e3", many, "us", few, ratio, AIM_LOTS, ratio <= AIM_LOTS)
 
 
 def measure_ledger() -> list[Metric]:
@@ -322,7 +251,7 @@ def _solve(
 
 def main() -> None:
     """Print the table, write bench/results/loyalty.json."""
-    metrics = [measure_lots(), *measure_ledger(), *measure_settlement(), *measure_pictures()]
+    metrics = [*lots_metrics(), *measure_ledger(), *measure_settlement(), *measure_pictures()]
     write_results("loyalty", [*measure_finality(), *metrics])
 
 

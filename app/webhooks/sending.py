@@ -9,12 +9,17 @@ import http.client
 import ipaddress
 import socket
 import ssl
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 TIMEOUT_S: Final = 10.0
+"""For the connection, and for each wait of it."""
+WHOLE_S: Final = 20.0
+"""For all of it: one dispatcher serves every shop, and an answer may come a byte at a time."""
 ANSWER_BYTES_MAX: Final = 4_096
 LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -39,24 +44,23 @@ def is_acceptable_url(url: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Sends; `allow_private` lets it reach this machine and the local network, for trials only."""
+    """Sends within `whole_s`; `allow_private` lets it reach this machine and the local network, for trials only."""
 
     allow_private: bool = False
+    whole_s: float = WHOLE_S
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> int:
         """The HTTP status of the answer; raises NotDelivered."""
         parts = urlsplit(url)
         address = self._resolve(parts)
         try:
-            connection = _connect(parts, address)
-            try:
+            plain = socket.create_connection((address, _port_of(parts)), TIMEOUT_S)
+            with _cut_after(plain, self.whole_s), closing(_wrap(parts, plain)) as connection:
                 target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
                 connection.request("POST", target, body, dict(headers))
                 answer = connection.getresponse()
                 answer.read(ANSWER_BYTES_MAX)
                 return answer.status
-            finally:
-                connection.close()
         except (OSError, http.client.HTTPException) as error:
             raise NotDelivered(type(error).__name__) from error
 
@@ -76,11 +80,10 @@ def _port_of(parts: SplitResult) -> int:
     return parts.port or (443 if parts.scheme == "https" else 80)
 
 
-def _connect(parts: SplitResult, address: str) -> http.client.HTTPConnection:
-    """A connection to exactly this address, whose certificate must be the name's."""
-    host, port = parts.hostname or "", _port_of(parts)
-    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
-    plain = socket.create_connection((address, port), TIMEOUT_S)
+def _wrap(parts: SplitResult, plain: socket.socket) -> http.client.HTTPConnection:
+    """HTTP over this very connection, whose certificate must be the name's."""
+    host = parts.hostname or ""
+    connection = http.client.HTTPConnection(host, _port_of(parts), timeout=TIMEOUT_S)
     try:
         connection.sock = (
             ssl.create_default_context().wrap_socket(plain, server_hostname=host)
@@ -91,3 +94,22 @@ def _connect(parts: SplitResult, address: str) -> http.client.HTTPConnection:
         plain.close()
         raise
     return connection
+
+
+@contextmanager
+def _cut_after(plain: socket.socket, seconds: float) -> Iterator[None]:
+    """End the connection after so long, handshake included, whatever trickles in meanwhile."""
+    with plain.dup() as line:
+        timer = threading.Timer(seconds, _cut, (line,))
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join(TIMEOUT_S)
+
+
+def _cut(line: socket.socket) -> None:
+    with suppress(OSError):
+        line.shutdown(socket.SHUT_RDWR)

@@ -2,7 +2,10 @@
 
 import hmac
 import json
+import socket
+import threading
 from base64 import b64decode
+from contextlib import suppress
 from hashlib import sha256
 
 import pytest
@@ -125,6 +128,32 @@ def test_a_redirect_is_not_followed_and_counts_as_unheard(street, listener):
     listener.status = 307
     assert run(street.clock()) == 0
     assert len(listener.heard) == 1
+
+
+def test_who_answers_a_byte_at_a_time_is_cut():
+    """Each byte comes in time; without an end of the whole, one shop would keep all others from being told."""
+    is_over = threading.Event()
+
+    def trickle() -> None:
+        line, _ = server.accept()
+        with line, suppress(OSError):
+            line.sendall(b"HTTP/1.1 ")
+            while not is_over.wait(0.05):
+                line.sendall(b"x")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=trickle, daemon=True)
+        thread.start()
+        giving_up = threading.Timer(20, is_over.set)
+        giving_up.start()
+        with pytest.raises(NotDelivered):
+            Sender(allow_private=True, whole_s=0.5).post(
+                f"http://127.0.0.1:{server.getsockname()[1]}/hook", {}, b"{}"
+            )
+        assert not is_over.is_set(), "the other side gave up first"
+        giving_up.cancel()
+        is_over.set()
+        thread.join(10)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from sepaxml import SepaTransfer
 PAIN_SCHEMA: Final = "pain.001.001.09"
 NAME_MAX_CHARS: Final = 70
 """Of a payment's parties, in EPC069-12 and ISO 20022 alike."""
+NAME_MAX_BYTES: Final = 210
+"""Three a character, as Latin, Greek and Cyrillic need at most: all of a code then fits EPC_MAX_BYTES."""
 EPC_MAX_BYTES: Final = 331
 EPC_MAX_VERSION: Final = 13
 _IBAN: Final = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}\Z")
@@ -50,8 +52,9 @@ def read_iban(text: str) -> str | None:
 
 
 def clean_name(text: str) -> str:
-    """A holder's name as a bank takes it: one line, at most 70 characters."""
-    return _LINE_BREAKS.sub(" ", text).strip()[:NAME_MAX_CHARS]
+    """A holder's name as a bank takes it: one line, at most 70 characters and 210 bytes of UTF-8."""
+    name = _LINE_BREAKS.sub(" ", text).strip()[:NAME_MAX_CHARS]
+    return name.encode()[:NAME_MAX_BYTES].decode(errors="ignore")
 
 
 def format_reference(epoch: int, leg: int) -> str:

@@ -57,6 +57,14 @@ def test_the_code_is_the_one_an_independent_maker_draws() -> None:
     assert (theirs.version, theirs.error) == (ours.version, ours.error)
 
 
+@pytest.mark.parametrize("sign", ["é", "\u20ac", "\U0001f950"])
+def test_no_name_makes_the_code_of_who_pays_it_too_long(sign: str) -> None:
+    payee = Party(bank.clean_name(sign * 70), "MT84MALT011000012345MTLCAST001S")
+    text = bank.make_epc_text(Transfer(payee, 99_999_999_999, bank.format_reference(10**6, 10**6)))
+    assert sign * 50 in text
+    assert bank.draw_epc(text)
+
+
 def test_a_name_cannot_bring_lines_of_its_own_into_the_code() -> None:
     sly = Party("Baker\nFR00EVIL\nEUR1.00", BAKER.iban)
     lines = bank.make_epc_text(Transfer(sly, 100, "BEFFROI-1-1")).split("\n")

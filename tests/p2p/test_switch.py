@@ -108,6 +108,7 @@ def test_a_peer_that_comes_back_is_dialled_again(tmp_path):
         await asyncio.sleep(0.3)
         again = await net.start("a", trust("b"), listen_port=port)
         await until(lambda: b.peers() and again.peers())
+        assert (b.peers(), again.peers()) == ((id_of("a"),), (id_of("b"),))
 
     run(tmp_path, test)
 
@@ -287,8 +288,10 @@ def test_strangers_hold_a_bounded_number_of_connections_and_peers_still_get_in(t
         for _ in range(40):
             await net.connect(a.listen_port)
         await until(lambda: a.counts["p2p_too_many_handshakes"] >= 32)
+        assert len(a._strangers) <= 8
         b = await net.start("b", trust("a"), persistent=(address("a", a.listen_port),))
         await until(lambda: b.peers())
+        assert b.peers() == (id_of("a"),)
 
     run(tmp_path, test)
 
@@ -321,6 +324,8 @@ def test_a_dial_that_ends_in_no_handshake_takes_no_place_of_those_who_call(tmp_p
             await until(lambda: not a._strangers)
             b = await net.start("b", trust("a"), persistent=(address("a", a.listen_port),))
             await until(lambda: b.peers())
+            assert b.peers() == (id_of("a"),)
+            assert a.counts["p2p_too_many_handshakes"] == 0
 
     run(tmp_path, test)
 
@@ -334,6 +339,8 @@ def test_a_dial_that_hangs_takes_no_place_of_those_who_call(tmp_path):
             await until(lambda: len(a._strangers) == 1)
             await net.connect(a.listen_port, local_addr=("127.0.0.2", 0))
             await until(lambda: len(a._strangers) == 2)
+            assert sorted(a._strangers.values()) == ["", "127.0.0.2"], "one dialled, one called"
+            assert a.counts["p2p_too_many_handshakes"] == 0
 
     run(tmp_path, test)
 
@@ -373,6 +380,9 @@ def test_strangers_cannot_take_the_places_of_hosts_where_peers_live(tmp_path, ho
         for _ in range(20):
             await net.connect(a.listen_port)
         await until(lambda: a.counts["p2p_too_many_handshakes"] == 24)
+        waiting = sorted(filter(None, a._strangers.values()))
+        assert waiting == ["127.0.0.1"] * 8 + ["127.0.0.2"] * 8, "as many places at each"
+        assert a.is_connected(id_of("b")), "who is in stays in"
 
     run(tmp_path, test)
 

@@ -21,6 +21,7 @@ TIMEOUT_S: Final = 10.0
 WHOLE_S: Final = 20.0
 """For all of it: one dispatcher serves every shop, and an answer may come a byte at a time."""
 ANSWER_BYTES_MAX: Final = 4_096
+NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -70,10 +71,22 @@ class Sender:
         except OSError as error:
             raise NotDelivered("name not found") from error
         addresses = [str(line[4][0]) for line in found]
-        is_private = any(not ipaddress.ip_address(address).is_global for address in addresses)
-        if (is_private or parts.scheme != "https") and not self.allow_private:
+        is_public = all(map(_is_public, addresses))
+        if (not is_public or parts.scheme != "https") and not self.allow_private:
             raise NotDelivered("not a public https address")
         return addresses[0]
+
+
+def _is_public(text: str) -> bool:
+    """Whether an address is the internet's, and the IPv4 address inside it too (RFC 3056, RFC 6052)."""
+    address = ipaddress.ip_address(text)
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.sixtofour
+        if address in NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+        if address.is_site_local or (inner is not None and not inner.is_global):
+            return False
+    return address.is_global and not address.is_multicast
 
 
 def _port_of(parts: SplitResult) -> int:

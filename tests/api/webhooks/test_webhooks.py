@@ -13,7 +13,7 @@ import pytest
 from app.cli.demo.client import expect
 from app.cli.demo.http import new_key
 from app.core.database import connected
-from app.webhooks.sending import NotDelivered, Sender, is_acceptable_url
+from app.webhooks.sending import NotDelivered, Sender, _is_public, is_acceptable_url
 from app.webhooks.service import BACKOFF_S, queue_lines, send_due
 from chain.crypto import ed25519
 
@@ -164,11 +164,23 @@ def test_who_answers_a_byte_at_a_time_is_cut():
         "https://10.0.0.7/hook",
         "https://[::1]/hook",
         "https://169.254.169.254/latest/meta-data",
+        "https://[::ffff:10.0.0.7]/hook",
+        "https://[64:ff9b::a00:7]/hook",
+        "https://[2002:a00:7::1]/hook",
+        "https://[fec0::7]/hook",
+        "https://224.0.0.1/hook",
     ],
 )
 def test_the_towns_own_network_is_out_of_reach(url):
-    with pytest.raises(NotDelivered):
+    with pytest.raises(NotDelivered, match="not a public https address"):
         Sender().post(url, {}, b"{}")
+
+
+@pytest.mark.parametrize(
+    "address", ["93.184.215.14", "2606:2800:21f:cb07::1", "64:ff9b::5db8:d70e"]
+)
+def test_an_address_of_the_internet_is_public_behind_nat64_too(address):
+    assert _is_public(address)
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ class Fetcher:
         deadline = time.monotonic() + self.timeout_s
         host, port = str(parts.hostname), parts.port or _PORTS[parts.scheme]
         connection = self._connect(parts.scheme, host, port, deadline)
+        sock = connection.sock  # an answer that ends with its connection takes it from there
         target = parts.path + (f"?{parts.query}" if parts.query else "")
         try:
             connection.request(method, target or "/", body, {"Connection": "close", **headers})
@@ -64,7 +65,7 @@ class Fetcher:
             if 300 <= answer.status < 400:
                 raise FetchRefused("a redirect")
             media_type = answer.headers.get_content_type()
-            return Fetched(answer.status, media_type, _read_all(connection, answer, deadline))
+            return Fetched(answer.status, media_type, _read_all(sock, answer, deadline))
         except (OSError, http.client.HTTPException) as error:
             raise Unreachable(type(error).__name__) from error
         finally:
@@ -114,9 +115,7 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.hostname}{port}"
 
 
-def _read_all(
-    connection: http.client.HTTPConnection, answer: http.client.HTTPResponse, deadline: float
-) -> bytes:
+def _read_all(sock: socket.socket, answer: http.client.HTTPResponse, deadline: float) -> bytes:
     """The body within size and time; raises FetchRefused or Unreachable."""
     parts: list[bytes] = []
     size = 0
@@ -125,8 +124,8 @@ def _read_all(
         size += len(chunk)
         if size > ANSWER_BYTES_MAX:
             raise FetchRefused("an answer of too many bytes")
-        if connection.sock is not None:
-            connection.sock.settimeout(_left(deadline))
+        if not answer.isclosed():
+            sock.settimeout(_left(deadline))
     return b"".join(parts)
 
 

@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -17,8 +17,11 @@ from app.identity.federation.fetch import (
 
 
 @contextmanager
-def server(*parts: bytes, holds: bool = False):
-    """One connection that gets these bytes; with `holds` it then stays open and silent."""
+def server(*parts: bytes, holds: bool = False, drips: int = 0):
+    """One connection that gets these bytes; with `holds` it then stays open and silent.
+
+    With `drips` that many bytes more come first, one every twentieth of a second.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
     done = threading.Event()
 
@@ -28,6 +31,11 @@ def server(*parts: bytes, holds: bool = False):
             peer.recv(65_536)
             for part in parts:
                 peer.sendall(part)
+            with suppress(ConnectionError):  # the asker may leave first
+                for _ in range(drips):
+                    if done.wait(0.05):
+                        break
+                    peer.sendall(b"x")
             if holds:
                 done.wait(10)
 
@@ -117,6 +125,16 @@ def test_43_an_answer_of_too_many_bytes_is_cut_off():
 def test_43_a_silent_server_is_left():
     with (
         server(head("200 OK", "Content-Length: 10"), b"abc", holds=True) as url,
+        pytest.raises(Unreachable),
+    ):
+        ask(url, timeout_s=0.2)
+
+
+@pytest.mark.parametrize("line", ["Connection: close", "Content-Length: 60"])
+def test_43_a_server_that_drips_is_left(line: str):
+    """Each byte comes in time, the last one long after."""
+    with (
+        server(head("200 OK", line), drips=60) as url,
         pytest.raises(Unreachable),
     ):
         ask(url, timeout_s=0.2)

@@ -171,7 +171,9 @@ def list_reviews() -> dict[str, Any]:
 
 
 @blp.post("/desk/reviews/<string(maxlength=22):review_id>/decision")
-@access("clerk", objects="role", rule="enrolments of other agents, never the own file")
+@access(
+    "clerk", objects="role", rule="enrolments of other agents, never the own file", step_up=True
+)
 @idempotent
 @blp.arguments(ReviewDecisionSchema)
 @blp.response(201, ReviewOutcomeSchema)

@@ -105,7 +105,7 @@ def list_recoveries() -> dict[str, Any]:
 
 
 @blp.post("/desk/recoveries")
-@access("clerk", objects="signed", rule="the chain asks for two agents of two bodies")
+@access("clerk", objects="signed", rule="the chain asks for two agents of two bodies", step_up=True)
 @idempotent
 @blp.arguments(TransactionSchema)
 @blp.response(201, SubmissionSchema)
@@ -161,7 +161,12 @@ def preview_status(args: dict[str, Any]) -> dict[str, Any]:
 
 
 @blp.post("/desk/accounts/statuses")
-@access("clerk", objects="signed", rule="accounts that are no identity's; closing takes two agents")
+@access(
+    "clerk",
+    objects="signed",
+    rule="accounts that are no identity's; closing takes two agents",
+    step_up=True,
+)
 @idempotent
 @blp.arguments(TransactionSchema)
 @blp.response(201, SubmissionSchema)
@@ -186,7 +191,7 @@ def create_renewals(args: dict[str, Any]) -> Any:
 
 
 @blp.post("/desk/acts")
-@access("clerk", objects="self", rule="an act the caller signed")
+@access("clerk", objects="self", rule="an act the caller signed", step_up=True)
 @idempotent
 @blp.arguments(SignedActSchema)
 @blp.response(201, ActSchema)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.core.access import STEP_UP_S
 from app.core.database import connected
 from app.identity import reviews as rules
 from app.identity.models import AgentPerson, DeskReview, DuplicateIndex, Person
@@ -104,6 +105,24 @@ def test_drafting_again_does_not_draw_again(street):
             row = DuplicateIndex.get(cid=cid, kind="strict")
             drawn.add((row.digest, rules.is_sampled(register.index.current(), cid)))
     assert len(drawn) == 1
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/desk/recoveries",
+        "/v1/desk/accounts/statuses",
+        "/v1/desk/acts",
+        f"/v1/desk/reviews/{'A' * 22}/decision",
+        "/v1/identity/statuses",
+    ],
+)
+def test_an_act_of_two_agents_asks_for_a_factor_just_shown(street, path):
+    town = street.town
+    headers = {**town.login(key("clerk@mairie")), "Idempotency-Key": "step-up-0001"}
+    town.clock.seconds += STEP_UP_S
+    answer = town.http.post(path, json={}, headers=headers)
+    assert (answer.status_code, answer.json["code"]) == (401, "auth_step_up_required")
 
 
 def test_an_agent_does_nothing_to_the_own_file(street):

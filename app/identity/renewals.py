@@ -3,7 +3,7 @@
 The corrected file waits beside the old one, both sealed, until the chain holds the new commitment; then the old
 one and its salt are gone, and the old commitment opens to nobody. A person who still waits for the first batch
 is simply attested again.
-Reads and writes: `person`, `duplicate_index`, `rights_request`.
+Reads and writes: `person`, `duplicate_index`, `desk_review`.
 """
 
 import json
@@ -15,9 +15,9 @@ import msgspec
 from app.core.context import Actor
 from app.core.database import lock_until_commit, write
 from app.core.problems import Problem
-from app.identity import codes
+from app.identity import codes, reviews
 from app.identity.batches import BATCH_ENTRIES_MAX
-from app.identity.civil import SALT_BYTES
+from app.identity.civil import SALT_BYTES, Civil
 from app.identity.desk import (
     PENDING,
     REGISTER_LOCK,
@@ -25,8 +25,8 @@ from app.identity.desk import (
     build_attestation,
     check_attestation,
 )
-from app.identity.duplicates import charge_search, find_candidates, judge, log_desk
-from app.identity.models import IdentityRow, Person
+from app.identity.duplicates import DUPLICATE, charge_search, find_candidates, judge, log_desk
+from app.identity.models import DeskReview, IdentityRow, Person
 from app.identity.register import Register, SealedFile, is_signed_renewal
 from chain.codec.canonical import b64url_encode, encode_canonical
 from chain.crypto.keys import PublicKey
@@ -68,6 +68,7 @@ def sign_renewal(
 ) -> str:
     """Take the agent's signature; returns `pending` (first batch) or `renewal` (waits for a renewal batch)."""
     person, row = _find(cid)
+    register.check_not_own(clerk.kid, cid)
     if not person.renewal or is_signed_renewal(person.renewal):
         raise Problem(codes.ENROLMENT_WRONG_STATE, "no correction was drafted")
     check_attestation(text, draft=person.renewal, clerk_key=clerk_key)
@@ -81,12 +82,31 @@ def sign_renewal(
             "sealed": person.sealed_next,
             "sealed_next": None,
             "renewal": "",
+            "attested_by": clerk.kid,  # who signs the facts is not the second agent of them
         }
     with write():
-        Person.update(**values).where(Person.cid == cid).execute()
+        lock_until_commit(REGISTER_LOCK)
+        same = (Person.cid == cid) & (Person.renewal == person.renewal)
+        if Person.update(**values).where(same).execute() != 1:
+            raise Problem(codes.ENROLMENT_WRONG_STATE, "another draft was made meanwhile")
         register.put_index(cid, civil)
+        if row is None:
+            _review_again(register, cid, civil, clerk, now_s)
         log_desk(clerk, "attest", cid, "rectification", now_s)
     return PENDING if row is None else "renewal"
+
+
+def _review_again(register: Register, cid: str, civil: Civil, clerk: Actor, now_s: int) -> None:
+    """Corrected facts need a second agent wherever the same facts would at an enrolment, also after one looked."""
+    person = Person.get_by_id(cid)
+    if find_candidates(register.index.all(), civil, besides=(cid,)):
+        person.flag = DUPLICATE
+    kind = reviews.choose(register.index.current(), person, clerk.kid, now_s)
+    if kind in reviews.BEFORE:
+        Person.update(status=reviews.SECOND, flag=person.flag).where(Person.cid == cid).execute()
+    waits = (DeskReview.cid == cid) & (DeskReview.outcome == "")
+    if kind and not DeskReview.select().where(waits).exists():
+        reviews.open_review(cid, kind, clerk, now_s)
 
 
 def list_renewals() -> tuple[str, ...]:

@@ -209,6 +209,52 @@ def test_only_the_drafted_correction_signed_by_an_agent_is_taken(street):
     del phone
 
 
+def pending_twin(street):
+    """A pending identity that a clerk then corrects into somebody's likeness; (cid, drafted correction)."""
+    kit.written(street, **ANA)
+    phone = street.new_phone()
+    street.enrol(phone, family_name="Moreau", given_names=["Zoé"])
+    cid = phone.read_identity()["cid"]
+    likeness = ANA | {"given_names": ["Ana", "Rose"]}
+    return cid, correct(street.clerk, cid, likeness, duplicate_reason="twin")
+
+
+def test_a_likeness_decided_in_a_correction_waits_for_the_second_agent_too(street):
+    cid, drafted = pending_twin(street)
+    clerk = street.clerk
+    assert sign_correction(clerk, cid, drafted).status == 201
+    assert clerk.read_batch()["waiting"] == 0
+    (review,) = [r for r in kit.reviews(street.supervisor) if r["cid"] == cid]
+    assert kit.decide(clerk, review).code == "second_agent_same"
+    assert kit.decide(street.supervisor, review).status == 201
+    assert clerk.read_batch()["waiting"] == 1
+
+
+def test_who_signs_a_correction_is_not_the_second_agent_of_it(street):
+    """Otherwise one agent would replace the facts that another attested, and confirm them alone."""
+    kit.written(street, **ANA)
+    phone, clerk, supervisor = kit.announce(street), street.clerk, street.supervisor
+    likeness = ANA | {"given_names": ["Ana", "Rose"]}
+    drafted = kit.draft(clerk, phone, civil=likeness, duplicate_reason="twin")
+    assert kit.sign(clerk, phone, drafted).status == 201
+    cid = drafted.body["cid"]
+    other = correct(supervisor, cid, {"family_name": "Moreau", "given_names": ["Zoé"]})
+    assert sign_correction(supervisor, cid, other).status == 201
+    (review,) = [r for r in kit.reviews(supervisor) if r["cid"] == cid]
+    assert kit.decide(supervisor, review).code == "second_agent_same"
+    assert clerk.read_batch()["waiting"] == 0
+
+
+def test_an_agent_signs_no_correction_of_the_own_file(street):
+    _, cid = kit.written(street, **ANA)
+    clerk, supervisor = street.clerk, street.supervisor
+    path = f"/v1/desk/agents/{clerk.key.kid}/person"
+    sent = {"token": supervisor.token, "key": kit.new_key()}
+    assert supervisor.api.post(path, {"cid": cid}, **sent).status == 204
+    drafted = correct(supervisor, cid, ANA | {"family_name": "Lefebvre"})
+    assert sign_correction(clerk, cid, drafted).code == "agent_own_record"
+
+
 # --- requests --------------------------------------------------------------------------------------
 
 

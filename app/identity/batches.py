@@ -1,6 +1,6 @@
 """Which attestations wait for the chain, and whether enough of them wait to hide each other.
 
-Reads: `person`, `identity`, `accounts`.  Writes: nothing.
+Reads: `person`, `identity`, `accounts`, `rights_request`.  Writes: nothing.
 """
 
 import time
@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.accounts.models import AccountRow
-from app.core.problems import Problem
-from app.identity import codes
-from app.identity.desk import PENDING
 from app.identity.models import IdentityRow, Person
+from app.identity.waiting import WAITING, open_erasures
 
 BATCH_ENTRIES_MAX: Final = 40
 """Attestations that fit one request of 64 KiB, encoded twice, with room to spare."""
@@ -37,7 +35,8 @@ def read_batch(*, minimum: int, max_wait_s: int, hour_utc: int, now_s: int) -> B
     """
     waiting = list(
         Person.select(Person.cid, Person.attestation, Person.attested_at)
-        .where((Person.status == PENDING) & (Person.restricted_at == 0))
+        .where(Person.status.in_(WAITING) & (Person.restricted_at == 0))
+        .where(Person.cid.not_in(open_erasures()))
         .where(Person.cid.not_in(IdentityRow.select(IdentityRow.cid)))
         .where(Person.kid.not_in(AccountRow.select(AccountRow.id)))  # else one blocks everybody
         .order_by(Person.attested_at, Person.cid)
@@ -70,10 +69,3 @@ def _why_not_ready(
     if waiting < minimum and waited_s < max_wait_s:
         return "too_few"
     return "" if is_hour else "outside_hour"
-
-
-def check_batch_members(attestations: tuple[str, ...]) -> None:
-    """Raise Problem unless every attestation of a batch waits at this desk."""
-    known = Person.select().where(Person.attestation.in_(list(attestations))).count()
-    if known != len(set(attestations)):
-        raise Problem(codes.IDENTITY_BATCH_UNKNOWN)

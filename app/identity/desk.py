@@ -33,6 +33,7 @@ from app.identity.enrolment import ATTESTED, DRAFTED, LINKED, get_enrolment
 from app.identity.models import DuplicateIndex, Enrolment, IdentityRow, Person
 from app.identity.register import Register, SealedFile
 from app.identity.tombstones import block_open_ballots
+from app.identity.waiting import PENDING
 from chain.codec.canonical import b64url_encode, encode_canonical
 from chain.codec.errors import DecodeError
 from chain.crypto.jws import parse, verify_signature
@@ -42,7 +43,6 @@ from chain.town.envelope import ATTESTATION_TYP
 
 IDENTITY_LEVEL_YEARS: Final = 5
 ATTESTATION_CHARS_MAX: Final = 2_048
-PENDING: Final = "pending"
 REGISTER_LOCK: Final = "identity.register"
 """One draft at a time looks for duplicates and adds its own digests."""
 

@@ -39,6 +39,7 @@ from app.identity.schemas import (
     SearchRequestSchema,
     SearchSchema,
 )
+from app.identity.waiting import mark_sent
 from chain.types.codes import TX_BODY_INVALID
 
 DESK_RULE = "an enrolment opened by nobody else at the desk"
@@ -223,7 +224,7 @@ def create_batch(args: dict[str, Any]) -> Any:
     """Write a batch of attested identities to the chain."""
     transaction = read_transaction(args["transaction"])
     if transaction.payload.type == "id.batch_attest":
-        batches.check_batch_members(_read_members(transaction.payload))
+        mark_sent(_read_members(transaction.payload))
     return submit(args["transaction"], types=("id.batch_attest",))
 
 

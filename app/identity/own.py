@@ -10,9 +10,9 @@ import msgspec
 
 from app.core.codes import NOT_FOUND
 from app.core.problems import Problem
-from app.identity.desk import PENDING
 from app.identity.models import DeskEntry, IdentityRow, Person
 from app.identity.register import SealedFile
+from app.identity.waiting import PENDING
 
 
 def find_own(kid: str) -> tuple[IdentityRow | None, Person | None]:

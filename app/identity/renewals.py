@@ -19,7 +19,6 @@ from app.identity import codes, reviews
 from app.identity.batches import BATCH_ENTRIES_MAX
 from app.identity.civil import SALT_BYTES, Civil
 from app.identity.desk import (
-    PENDING,
     REGISTER_LOCK,
     DraftFacts,
     build_attestation,
@@ -28,6 +27,7 @@ from app.identity.desk import (
 from app.identity.duplicates import DUPLICATE, charge_search, find_candidates, judge, log_desk
 from app.identity.models import DeskReview, IdentityRow, Person
 from app.identity.register import Register, SealedFile, is_signed_renewal
+from app.identity.waiting import PENDING, SENT
 from chain.codec.canonical import b64url_encode, encode_canonical
 from chain.crypto.keys import PublicKey
 
@@ -87,8 +87,12 @@ def sign_renewal(
     with write():
         lock_until_commit(REGISTER_LOCK)
         same = (Person.cid == cid) & (Person.renewal == person.renewal)
+        if row is None:
+            same &= Person.status != SENT  # the chain may hold the facts as they were
         if Person.update(**values).where(same).execute() != 1:
-            raise Problem(codes.ENROLMENT_WRONG_STATE, "another draft was made meanwhile")
+            raise Problem(
+                codes.ENROLMENT_WRONG_STATE, "sent to the chain or drafted again meanwhile"
+            )
         register.put_index(cid, civil)
         if row is None:
             _review_again(register, cid, civil, clerk, now_s)

@@ -12,7 +12,6 @@ from typing import Any, Final
 from app.city.service import find_live_role
 from app.core.database import forget_deleted, write
 from app.core.projection import find_transaction
-from app.identity.desk import PENDING
 from app.identity.enrolment import DRAFTED
 from app.identity.lifecycle.forgetting import purge_life
 from app.identity.models import (
@@ -29,6 +28,7 @@ from app.identity.models import (
 from app.identity.personal import list_personal_tables
 from app.identity.register import Register
 from app.identity.reviews import SECOND
+from app.identity.waiting import ERASING, IN_FLIGHT_S, WAITING, open_erasures
 
 DAY_S: Final = 86_400
 BACKUP_DAYS: Final = 30
@@ -73,7 +73,19 @@ def _erase_all(register: Register, cids: Iterable[str], now_s: int) -> int:
 
 
 def _erased(register: Register, now_s: int) -> int:
-    return register.sweep_erased(now_s=now_s)
+    return register.sweep_erased(now_s=now_s) + _never_arrived(register, now_s)
+
+
+def _never_arrived(register: Register, now_s: int) -> int:
+    """Who asked for erasure with a batch on its way that cannot arrive any more, and erasures cut short."""
+    asked = RightsRequest.select(RightsRequest.cid).where(
+        RightsRequest.cid.in_(open_erasures()) & (RightsRequest.asked_at < now_s - IN_FLIGHT_S)
+    )
+    gone = Person.select(Person.cid).where(
+        (Person.cid.in_(asked) | (Person.status == ERASING))
+        & Person.cid.not_in(IdentityRow.select(IdentityRow.cid))
+    )
+    return _erase_all(register, [person.cid for person in gone], now_s)
 
 
 def _drafts(register: Register, now_s: int) -> int:
@@ -95,17 +107,17 @@ def _enrolments(_register: Register, now_s: int) -> int:
 
 
 def _undecided(register: Register, now_s: int) -> int:
-    return _erase_waiting(register, SECOND, UNDECIDED_DAYS, now_s)
+    return _erase_waiting(register, (SECOND,), UNDECIDED_DAYS, now_s)
 
 
 def _pending(register: Register, now_s: int) -> int:
-    return _erase_waiting(register, PENDING, PENDING_DAYS, now_s)
+    return _erase_waiting(register, WAITING, PENDING_DAYS, now_s)
 
 
-def _erase_waiting(register: Register, status: str, days: int, now_s: int) -> int:
+def _erase_waiting(register: Register, statuses: tuple[str, ...], days: int, now_s: int) -> int:
     """Files attested long ago that the chain still does not know."""
     old = Person.select(Person.cid).where(
-        (Person.status == status)
+        Person.status.in_(statuses)
         & (Person.attested_at > 0)
         & (Person.attested_at < now_s - days * DAY_S)
         & Person.cid.not_in(IdentityRow.select(IdentityRow.cid))

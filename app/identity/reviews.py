@@ -20,6 +20,7 @@ from app.identity.duplicates import DUPLICATE, log_desk
 from app.identity.indexkeys import IndexKey
 from app.identity.models import DeskReview, DuplicateIndex, IdentityRow, Person
 from app.identity.register import Register
+from app.identity.waiting import PENDING, claim_unsent
 from chain.codec.canonical import b64url_encode, encode_canonical
 from chain.codec.errors import DecodeError
 from chain.crypto.jws import parse, verify_signature
@@ -155,13 +156,15 @@ def decide(
         if changed.execute() != 1:
             raise Problem(codes.ENROLMENT_WRONG_STATE, "decided already")
         if outcome == CONFIRMED:
-            Person.update(status="pending").where(
+            Person.update(status=PENDING).where(
                 (Person.cid == review.cid) & (Person.status == SECOND)
             ).execute()
         log_desk(agent, "review", review.cid, outcome, now_s)
     is_on_chain = IdentityRow.select().where(IdentityRow.cid == review.cid).exists()
     if outcome == REJECTED and not is_on_chain:
-        register.erase(review.cid, now_s=now_s)
+        is_on_chain = not claim_unsent(review.cid)
+        if not is_on_chain:
+            register.erase(review.cid, now_s=now_s)
     return {"cid": review.cid, "outcome": outcome, "on_chain": bool(is_on_chain)}
 
 

@@ -22,9 +22,10 @@ from app.identity.models import IdentityRow, Person, RightsRequest
 from app.identity.own import describe_own, list_desk_entries
 from app.identity.register import Register
 from app.identity.retention import BACKUP_DAYS, describe_rules
+from app.identity.waiting import ERASURE, claim_unsent
 from chain.codec.canonical import b64url_encode
 
-RECTIFICATION, ERASURE = "rectification", "erasure"
+RECTIFICATION: Final = "rectification"
 DONE: Final = "done"
 OUTCOMES: Final = (DONE, "proof_missing", "unfounded", "legal_duty")
 """How the desk answers; free text would hold civil data."""
@@ -78,10 +79,10 @@ def ask(
     wanted: dict[str, Any],
     now_s: int,
 ) -> dict[str, Any]:
-    """Note a citizen's request; an erasure of what never reached the chain is done at once."""
+    """Note a citizen's request; an erasure of what was never sent to the chain is done at once."""
     if person is None:
         raise Problem(NOT_FOUND)
-    if kind == ERASURE and row is None:
+    if kind == ERASURE and row is None and claim_unsent(person.cid):
         register.erase(person.cid, now_s=now_s)
         return _describe_erased(now_s)
     waiting = (RightsRequest.cid == person.cid) & (RightsRequest.outcome == "")

@@ -1,13 +1,15 @@
 """Access, rectification, restriction, erasure: what a citizen may ask, and what the desk answers."""
 
 import json
+from unittest.mock import Mock
 
 import pytest
 
 from app.cli.demo.clerk import ATTESTATION_TYPE, read_attestation
 from app.core.database import connected, write
+from app.core.problems import NodeUnavailable
 from app.core.projection import ProjectorState
-from app.identity import tombstones
+from app.identity import desk_api, retention, tombstones
 from app.identity.civil import Civil, compute_commitment
 from app.identity.models import (
     BallotBlock,
@@ -20,6 +22,7 @@ from app.identity.models import (
 )
 from app.identity.register import Register
 from app.identity.tombstones import OpenBallot, is_blocked
+from app.identity.waiting import IN_FLIGHT_S
 from app.wiring import all_tables, build_projections
 from chain.codec.canonical import b64url_decode, b64url_encode, encode_canonical
 from chain.crypto.jws import sign_compact
@@ -305,6 +308,32 @@ def test_what_waits_for_its_first_batch_is_erased_at_once(street):
             assert not table.select().where(table.cid == cid).exists()
     assert street.clerk.read_batch()["waiting"] == 0
     assert street.api.get("/v1/identity/me", token=phone.identity_token).status == 404
+
+
+def test_who_is_in_a_batch_on_its_way_is_not_erased_as_if_the_chain_knew_nothing(
+    street, monkeypatch
+):
+    """Else the file goes, the batch arrives, and its holder enrols a second time."""
+    phone, clerk = street.new_phone(), street.clerk
+    street.enrol(phone, **ANA)
+    cid = phone.read_identity()["cid"]
+    (waiting,) = clerk.read_batch()["attestations"]
+    with monkeypatch.context() as patch:
+        patch.setattr(desk_api, "submit", Mock(side_effect=NodeUnavailable))
+        assert clerk.write_batch([waiting]).status == 503, "nobody knows whether it arrives"
+    drafted = correct(clerk, cid, ANA | {"birthdate": "1984-02-28"})
+    assert sign_correction(clerk, cid, drafted).code == "enrolment_wrong_state"
+    assert clerk.read_batch()["attestations"] == [waiting], "it may be sent again"
+    assert me(street, phone, "requests", {"kind": "erasure"}).body["outcome"] == ""
+    assert kit.search(clerk, **ANA).body["candidates"], "the same person is still found"
+    assert clerk.read_batch()["waiting"] == 0
+    assert clerk.write_batch([waiting]).code == "identity_batch_unknown"
+    with connected():
+        register, now_s = Register(street.town.config), street.clock()
+        retention.purge(register, now_s=now_s + IN_FLIGHT_S)
+        assert Person.get_or_none(Person.cid == cid) is not None
+        retention.purge(register, now_s=now_s + IN_FLIGHT_S + 1)
+        assert Person.get_or_none(Person.cid == cid) is None
 
 
 def test_what_the_chain_knows_is_erased_by_two_agents_on_request(street):

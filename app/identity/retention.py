@@ -191,7 +191,7 @@ def _agents(_register: Register, now_s: int) -> int:
 
 RULES: Final = (
     Rule("erased", "files whose erasure the chain or the erasure log says", "not at all", _erased),
-    Rule("drafts", "files that no agent signed", "10 minutes", _drafts),
+    Rule("drafts", "files that no agent signed", "10 minutes; 14 days by FranceConnect", _drafts),
     Rule("enrolments", "a phone at the desk", "1 day after its end", _enrolments),
     Rule("undecided", "files that no second agent decided", "30 days", _undecided),
     Rule("pending", "files that no batch could write", "90 days", _pending),

@@ -7,6 +7,8 @@ from click.testing import CliRunner
 
 from app.cli.main import main
 from app.core.database import connected, write
+from app.identity.enrolment import ENROLMENT_LIFE_S
+from app.identity.federation.citizens import DRAFT_LIFE_S
 from app.identity.models import AgentPerson, DeskEntry, DeskReview, Enrolment, Person, RightsRequest
 from app.identity.register import Register
 from app.identity.retention import DAY_S, RULES, purge
@@ -31,6 +33,12 @@ def test_the_privacy_page_repeats_the_retention_table():
     text = PAGE.read_text()
     for rule in RULES:
         assert f"| `{rule.name}` | {rule.what} | {rule.kept} |" in text
+
+
+def test_the_table_says_how_long_each_kind_of_draft_waits():
+    (kept,) = [rule.kept for rule in RULES if rule.name == "drafts"]
+    desk, vouched = ENROLMENT_LIFE_S // 60, DRAFT_LIFE_S // DAY_S
+    assert kept == f"{desk} minutes; {vouched} days by FranceConnect"
 
 
 def test_a_purge_of_a_fresh_town_ends_nothing(street):

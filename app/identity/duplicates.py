@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from app.core import audit_log
 from app.core.context import Actor
-from app.core.database import insert_row, write
+from app.core.database import insert_row, lock_until_commit, write
 from app.core.problems import Problem
 from app.identity import codes
 from app.identity.civil import Civil, list_digests
@@ -81,6 +81,7 @@ def judge(candidates: tuple[Candidate, ...], *, reason: str) -> str:
 def charge_search(clerk: Actor, reason: str, now_s: int) -> int:
     """Count and log one search for duplicates; returns how many are left, raises Problem beyond the last."""
     with write():
+        lock_until_commit(f"identity.searches.{clerk.kid}")
         done = (
             DeskEntry.select()
             .where(

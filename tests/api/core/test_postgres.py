@@ -1,12 +1,16 @@
 """The same town on PostgreSQL: followed, rebuilt identically, and open to the API."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from app.core.context import Actor
 from app.core.database import connected
+from app.core.problems import Problem
 from app.core.projector import Projector
+from app.identity.duplicates import SEARCHES_PER_HOUR, charge_search
 from app.wiring import build_projections
 from tests.api.conftest import Town, close_database, fresh_postgres
 from tests.api.core.test_projector import dump, live_a_little
@@ -47,4 +51,22 @@ def test_a_redemption_is_projected_on_postgresql_too(tmp_path: Path) -> None:
         rows = dump()
         street.town.projector.rebuild()
         assert dump() == rows
+    close_database()
+
+
+def test_an_agent_who_searches_forty_times_at_once_is_counted_forty_times(tmp_path: Path) -> None:
+    """PostgreSQL lets transactions run side by side, and each would count what was there before all of them."""
+    town = Town(tmp_path, database_url=fresh_postgres())
+    clerk = Actor(kid=key("clerk@mairie").kid, subject="", scopes=frozenset({"clerk"}))
+
+    def search(_number: int) -> int | str:
+        with town.app.app_context(), connected():
+            try:
+                return charge_search(clerk, "recovery", town.clock.seconds)
+            except Problem as problem:
+                return problem.code.name
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(search, range(40), timeout=60))
+    assert sorted(left for left in answers if isinstance(left, int)) == [*range(SEARCHES_PER_HOUR)]
     close_database()

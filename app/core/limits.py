@@ -75,13 +75,11 @@ class RequestLimits:
 
     def _check_request(self) -> None:
         address = str(request.remote_addr)
-        counted = [
-            (self._allowed.everything, "all", ""),
-            (self._allowed.address, "address", address),
-        ]
+        counted = [(self._allowed.address, "address", address)]
         if request.path.startswith(LOGIN_PREFIX) and request.method != "GET":
             counted.append((self._allowed.login, "login", address))
-        self._count(counted)
+        # Last: what one address is refused must not use up what the town has for everybody.
+        self._count([*counted, (self._allowed.everything, "all", "")])
 
     def check_actor(self, actor: Actor) -> None:
         """Count a request of a logged-in key and of its account; raises Problem(rate_exceeded)."""

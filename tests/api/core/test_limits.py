@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from limits import RateLimitItemPerMinute
 
+from app.core.limits import ALL_FACTOR
 from app.factory import create_app
 from tests.api.conftest import Town, close_database
 from tests.node.four import free_ports
@@ -53,6 +55,23 @@ def test_an_account_has_its_share_from_however_many_addresses(narrow: Town) -> N
         for number in range(11)
     ]
     assert statuses == [200] * 10 + [429]
+
+
+def test_all_addresses_together_have_a_share_too(narrow: Town) -> None:
+    """Requirement 44: in all."""
+    storage = narrow.app.extensions["beffroi"].limits._limiter.limiter
+    everything = RateLimitItemPerMinute(100 * ALL_FACTOR)
+    assert storage.hit(everything, "all", "", cost=100 * ALL_FACTOR - 1)
+    statuses = [from_address(narrow, "/v1/health", f"192.0.2.{number}") for number in (1, 2)]
+    assert statuses == [200, 429]
+
+
+def test_what_one_address_is_refused_is_not_taken_from_everybody_s_share(narrow: Town) -> None:
+    storage = narrow.app.extensions["beffroi"].limits._limiter.limiter
+    everything = RateLimitItemPerMinute(100 * ALL_FACTOR)
+    for _ in range(130):
+        from_address(narrow, "/v1/health", "192.0.2.1")
+    assert storage.get_window_stats(everything, "all", "").remaining == 100 * ALL_FACTOR - 100
 
 
 def test_a_forged_forwarding_header_changes_no_address(narrow: Town) -> None:

@@ -143,11 +143,16 @@ def _rotate(row: SessionRow, actor: Actor, now_s: int) -> SessionRow:
 
 
 def elevate_session(session: str, factor: str) -> Grant:
-    """The next pair of a session whose holder has just shown a second factor."""
+    """The next pair of a session whose holder has just shown a second factor.
+
+    It ends a working day from now at the latest: one that began before its key had a role began with longer.
+    """
     now_s = get_clock().now_s()
     with write():
-        SessionRow.update(factor=factor, factor_at=now_s).where(
-            (SessionRow.id == session) & (SessionRow.ended_at == 0)
+        is_open = (SessionRow.id == session) & (SessionRow.ended_at == 0)
+        SessionRow.update(factor=factor, factor_at=now_s).where(is_open).execute()
+        SessionRow.update(expires_at=now_s + AGENT_LIFE_S).where(
+            is_open & (SessionRow.expires_at > now_s + AGENT_LIFE_S)
         ).execute()
         audit_log.record("agent.factor", target=session, reason=factor)
     row: SessionRow = SessionRow.get_by_id(session)

@@ -17,8 +17,9 @@ from app.cli.openapi import describe_api
 from app.core.access import FACTOR_SCOPES, SCOPES, STEP_UP_S
 from app.core.database import connected
 from chain.crypto.jws import SigningKey
+from chain.town.schemas import ActRoleGrant, CouncilActs
 from tests.api.conftest import PUBLIC_URL, Town
-from tests.town.town_kit import key
+from tests.town.town_kit import BODIES, jwk, key
 
 PROOF_KEY = key("the clerk's proof key", "ES256")
 CLERK, SUPERVISOR = key("clerk@mairie"), key("agent_supervisor@commerces")
@@ -127,6 +128,23 @@ def test_a_passkey_opens_the_role_and_the_session_renews_with_it(town: Town) -> 
 def test_an_agent_s_session_lasts_a_working_day(town: Town) -> None:
     answer = town.login_answer(CLERK).json
     assert answer["session_expires_at"] - town.clock.seconds == 12 * 3_600
+
+
+def test_a_session_begun_before_its_key_had_a_role_lasts_a_working_day_from_then_on(
+    town: Town,
+) -> None:
+    newcomer = key("clerk who comes later")
+    headers = log_in(town, newcomer)
+    granted = ActRoleGrant("clerk", "mairie", jwk(newcomer), town.lab.now_s + 10_000)
+    seats = [key(f"seat@{body}") for body in BODIES[:3]]
+    tx = town.tx(CouncilActs((granted,)), "council", *seats)
+    assert town.post_tx("/v1/city/acts", tx, seats[0]).status_code == 201
+    passkey = SoftPasskey(key("the newcomer's security key", "ES256"))
+    assert enrol(town, headers, passkey, enrolment_code(town, newcomer)).status_code == 201
+    for _ in range(2):
+        answer = show(town, headers, passkey)
+        assert answer.json["scope"] == "clerk device"
+        assert answer.json["session_expires_at"] - town.clock.seconds <= 12 * 3_600
 
 
 def change_data(credential: dict[str, Any], **changes: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from app.auth.models import FactorRow
 from app.auth.service import FAILURES_PER_KEY_MAX
 from app.cli import auth as auth_command
 from app.cli.demo.http import make_proof
-from app.cli.demo.passkey import PRESENT, SoftPasskey
+from app.cli.demo.passkey import PRESENT, VERIFIED, SoftPasskey
 from app.cli.main import main
 from app.cli.openapi import describe_api
 from app.core.access import FACTOR_SCOPES, SCOPES, STEP_UP_S
@@ -22,6 +22,9 @@ from tests.api.conftest import PUBLIC_URL, Town
 from tests.town.town_kit import BODIES, jwk, key
 
 PROOF_KEY = key("the clerk's proof key", "ES256")
+CAREFUL = PRESENT | VERIFIED
+ELIGIBLE, BACKED_UP = 0x08, 0x10
+"""BE and BS (WebAuthn level 3 §6.1)."""
 CLERK, SUPERVISOR = key("clerk@mairie"), key("agent_supervisor@commerces")
 
 
@@ -205,13 +208,35 @@ def test_nonsense_in_place_of_a_credential_is_refused_not_stumbled_over(
         assert (answer.status_code, answer.json["code"]) == (401, "auth_factor_invalid")
 
 
-def test_whether_a_passkey_can_be_copied_is_recorded(town: Town) -> None:
-    headers, passkey = with_passkey(town)
+@pytest.mark.parametrize(
+    ("more_flags", "device_type", "is_backed_up"),
+    [
+        (0, "single_device", False),
+        (ELIGIBLE, "multi_device", False),
+        (ELIGIBLE | BACKED_UP, "multi_device", True),
+    ],
+)
+def test_whether_a_passkey_can_be_copied_is_recorded(
+    town: Town, more_flags: int, device_type: str, is_backed_up: bool
+) -> None:
+    """Requirement 20: what BE and BS said when it was taken in."""
+    headers = log_in(town)
+    passkey = SoftPasskey(key("the clerk's phone", "ES256"), flags=CAREFUL | more_flags)
+    assert enrol(town, headers, passkey, enrolment_code(town)).status_code == 201
     shown = town.http.get("/v1/auth/factors", headers=headers).json["factors"]
     assert [(f["kind"], f["device_type"], f["is_backed_up"]) for f in shown] == [
-        ("passkey", "single_device", False)
+        ("passkey", device_type, is_backed_up)
     ]
+
+
+def test_a_passkey_that_is_backed_up_later_is_seen_at_its_next_use(town: Town) -> None:
+    headers = log_in(town)
+    passkey = SoftPasskey(key("the clerk's phone", "ES256"), flags=CAREFUL | ELIGIBLE)
+    assert enrol(town, headers, passkey, enrolment_code(town)).status_code == 201
+    passkey.flags |= BACKED_UP
     assert show(town, headers, passkey).status_code == 201
+    (shown,) = town.http.get("/v1/auth/factors", headers=headers).json["factors"]
+    assert shown["is_backed_up"] is True
 
 
 # --- one-time codes --------------------------------------------------------------------------

@@ -8,11 +8,12 @@ from app.auth.service import (
     CHALLENGE_LIFE_S,
     FAILURES_PER_KEY_MAX,
     OPEN_CHALLENGES_MAX,
+    PREFIX,
     WINDOW_S,
     build_login_message,
 )
 from app.cli.demo.http import make_proof
-from chain.codec.canonical import b64url_encode
+from chain.codec.canonical import b64url_decode, b64url_encode
 from chain.crypto.jws import SigningKey, sign_compact
 from chain.crypto.keys import jwk_of
 from chain.town.schemas import ActRoleRevoke, CouncilActs
@@ -20,6 +21,7 @@ from tests.api.conftest import PUBLIC_URL, Town
 from tests.town.town_kit import BODIES, key
 
 ALICE = key("alice")
+JWS_BYTES = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.")
 
 
 def challenge_for(town: Town, signer: SigningKey) -> str:
@@ -81,34 +83,64 @@ def test_a_challenge_lives_sixty_seconds(town: Town) -> None:
     assert (answer.status_code, answer.json["code"]) == (401, "auth_challenge_invalid")
 
 
-def test_every_wrong_answer_looks_the_same(town: Town) -> None:
-    bob = key("bob")
-    challenge = challenge_for(town, ALICE)
-    message = build_login_message(PUBLIC_URL, ALICE.kid, "A" * 43, challenge)
-    jws = sign_compact(message, "beffroi-tx", ALICE)
-    wrong = {
-        "of another key": (bob, challenge, signed(bob, challenge)),
-        "by another key": (ALICE, challenge, signed(bob, challenge)),
-        "for another town": (ALICE, challenge, signed(ALICE, challenge, "http://other.test")),
-        "of an unknown challenge": (ALICE, "A" * 43, signed(ALICE, "A" * 43)),
-        "a bare challenge": (ALICE, challenge, ALICE.sign(challenge.encode())),
-        "a transaction's signature": (ALICE, challenge, ALICE.sign(jws.rsplit(b".", 1)[0])),
+def answer_of(town: Town, wrong: str) -> Any:
+    """A login that is right but for one thing."""
+    bob, challenge = key("bob"), challenge_for(town, ALICE)
+    jkt = key(f"proof key of {ALICE.kid}", "ES256").kid
+    message = build_login_message(PUBLIC_URL, ALICE.kid, jkt, challenge)
+    signatures = {
+        "by another key": bob.sign(message),
+        "as another key": ALICE.sign(build_login_message(PUBLIC_URL, bob.kid, jkt, challenge)),
+        "for another proof key": ALICE.sign(
+            build_login_message(PUBLIC_URL, ALICE.kid, bob.kid, challenge)
+        ),
+        "for another town": signed(ALICE, challenge, "http://other.test"),
+        "upon another challenge": signed(ALICE, challenge_for(town, ALICE)),
+        "a bare challenge": ALICE.sign(challenge.encode()),
+        "without the prefix": ALICE.sign(message.removeprefix(PREFIX)),
+        "a transaction's signature": b64url_decode(
+            sign_compact(message, "beffroi-tx", ALICE).rsplit(b".", 1)[1].decode()
+        ),
     }
+    if wrong == "with another's challenge":
+        return trade(town, bob, challenge, signed(bob, challenge))
+    if wrong == "with an unknown challenge":
+        return trade(town, ALICE, "A" * 43, signed(ALICE, "A" * 43))
+    return trade(town, ALICE, challenge, signatures.get(wrong, signed(ALICE, challenge)))
+
+
+WRONG = (
+    "by another key",
+    "as another key",
+    "for another proof key",
+    "for another town",
+    "upon another challenge",
+    "a bare challenge",
+    "without the prefix",
+    "a transaction's signature",
+    "with another's challenge",
+    "with an unknown challenge",
+)
+
+
+def test_every_wrong_answer_looks_the_same(town: Town) -> None:
+    """Requirements 13 to 15: each is wrong in one thing only, so that each thing is looked at."""
+    assert answer_of(town, "nothing").status_code == 201
     bodies = []
-    for name, (signer, text, signature) in wrong.items():
-        fresh = challenge_for(town, ALICE) if text == challenge else text
-        answer = trade(town, signer, fresh, signature)
-        assert answer.status_code == 401, name
+    for wrong in WRONG:
+        answer = answer_of(town, wrong)
+        assert answer.status_code == 401, wrong
         bodies.append({k: v for k, v in answer.json.items() if k != "trace_id"})
     assert all(body == bodies[0] for body in bodies)
 
 
 def test_a_login_signature_can_never_be_a_transaction() -> None:
+    """The prefix alone has what no signing input of a JWS has, so no login message is one."""
     message = build_login_message(PUBLIC_URL, ALICE.kid, "A" * 43, "A" * 43)
-    assert b"\n" in message
-    assert set(b"\n:/") - set(
-        b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
-    ) == set(b"\n:/")
+    assert message.startswith(PREFIX)
+    signing_input = sign_compact(b"{}", "beffroi-tx", ALICE).rsplit(b".", 1)[0]
+    assert set(signing_input) <= JWS_BYTES
+    assert set(PREFIX) - JWS_BYTES == set(b"\n")
 
 
 @pytest.mark.parametrize(

@@ -126,16 +126,20 @@ def finish_passkey(actor: Actor, credential: dict[str, Any]) -> str:
         )
     except (WebAuthnException, ValueError, KeyError, TypeError) as error:
         raise Problem(AUTH_FACTOR_INVALID) from error
-    audit_log.record("factor.enrol", reason=PASSKEY)
-    return put_passkey(
-        actor.kid,
-        credential_id=verified.credential_id,
-        public_key=verified.credential_public_key,
-        now_s=get_clock().now_s(),
-        sign_count=verified.sign_count,
-        device_type=verified.credential_device_type.value,
-        is_backed_up=verified.credential_backed_up,
-    )
+    with write():
+        factor_id = put_passkey(
+            actor.kid,
+            credential_id=verified.credential_id,
+            public_key=verified.credential_public_key,
+            now_s=get_clock().now_s(),
+            sign_count=verified.sign_count,
+            device_type=verified.credential_device_type.value,
+            is_backed_up=verified.credential_backed_up,
+        )
+        if find_row(FactorRow, "id = ? AND kid = ?", factor_id, actor.kid) is None:
+            raise Problem(AUTH_FACTOR_INVALID, "the passkey is another key's")
+        audit_log.record("factor.enrol", target=factor_id, reason=PASSKEY)
+    return factor_id
 
 
 def put_passkey(

@@ -15,6 +15,7 @@ from app.cli.demo.passkey import PRESENT, VERIFIED, SoftPasskey
 from app.cli.main import main
 from app.cli.openapi import describe_api
 from app.core.access import FACTOR_SCOPES, SCOPES, STEP_UP_S
+from app.core.audit_log import AuditEntry
 from app.core.database import connected
 from chain.crypto.jws import SigningKey
 from chain.town.schemas import ActRoleGrant, CouncilActs
@@ -353,6 +354,17 @@ def test_a_passkey_made_without_user_verification_is_not_taken_in(town: Town) ->
     passkey = SoftPasskey(key("a careless key", "ES256"), flags=PRESENT)
     answer = enrol(town, headers, passkey, enrolment_code(town))
     assert (answer.status_code, answer.json["code"]) == (401, "auth_factor_invalid")
+
+
+def test_a_passkey_serves_one_key_and_the_log_names_what_was_enrolled(town: Town) -> None:
+    headers, passkey = with_passkey(town)
+    (mine,) = town.http.get("/v1/auth/factors", headers=headers).json["factors"]
+    other = log_in(town, SUPERVISOR)
+    refused = enrol(town, other, passkey, enrolment_code(town, SUPERVISOR))
+    assert (refused.status_code, refused.json["code"]) == (401, "auth_factor_invalid")
+    with connected():
+        rows = list(AuditEntry.select().where(AuditEntry.action == "factor.enrol"))
+    assert [(row.who, row.target) for row in rows] == [(CLERK.kid, mine["id"])]
 
 
 # --- what a stolen agent's session can do ----------------------------------------------------

@@ -6,6 +6,7 @@ import pytest
 
 from app.auth.service import (
     CHALLENGE_LIFE_S,
+    FAILURES_PER_ADDRESS_MAX,
     FAILURES_PER_KEY_MAX,
     OPEN_CHALLENGES_MAX,
     PREFIX,
@@ -172,6 +173,19 @@ def test_ten_failures_stop_a_key_for_the_window_but_not_another(town: Town) -> N
     assert town.login_answer(key("bob")).status_code == 201
     town.clock.seconds += WINDOW_S
     assert town.login_answer(ALICE).status_code == 201
+
+
+def test_a_hundred_failures_from_an_address_stop_it_and_no_other(town: Town) -> None:
+    """Requirement 16: whoever tries a fresh key each time is stopped by the address."""
+    signers = [key(f"guess {number}") for number in range(FAILURES_PER_ADDRESS_MAX // 5)]
+    for signer in signers * 5:
+        assert trade(town, signer, "A" * 43, bytes(64)).status_code == 401
+    body, path = {"key": jwk_of(ALICE.public_key)}, "/v1/auth/challenges"
+    stopped = town.http.post(path, json=body)
+    assert (stopped.status_code, stopped.json["code"]) == (429, "auth_too_many_attempts")
+    assert 0 < int(stopped.headers["Retry-After"]) <= WINDOW_S
+    elsewhere = {"REMOTE_ADDR": "192.0.2.7"}
+    assert town.http.post(path, json=body, environ_overrides=elsewhere).status_code == 201
 
 
 def test_only_the_newest_challenges_of_a_key_stay_open(town: Town) -> None:

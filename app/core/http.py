@@ -18,7 +18,8 @@ from app.core.database import database
 from app.core.problems import Problem
 
 BODY_BYTES_MAX: Final = 65_536
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_REQUEST_ID = re.compile(r"[0-9a-fA-F-]{16,64}")
+"""A UUID or other hexadecimal: it is written to logs, and to the audit log for ever, where no word of a person may."""
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 SECURITY_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",

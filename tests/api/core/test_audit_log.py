@@ -73,6 +73,18 @@ def test_nothing_civil_and_no_secret_can_be_written_into_the_log(town: Town) -> 
             audit_log.record(action)
 
 
+@pytest.mark.parametrize("name", ["Lefevre.Ana-1931", "0612345678", "ana.lefevre_example"])
+def test_what_a_caller_calls_the_request_does_not_get_into_the_log(town: Town, name: str) -> None:
+    """Requirement 45: entries stay for ever, so that no word of the caller's may be in one."""
+    path = f"/v1/auth/keys/{key('alice').kid}/sessions/end"
+    supervisor = {**town.login(key("agent_supervisor@commerces")), "X-Request-Id": name}
+    assert town.http.post(path, headers=supervisor).status_code == 200
+    with connected():
+        (row,) = AuditEntry.select().where(AuditEntry.action == "sessions.end")
+    assert name not in row.place
+    assert row.place.startswith("POST /v1/auth/keys/")
+
+
 def test_an_untouched_log_is_whole(town: Town) -> None:
     anchored(town)
     fill(town, 2)

@@ -5,7 +5,6 @@ from typing import Any
 from app.core.access import access
 from app.core.blueprint import TownBlueprint
 from app.core.context import get_clock, get_config, require_actor
-from app.core.idempotency import idempotent
 from app.loyalty.service import check_own_shop
 from app.webhooks import service
 from app.webhooks.schemas import (
@@ -24,11 +23,10 @@ OWN = "endpoints of the own shop"
 
 @blp.post("")
 @access("shop_owner", objects="named", rule=OWN)
-@idempotent
 @blp.arguments(WebhookRequestSchema)
 @blp.response(201, WebhookSchema)
 def create_webhook(args: dict[str, Any]) -> dict[str, Any]:
-    """Register an endpoint; the answer holds its key."""
+    """Register an endpoint; the answer holds its key, so it is not kept for a repetition as others are."""
     check_own_shop(args["shop"], require_actor().bodies)
     return service.create_webhook(
         args["shop"],

@@ -212,3 +212,12 @@ def test_ten_endpoints_are_enough(street, listener):
     body = {"shop": "boulangerie", "url": listener.url}
     answer = street.api.post("/v1/webhooks", body, token=owner.token, key=new_key())
     assert (answer.status, answer.code) == (409, "webhook_limit")
+
+
+def test_the_key_of_an_endpoint_lies_in_no_table(street, listener):
+    street.open_shop("boulangerie")
+    owner = street.owner("boulangerie")
+    made = register(street, owner, listener.url, scheme="hmac")
+    secret = made["key"].removeprefix("whsec_").encode()
+    home = street.town.config.home
+    assert secret not in b"".join(path.read_bytes() for path in home.glob("town.db*"))

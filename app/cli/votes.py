@@ -64,6 +64,24 @@ def verify(file: Path, earlier: Path | None, jobs: int | None, is_json: bool) ->
     sys.exit(0 if verdict.is_valid else EXIT_INVALID)
 
 
+@votes.command("verify-diff")
+@click.argument("earlier", type=click.Path(path_type=Path))
+@click.argument("later", type=click.Path(path_type=Path))
+@click.option("--json", "is_json", is_flag=True, help="One JSON object instead of text.")
+def verify_diff(earlier: Path, later: Path, is_json: bool) -> None:
+    """Check that the archive LATER begins with everything EARLIER held, byte for byte.
+
+    Quick: neither is verified. Exit codes as `verify`.
+    """
+    try:
+        flaw = _compare(earlier, later.read_bytes())
+    except (OSError, Unreadable) as error:
+        _say({"verdict": "unreadable", "reason": str(error)}, is_json)
+        sys.exit(EXIT_UNREADABLE)
+    _say(_describe(Verdict(flaw)) if flaw else {"verdict": "prefix"}, is_json)
+    sys.exit(EXIT_INVALID if flaw else 0)
+
+
 def _compare(earlier: Path, data: bytes) -> Flaw | None:
     return check_prefix(read_archive(earlier.read_bytes()), read_archive(data))
 
@@ -124,11 +142,9 @@ def _judge_one(body: bytes) -> Flaw | None:
 
 def _describe(verdict: Verdict) -> dict[str, Any]:
     if verdict.flaw is not None:
-        return {
-            "verdict": "invalid",
-            "check": str(verdict.flaw.check),
-            "reason": verdict.flaw.detail,
-        }
+        said = {"verdict": "invalid", "check": str(verdict.flaw.check)}
+        place = {} if verdict.flaw.event is None else {"event": verdict.flaw.event}
+        return {**said, **place, "reason": verdict.flaw.detail}
     assert verdict.report is not None, "a verdict is a flaw or a report"
     return {"verdict": "valid", **asdict(verdict.report)}
 

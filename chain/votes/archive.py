@@ -203,14 +203,13 @@ def collect_steps(archive: Archive) -> tuple[Step, ...] | Flaw:
         if not record.is_event:
             waiting.append(record)
             continue
-        place = f"event {len(steps)}"
         try:
             event = formats.decode_exactly(Event, record.body)
             flaw = _check_chain(event, len(steps), parent) or _check_records(event, waiting)
         except DecodeError as error:
-            return Flaw(Check.EVENT_FORM, f"{place}: {error}")
+            return Flaw(Check.EVENT_FORM, str(error)).at_event(len(steps))
         if flaw is not None:
-            return flaw.at(place)
+            return flaw.at_event(len(steps))
         steps.append(Step(event.height, event.type, _bodies(event, waiting)))
         parent, waiting = record.name[:64], []
     if waiting:

@@ -78,7 +78,14 @@ class Flaw:
 
     check: Check
     detail: str
+    event: int | None = None
+    """Height of the event of an archive that failed, None where no event is at fault."""
 
     def at(self, place: str) -> "Flaw":
         """The same flaw, saying where."""
-        return Flaw(self.check, f"{place}: {self.detail}")
+        return Flaw(self.check, f"{place}: {self.detail}", self.event)
+
+    def at_event(self, height: int, what: str = "") -> "Flaw":
+        """The same flaw, naming the event, and what in it when there is more to say."""
+        place = f"event {height}, {what}" if what else f"event {height}"
+        return Flaw(self.check, f"{place}: {self.detail}", height)

@@ -138,7 +138,7 @@ def verify_records(archive: Archive, judge: BallotJudge = judge_in_turn) -> Verd
         return Verdict(stage)
     setup = open_setup(steps[0])
     if isinstance(setup, Flaw):
-        return Verdict(setup.at("event 0"))
+        return Verdict(setup.at_event(0))
     return _verify_election(setup, steps, stage, judge)
 
 
@@ -147,7 +147,7 @@ def check_order(steps: Sequence[Step]) -> Stage | Flaw:
     stage = Stage.EMPTY
     for step in steps:
         if stage not in _BEFORE.get(step.type, ()):
-            return Flaw(Check.EVENT_ORDER, f"event {step.height}: {step.type} after {stage}")
+            return Flaw(Check.EVENT_ORDER, f"{step.type} after {stage}").at_event(step.height)
         stage = _STAGE_OF[step.type]
     if stage is Stage.EMPTY:
         return Flaw(Check.EVENT_ORDER, "no event")
@@ -189,7 +189,7 @@ def _verify_election(
     for step in steps[len(ballots) + 1 :]:
         flaw = closing.check(step)
         if flaw is not None:
-            return Verdict(flaw.at(f"event {step.height}"))
+            return Verdict(flaw.at_event(step.height))
     owners, result = tuple(closing.factors), closing.result
     return Verdict(None, _report(setup, steps, stage, len(ballots), tally, owners, result))
 
@@ -202,19 +202,29 @@ def _check_board(setup: Setup, steps: Sequence[Step]) -> Mapping[str, bytes] | F
     last: dict[str, bytes] = {}
     seen: dict[str, int] = {}
     for step in steps:
-        body = step.bodies[0]
-        place = f"event {step.height}, ballot {tracker(body)}"
-        ballot = read_ballot(body)
+        ballot = _read_new(setup, seen, step.bodies[0])
         if isinstance(ballot, Flaw):
-            return ballot.at(place)
-        if ballot.credential not in setup.weights:
-            return Flaw(Check.UNKNOWN_CREDENTIAL, f"{place}: credential is not in the list")
-        digest = hash_hex(body)
-        if digest in seen:
-            return Flaw(Check.DUPLICATE_BALLOT, f"{place}: already cast at event {seen[digest]}")
-        seen[digest] = step.height
-        last[ballot.credential] = body
+            return _name_ballot(ballot, step)
+        seen[hash_hex(step.bodies[0])] = step.height
+        last[ballot.credential] = step.bodies[0]
     return last
+
+
+def _read_new(setup: Setup, seen: Mapping[str, int], body: bytes) -> Ballot | Flaw:
+    """A ballot of a listed voter that is not among those `seen`."""
+    ballot = read_ballot(body)
+    if isinstance(ballot, Flaw):
+        return ballot
+    if ballot.credential not in setup.weights:
+        return Flaw(Check.UNKNOWN_CREDENTIAL, "credential is not in the list")
+    height = seen.get(hash_hex(body))
+    if height is not None:
+        return Flaw(Check.DUPLICATE_BALLOT, f"already cast at event {height}")
+    return ballot
+
+
+def _name_ballot(flaw: Flaw, step: Step) -> Flaw:
+    return flaw.at_event(step.height, f"ballot {tracker(step.bodies[0])}")
 
 
 def _judge_all(setup: Setup, steps: Sequence[Step], judge: BallotJudge) -> Flaw | None:
@@ -222,7 +232,7 @@ def _judge_all(setup: Setup, steps: Sequence[Step], judge: BallotJudge) -> Flaw 
     judged = 0
     for step, flaw in zip(steps, judge(setup.record, bodies), strict=True):
         if flaw is not None:
-            return flaw.at(f"event {step.height}, ballot {tracker(step.bodies[0])}")
+            return _name_ballot(flaw, step)
         judged += 1
     assert judged == len(steps), "the judge must answer for every ballot"
     return None

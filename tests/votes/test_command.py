@@ -40,6 +40,7 @@ def test_an_invalid_archive_exits_1_and_names_the_check_and_the_place() -> None:
     said = json.loads(outcome.stdout)
     assert outcome.exit_code == 1
     assert (said["verdict"], said["check"]) == ("invalid", "result_value")
+    assert said["event"] == 11
     assert "question 1, choice 2" in said["reason"]
 
 
@@ -67,6 +68,18 @@ def test_an_earlier_copy_is_compared(tmp_path: Path) -> None:
     outcome = run(snapshot, "--after", final, "--json")
     assert outcome.exit_code == 1
     assert json.loads(outcome.stdout)["check"] == "not_a_prefix"
+
+
+@needs_belenios
+def test_two_copies_are_compared_without_verifying_them(tmp_path: Path) -> None:
+    final, snapshot = archive_path("single"), archive_path("single/snapshot-during-voting")
+    compared = CliRunner().invoke(main, ["votes", "verify-diff", str(snapshot), str(final)])
+    assert (compared.exit_code, compared.stdout) == (0, "verdict: prefix\n")
+    back = CliRunner().invoke(main, ["votes", "verify-diff", str(final), str(snapshot), "--json"])
+    assert back.exit_code == 1
+    assert json.loads(back.stdout)["check"] == "not_a_prefix"
+    absent = CliRunner().invoke(main, ["votes", "verify-diff", str(tmp_path / "no"), str(final)])
+    assert absent.exit_code == 2
 
 
 @needs_belenios

@@ -2,6 +2,7 @@
 
 import pytest
 
+from chain.votes import groups
 from chain.votes.archive import (
     ArchiveWriter,
     check_prefix,
@@ -9,6 +10,7 @@ from chain.votes.archive import (
     write_archive,
 )
 from chain.votes.checks import Check
+from chain.votes.finite_field import GMP, PLAIN, belenios_2048
 from chain.votes.verifier import Stage, verify_archive
 from tests.vectors import belenios as suite
 from tests.votes.shared import BELENIOS, archive_bytes, cases, needs_belenios, steps_of
@@ -46,6 +48,20 @@ def test_a_bad_archive_is_refused_for_its_own_reason(case: dict) -> None:
     verdict = verify_archive(archive_bytes(case["folder"]))
     assert verdict.flaw is not None
     assert verdict.flaw.check is REASONS[case["case"]]
+
+
+@pytest.mark.skipif(GMP is None, reason="gmpy2 is not installed")
+@pytest.mark.parametrize(
+    "folder",
+    ["threshold", "rejected/r01-flipped-proof-resigned", "rejected/r06-altered-decryption-factor"],
+)
+def test_plain_integers_give_the_verdict_of_gmpy2(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine without the package is slower, never of another opinion."""
+    fast = verify_archive(archive_bytes(folder))
+    monkeypatch.setattr(groups, "BELENIOS_2048", belenios_2048(PLAIN))
+    assert verify_archive(archive_bytes(folder)) == fast
 
 
 @pytest.mark.parametrize("name", ["single", "threshold"])

@@ -621,6 +621,18 @@ VOTES_QUESTIONS_MAX: Final = 64
 VOTES_ANSWERS_MAX: Final = 128
 """Answers of one question, and the largest sum asked: each costs two ciphertexts' worth of proofs."""
 
+VOTES_RULES_MAX_BYTES: Final = 64 * KIB
+"""A rulebook: 64 items with their choices' names; it is read by phones."""
+
+VOTES_LABEL_CHARS_MAX: Final = 400
+"""A title, a choice's or a grade's name: a screen of a phone."""
+
+VOTES_POINTS_MAX: Final = 1_000
+"""Points of a grade: times a million voters it stays far below 2^53."""
+
+VOTES_COST_CENTS_MAX: Final = 100_000_000_000
+"""Envelope of a participatory budget: a thousand million euros."""
+
 VOTES_TRUSTEES_MAX: Final = 64
 """Trustees of one election; a threshold ceremony checks trustees x threshold powers."""
 

@@ -5,14 +5,18 @@ RSASSA-PSS signature that any library verifies and that nobody, the signer inclu
 Elections use `RANDOMIZED_PSS`: a random prefix protects messages of low entropy, and the random salt messages
 signed by a signer whose key was made with bad intent.
 
-The signer works on a value blinded again (a timing of its powers says nothing about the value asked), by the
-Chinese remainder theorem, and looks at its own answer before giving it out: one wrong half would factor the
-key. Python's integers are not constant-time; a registrar signs few values, on a machine of its own.
+The signer works on a value blinded again (a timing of its powers says nothing about the value asked), with
+exponents that a random multiple of p-1 and q-1 hides each time, by the Chinese remainder theorem, and looks at its
+own answer before giving it out: one wrong half would factor the key. Python's integers are not constant-time; a
+registrar signs few values, on a machine of its own. Every refusal depends on public values alone, except the one
+that says the machine failed.
+
+What a stranger publishes as its key is judged by `chain.crypto.rsa_modulus`.
 
 Source: RFC 9474 §4 and §5; EMSA-PSS from RFC 8017 §9.1 with SHA-384 and MGF1-SHA-384.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha384
 from math import gcd
 from typing import Final
@@ -22,6 +26,8 @@ from chain.crypto.randomness import RandomBytes, draw_below
 PREFIX_BYTES: Final = 32
 MODULUS_MIN_BITS: Final = 2_048
 
+_EXPONENT_MASK_BYTES: Final = 16
+"""Random multiple of p-1 added to an exponent: 128 bits, so that no two signings walk the same bits."""
 _HASH_BYTES: Final = 48
 _TRAILER: Final = 0xBC
 
@@ -79,8 +85,8 @@ class SignerKey:
     """A registrar's private key by its primes; the exponents are those of RFC 8017 §3.2, second form."""
 
     public: SignerPublicKey
-    p: int
-    q: int
+    p: int = field(repr=False)
+    q: int = field(repr=False)
 
     def __post_init__(self) -> None:
         if self.p * self.q != self.public.n or self.p == self.q:
@@ -88,10 +94,10 @@ class SignerKey:
         if gcd(self.public.e, (self.p - 1) * (self.q - 1)) != 1:
             raise ValueError("the exponent has no inverse for these primes")
 
-    def raise_to_d(self, value: int) -> int:
-        """value^d mod n, from the two halves (RFC 8017 §5.1.2)."""
-        d_p = pow(self.public.e, -1, self.p - 1)
-        d_q = pow(self.public.e, -1, self.q - 1)
+    def raise_to_d(self, value: int, draw: RandomBytes) -> int:
+        """value^d mod n, from the two halves (RFC 8017 §5.1.2), the exponents hidden by a random multiple."""
+        d_p = pow(self.public.e, -1, self.p - 1) + _draw_mask(draw) * (self.p - 1)
+        d_q = pow(self.public.e, -1, self.q - 1) + _draw_mask(draw) * (self.q - 1)
         half_p, half_q = pow(value, d_p, self.p), pow(value, d_q, self.q)
         difference = (half_p - half_q) * pow(self.q, -1, self.p) % self.p
         return half_q + difference * self.q
@@ -103,7 +109,7 @@ class Blinded:
 
     message: bytes
     """blinded_msg: goes to the signer."""
-    inverse: int
+    inverse: int = field(repr=False)
     """inv: stays secret until `finalize`, then is forgotten."""
 
 
@@ -133,14 +139,39 @@ def blind_sign(key: SignerKey, blinded_message: bytes, draw: RandomBytes) -> byt
     m = int.from_bytes(blinded_message, "big")
     if m >= public.n:
         raise BlindSignatureError("message representative out of range")
+    if gcd(m, public.n) != 1:
+        raise BlindSignatureError("invalid input")
     mask = 1 + draw_below(public.n - 1, draw)
     if gcd(mask, public.n) != 1:
         raise BlindSignatureError("blinding error")
     masked = m * pow(mask, public.e, public.n) % public.n
-    s = key.raise_to_d(masked) * pow(mask, -1, public.n) % public.n
+    s = key.raise_to_d(masked, draw) * pow(mask, -1, public.n) % public.n
     if pow(s, public.e, public.n) != m:
         raise BlindSignatureError("signing failure")
     return s.to_bytes(public.size_bytes, "big")
+
+
+def is_blinded_message(key: SignerPublicKey, blinded_message: bytes) -> bool:
+    """Whether bytes are the one spelling of something `blind` may give: a unit of the ring, and neither 1 nor -1.
+
+    0, 1 and n-1 are their own signatures, and what shares a factor with n gives the key away: no honest voter
+    sends any of them.
+    """
+    m = int.from_bytes(blinded_message, "big")
+    return len(blinded_message) == key.size_bytes and 1 < m < key.n - 1 and gcd(m, key.n) == 1
+
+
+def is_blind_signature(
+    key: SignerPublicKey, blinded_message: bytes, blind_signature: bytes
+) -> bool:
+    """Whether a signer's answer is right, which anybody can tell from what was asked: s^e = m, in its one spelling.
+
+    It says nothing of what is hidden in the request.
+    """
+    s = int.from_bytes(blind_signature, "big")
+    if len(blind_signature) != key.size_bytes or s >= key.n:
+        return False
+    return pow(s, key.e, key.n) == int.from_bytes(blinded_message, "big")
 
 
 def finalize(
@@ -199,6 +230,10 @@ def _is_pss(message: bytes, encoded: bytes, bits: int, salt_bytes: int) -> bool:
     if any(block[: start - 1]) or block[start - 1] != 1:
         return False
     return _salted_hash(message, bytes(block[start:])) == digest
+
+
+def _draw_mask(draw: RandomBytes) -> int:
+    return int.from_bytes(draw(_EXPONENT_MASK_BYTES), "big")
 
 
 def _salted_hash(message: bytes, salt: bytes) -> bytes:

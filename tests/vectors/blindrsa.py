@@ -57,7 +57,7 @@ def _check(case: dict[str, Any]) -> None:
     blinded = blind_rsa.blind(public, variant, prepared, chance)
     assert blinded.message == _bytes(case["blinded_msg"]), f"{name}: blinded_msg"
     assert blinded.inverse == inverse, f"{name}: inv"
-    signed = blind_rsa.blind_sign(key, blinded.message, scripted([b"\x07"]))
+    signed = blind_rsa.blind_sign(key, blinded.message, scripted([b"\x07", b"\x0b", b"\x0d"]))
     assert signed == _bytes(case["blind_sig"]), f"{name}: blind_sig"
     signature = blind_rsa.finalize(public, variant, prepared, signed, blinded.inverse)
     assert signature == _bytes(case["sig"]), f"{name}: sig"

@@ -73,7 +73,9 @@ def test_a_fault_in_one_half_of_the_computation_is_not_given_out(
     """The classic attack: s right modulo p and wrong modulo q gives gcd(s^e - m, n) = p."""
     right = SignerKey.raise_to_d
     monkeypatch.setattr(
-        SignerKey, "raise_to_d", lambda self, value: (right(self, value) + self.p) % self.public.n
+        SignerKey,
+        "raise_to_d",
+        lambda self, value, draw: (right(self, value, draw) + self.p) % self.public.n,
     )
     with pytest.raises(BlindSignatureError, match="signing failure"):
         obtain(key, RANDOMIZED_PSS)
@@ -87,6 +89,67 @@ def test_the_signer_refuses_what_is_not_a_residue_of_its_size(key: SignerKey) ->
     too_large = key.public.n.to_bytes(size_bytes, "big")
     with pytest.raises(BlindSignatureError, match="out of range"):
         blind_rsa.blind_sign(key, too_large, seeded("s"))
+
+
+def test_the_signer_does_not_touch_what_shares_a_factor_with_its_key(key: SignerKey) -> None:
+    for value in (0, key.p, 5 * key.q):
+        message = value.to_bytes(key.public.size_bytes, "big")
+        with pytest.raises(BlindSignatureError, match="invalid input"):
+            blind_rsa.blind_sign(key, message, seeded("s"))
+
+
+def test_no_two_signings_of_one_value_raise_to_the_same_exponents(
+    key: SignerKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[int, int]] = []
+
+    def watched(base: int, exponent: int, modulus: int) -> int:
+        if modulus in (key.p, key.q) and exponent > 0:
+            seen.append((base, exponent))
+        return pow(base, exponent, modulus)
+
+    monkeypatch.setattr(blind_rsa, "pow", watched, raising=False)
+    message = (12345).to_bytes(key.public.size_bytes, "big")
+    draw = seeded("s")
+    answers = {blind_rsa.blind_sign(key, message, draw) for _ in range(3)}
+    assert len(answers) == 1
+    assert len({base for base, _ in seen}) == 3
+    assert len({power for _, power in seen}) == len(seen) == 6
+
+
+def test_no_secret_stands_in_what_a_log_would_show(key: SignerKey) -> None:
+    blinded = blind_rsa.blind(key.public, RANDOMIZED_PSS, b"m" * 40, seeded("s"))
+    shown = repr(key) + repr(blinded)
+    assert not any(str(secret) in shown for secret in (key.p, key.q, blinded.inverse))
+
+
+def test_only_one_spelling_of_a_unit_is_a_blinded_message(key: SignerKey) -> None:
+    public = key.public
+    good = blind_rsa.blind(public, RANDOMIZED_PSS, b"m" * 40, seeded("s")).message
+    assert blind_rsa.is_blinded_message(public, good)
+    size_bytes = public.size_bytes
+    for value in (0, 1, public.n - 1, key.p, public.n, 2 ** (8 * size_bytes) - 1):
+        assert not blind_rsa.is_blinded_message(public, value.to_bytes(size_bytes, "big"))
+    assert not blind_rsa.is_blinded_message(public, b"\x00" + good)
+    assert not blind_rsa.is_blinded_message(public, good[:-1])
+    assert not blind_rsa.is_blinded_message(public, b"")
+
+
+def test_anybody_can_tell_a_right_answer_from_a_wrong_one(key: SignerKey) -> None:
+    public, draw = key.public, seeded("s")
+    asked = blind_rsa.blind(public, RANDOMIZED_PSS, b"m" * 40, draw).message
+    other = blind_rsa.blind(public, RANDOMIZED_PSS, b"m" * 40, draw).message
+    answer = blind_rsa.blind_sign(key, asked, draw)
+    assert blind_rsa.is_blind_signature(public, asked, answer)
+    assert not blind_rsa.is_blind_signature(public, other, answer)
+    second = int.from_bytes(answer, "big") + public.n
+    if second < 2 ** (8 * public.size_bytes):
+        again = second.to_bytes(public.size_bytes, "big")
+        assert not blind_rsa.is_blind_signature(public, asked, again)
+    assert not blind_rsa.is_blind_signature(public, asked, b"\x00" + answer)
+    assert not blind_rsa.is_blind_signature(public, asked, answer[:-1])
+    flipped = answer[:-1] + bytes([answer[-1] ^ 1])
+    assert not blind_rsa.is_blind_signature(public, asked, flipped)
 
 
 def test_a_signer_that_answers_something_else_is_found_out(key: SignerKey) -> None:

@@ -12,18 +12,16 @@ from typing import Any, Final
 
 import click
 
+from app.cli.trust import find_chain_id, find_root, keep_trusted, open_sources
 from app.core.light_source import RpcLightSource, drive
 from chain.codec.canonical import b64url_encode
-from chain.codec.cmtjson import from_json, to_json
-from chain.codec.errors import DecodeError
 from chain.codec.hashing import hash_header
 from chain.light.bisection import Failure, Mode
 from chain.light.bundle import Checkpoint, encode_checkpoint
-from chain.light.client import GenesisRoot, HashRoot, LightClient, Outcome, TrustRoot, Verified
+from chain.light.client import LightClient, Outcome, TrustRoot, Verified
 from chain.light.detector import Attack
 from chain.light.verifier import TRUSTING_PERIOD_NS, TrustOptions
 from chain.types.evidence import LightBlock
-from chain.types.params import GenesisDoc
 from chain.types.timestamp import NANOS_PER_SECOND, Timestamp
 
 EXIT_REFUSED: Final = 1
@@ -66,10 +64,10 @@ def verify(
     Exit 0: verified. 1: refused, or an attack, whose evidence was sent. 2: no trust to begin with, or no node
     that answers.
     """
-    sources = _open_sources((primary, *witnesses))
+    sources = open_sources((primary, *witnesses))
     try:
-        root = _find_root(store, trust_height, trust_hash, genesis)
-        chain_id = _chain_id(root, sources[primary])
+        root = find_root(store, trust_height, trust_hash, genesis)
+        chain_id = find_chain_id(root, sources[primary])
         period_ns = TRUSTING_PERIOD_NS if trusting_hours is None else trusting_hours * HOUR_NS
         client = LightClient(
             chain_id,
@@ -90,44 +88,6 @@ def verify(
             source.close()
     _say(shown, is_json)
     sys.exit(code)
-
-
-def _open_sources(urls: tuple[str, ...]) -> dict[str, RpcLightSource]:
-    try:
-        return {url: RpcLightSource(url) for url in urls}
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-
-
-def _find_root(
-    store: Path | None, height: int | None, hash_text: str | None, genesis: Path | None
-) -> TrustRoot:
-    """An earlier run's block first: it is the newest thing trusted."""
-    try:
-        if store is not None and store.exists():
-            return from_json(LightBlock, json.loads(store.read_text()))
-        if height is not None and hash_text is not None:
-            digest = bytes.fromhex(hash_text)
-            if len(digest) != 32:
-                raise ValueError("--trust-hash has 64 hexadecimal digits")
-            return HashRoot(height, digest)
-        if genesis is not None:
-            return GenesisRoot(from_json(GenesisDoc, json.loads(genesis.read_text())))
-    except (OSError, ValueError, DecodeError, RecursionError) as error:
-        raise click.UsageError(f"nothing to trust: {error}") from error
-    raise click.UsageError(
-        "give --trust-height and --trust-hash, --genesis, or a --store that exists"
-    )
-
-
-def _chain_id(root: TrustRoot, source: RpcLightSource) -> str:
-    """The chain's name; with a hash it is in the header that the hash names, which `begin` checks."""
-    if isinstance(root, LightBlock):
-        return root.signed_header.header.chain_id
-    if isinstance(root, GenesisRoot):
-        return root.doc.chain_id
-    answer = source.fetch(root.height)
-    return answer.signed_header.header.chain_id if isinstance(answer, LightBlock) else ""
 
 
 def _run(
@@ -187,11 +147,8 @@ def _report(attack: Attack, sources: dict[str, RpcLightSource]) -> dict[str, Any
 def _write(
     client: LightClient, block: LightBlock, store: Path | None, checkpoint: Path | None
 ) -> None:
-    newest = client.trusted[max(client.trusted)]
     if store is not None:
-        aside = store.with_name(f"{store.name}.new")
-        aside.write_text(json.dumps(to_json(newest)))
-        aside.replace(store)
+        keep_trusted(client, store)
     if checkpoint is not None:
         checkpoint.write_bytes(encode_checkpoint(_checkpoint(block)))
 

@@ -6,8 +6,8 @@ Reads: the network.  Source: CometBFT 0.38 `light/provider/http/http.go`.
 
 import http.client
 import json
-from collections.abc import Callable, Generator
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from app.core.chain_client import MALFORMED
@@ -110,9 +110,16 @@ class RpcLightSource:
         return result
 
 
+class LightSource(Protocol):
+    """Where light blocks come from, as `RpcLightSource`."""
+
+    def fetch(self, height: int) -> Answer:
+        """The light block of a height, 0 for the newest, or why there is none."""
+
+
 def drive(
     steps: Generator[Fetch, Answer, ResultT],
-    sources: dict[str, RpcLightSource],
+    sources: Mapping[str, LightSource],
     pause: Callable[[float], None],
     note: Callable[[str, int], None] = lambda _source, _height: None,
 ) -> ResultT:

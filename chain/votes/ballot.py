@@ -35,13 +35,18 @@ class InvalidVote(ValueError):
 
 def make_ballot(election: Election, secret: int, votes: Votes, draw: RandomBytes) -> bytes:
     """The ballot's canonical bytes; raises InvalidVote when the choices do not answer the questions."""
+    credential = election.group.encode(election.g_power(secret))
+    return sign_ballot(election, fill_ballot(election, credential, votes, draw), secret, draw)
+
+
+def fill_ballot(election: Election, credential: str, votes: Votes, draw: RandomBytes) -> Ballot:
+    """The ballot without its signature, wholly determined by what `draw` gives; raises InvalidVote."""
     if len(votes) != len(election.questions):
         raise InvalidVote(f"{len(votes)} answers to {len(election.questions)} questions")
     for number, (question, vote) in enumerate(zip(election.questions, votes, strict=True), 1):
         _check_vote(question, vote, number)
-    credential = election.group.encode(election.g_power(secret))
     zkp = proof_context(election, credential)
-    ballot = Ballot(
+    return Ballot(
         election_uuid=election.uuid,
         election_hash=election.fingerprint,
         credential=credential,
@@ -50,7 +55,6 @@ def make_ballot(election: Election, secret: int, votes: Votes, draw: RandomBytes
             for question, vote in zip(election.questions, votes, strict=True)
         ),
     )
-    return sign_ballot(election, ballot, secret, draw)
 
 
 def sign_ballot(election: Election, ballot: Ballot, secret: int, draw: RandomBytes) -> bytes:

@@ -48,14 +48,19 @@ class VoteKey:
 
     def stream(self, label: str) -> RandomBytes:
         """Chance that only this key has, the same each time it is begun with the same label."""
-        count = 0
+        return stream_of(self.raw, label)
 
-        def draw(size_bytes: int) -> bytes:
-            nonlocal count
-            count += 1
-            return hkdf(self.raw, f"{label}|{count}".encode(), size_bytes)
 
-        return draw
+def stream_of(key: bytes, label: str) -> RandomBytes:
+    """Chance out of a key: the call number c gives HKDF-SHA-512(key, label | c, as many bytes as asked)."""
+    count = 0
+
+    def draw(size_bytes: int) -> bytes:
+        nonlocal count
+        count += 1
+        return hkdf(key, f"{label}|{count}".encode(), size_bytes)
+
+    return draw
 
 
 def hkdf(key: bytes, info: bytes, size_bytes: int) -> bytes:

@@ -1,6 +1,6 @@
 """A voter asks every registrar to sign the hidden credential, and makes a registration of the answers.
 
-    n registrars    each gets its own blinded value of the same claim; the vector is one `issue/request`
+    n registrars    each gets its own blinded value of the same token; the vector is one `issue.request`
     answers         unblinded and checked one by one: a registrar that signs something else is found out at once
     registration    signatures of the signer set that the application fixed for the station, all voters alike
 
@@ -14,15 +14,21 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
-from chain.crypto import blind_rsa
-from chain.crypto.blind_rsa import RANDOMIZED_PSS, SignerPublicKey
+from chain.crypto.blind_rsa import PREFIX_BYTES, BlindSignatureError, SignerPublicKey
 from chain.crypto.randomness import RandomBytes
 from chain.votes.formats import Proof
 from chain.votes.group import Group
-from chain.votes.registration import CredentialClaim, credential_message, prove_credential
+from chain.votes.tokens import (
+    blind_token,
+    open_token,
+    prepare_token,
+    prove_registration,
+    token_text,
+)
 from chain.votes.voter.kit import ConfirmedKit
 
-STREAM_LABEL: Final = "beffroi-blind-1"
+PREFIX_LABEL: Final = "beffroi-prefix-1"
+BLINDING_LABEL: Final = "beffroi-blinding-1"
 
 
 class BadAnswer(ValueError):
@@ -50,21 +56,17 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Hidden:
-    """What the voter keeps of one registrar's request until the answer is there."""
-
-    prepared: bytes = field(repr=False)
-    """Random prefix and message: what the signature will be on."""
-    inverse: int = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Request:
     """A request made: `blinded` goes out, in the order of the registrars; the rest stays on the phone."""
 
-    claim: CredentialClaim
+    credential: str
+    """g^s as the group writes it: seen by nobody before the registration."""
+    text: str
+    """What the token is about (`chain.votes.tokens.token_text`)."""
+    prepared: bytes = field(repr=False)
+    """Random prefix and text: what each signature will be on."""
     blinded: tuple[bytes, ...]
-    hidden: tuple[Hidden, ...] = field(repr=False)
+    inverses: tuple[int, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +75,6 @@ class Signature:
 
     registrar: int
     """Index from 1."""
-    prefix: bytes
-    """The 32 random bytes before the message (RFC 9474 §4.1)."""
     value: bytes
 
 
@@ -82,7 +82,9 @@ class Signature:
 class Registration:
     """What goes to the anonymous route: nothing in it was ever seen by a registrar."""
 
-    claim: CredentialClaim
+    credential: str
+    prefix: bytes
+    """The 32 random bytes before the token's text (RFC 9474 §4.1)."""
     signatures: tuple[Signature, ...]
     proof: Proof
 
@@ -90,36 +92,33 @@ class Registration:
 def make_request(kit: ConfirmedKit, place: Place) -> Request:
     """Blind the credential once for every registrar; the same each time, also on another phone."""
     key = kit.vote_key()
-    claim = CredentialClaim(
-        place.uuid, place.station, place.weight, key.credential(place.uuid, place.group)
-    )
+    credential = key.credential(place.uuid, place.group)
+    text = token_text(place.uuid, place.station, place.weight, credential)
+    prepared = prepare_token(key.stream(f"{PREFIX_LABEL}|{text}")(PREFIX_BYTES), text)
     blinded: list[bytes] = []
-    hidden: list[Hidden] = []
+    inverses: list[int] = []
     for signer in place.registrars:
-        draw = key.stream(_stream_label(claim, signer))
-        prepared = blind_rsa.prepare(RANDOMIZED_PSS, credential_message(claim), draw)
-        made = blind_rsa.blind(signer, RANDOMIZED_PSS, prepared, draw)
+        made = blind_token(signer, prepared, key.stream(_blinding_label(text, signer)))
         blinded.append(made.message)
-        hidden.append(Hidden(prepared, made.inverse))
-    return Request(claim, tuple(blinded), tuple(hidden))
+        inverses.append(made.inverse)
+    return Request(credential, text, prepared, tuple(blinded), tuple(inverses))
 
 
-def _stream_label(claim: CredentialClaim, signer: SignerPublicKey) -> str:
+def _blinding_label(text: str, signer: SignerPublicKey) -> str:
     """Bound to the key and to the message: no chance is used for two of either."""
     key_hash = sha256(f"{signer.n}|{signer.e}".encode()).hexdigest()
-    return f"{STREAM_LABEL}|{credential_message(claim).decode()}|{key_hash}"
+    return f"{BLINDING_LABEL}|{text}|{key_hash}"
 
 
 def open_answer(place: Place, request: Request, registrar: int, answer: bytes) -> Signature:
     """Uncover one registrar's blind signature; raises BadAnswer unless it signs what was asked."""
     if not 1 <= registrar <= len(place.registrars):
         raise BadAnswer(registrar, "no such registrar")
-    signer, hidden = place.registrars[registrar - 1], request.hidden[registrar - 1]
+    signer, inverse = place.registrars[registrar - 1], request.inverses[registrar - 1]
     try:
-        value = blind_rsa.finalize(signer, RANDOMIZED_PSS, hidden.prepared, answer, hidden.inverse)
-    except blind_rsa.BlindSignatureError as error:
+        return Signature(registrar, open_token(signer, request.prepared, answer, inverse))
+    except BlindSignatureError as error:
         raise BadAnswer(registrar, str(error)) from error
-    return Signature(registrar, hidden.prepared[: blind_rsa.PREFIX_BYTES], value)
 
 
 def make_registration(
@@ -140,6 +139,5 @@ def make_registration(
         raise MissingSigner(f"no answer of registrars {missing}")
     opened = tuple(open_answer(place, request, index, answers[index]) for index in signers)
     secret = kit.vote_key().secret(place.uuid, place.group)
-    return Registration(
-        request.claim, opened, prove_credential(place.group, request.claim, secret, draw)
-    )
+    proof = prove_registration(place.group, request.text, secret, draw)
+    return Registration(request.credential, request.prepared[:PREFIX_BYTES], opened, proof)

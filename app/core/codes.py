@@ -471,6 +471,7 @@ _CHAIN_STATUS: Final[dict[str, int]] = {
     "electoral_station_full": 409,
     "electoral_already": 409,
     "electoral_not_enrolled": 409,
+    "electoral_election_open": 409,
     "identity_recovery_pending": 409,
     "identity_recovery_unknown": 404,
     "identity_recovery_vetoed": 409,

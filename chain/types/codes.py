@@ -462,6 +462,13 @@ ELECTORAL_NOT_ENROLLED: Final = _code(
     "This identity is not enrolled in this import.",
     "Cette identité n'est pas inscrite dans cet import.",
 )
+ELECTORAL_ELECTION_OPEN: Final = _code(
+    378,
+    "identity",
+    "electoral_election_open",
+    "An election is open; a new extract would take everybody off its roll. Import it after the vote.",
+    "Un scrutin est ouvert ; un nouvel extrait en retirerait tout le monde. Importez-le après le vote.",
+)
 
 # loyalty
 LOYALTY_UNKNOWN_PROGRAMME: Final = _code(

@@ -21,6 +21,7 @@ from chain.town.identity.axes import (
     RegisterRecord,
     add_months,
 )
+from chain.town.identity.elections import list_open_elections
 from chain.town.identity.records import NAMESPACE, get_identity, is_current, month_of
 from chain.town.rules import BODY, Rule, Rules
 from chain.town.schemas import ElectoralEnrol, ElectoralImport, ElectoralStrike
@@ -52,7 +53,10 @@ def get_newest(state: Reader) -> RegisterRecord | None:
 
 
 def apply_import(ctx: TxContext, body: ElectoralImport) -> Outcome:
-    """A new extract: counts per station; all electors are to be found again."""
+    """A new extract: counts per station; all electors are to be found again. Never while an election is open."""
+    open_elections = list_open_elections(ctx.state, ctx.time_s)
+    if open_elections:
+        return Refused(codes.ELECTORAL_ELECTION_OPEN, open_elections[0].election)
     least = params.get_param(ctx.state, params.ELECTORAL_STATION_MIN_ELECTORS)
     before = ""
     for line in body.stations:

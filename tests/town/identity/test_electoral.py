@@ -18,6 +18,7 @@ from chain.town.schemas import (
     StationCount,
 )
 from tests.town.identity.kit import CLERK, batch, cid_of, commitment
+from tests.town.identity.test_elections import plan
 from tests.town.town_kit import DAY_S, key, make_town
 
 COMMISSION = "body:dehors"
@@ -143,6 +144,17 @@ def test_a_new_import_asks_for_everybody_again() -> None:
     assert enrol(town, 2, ada="_1").info == "ok"
     assert (levels(town, "ada").electoral, levels(town, "bob").electoral) == (2, 0)
     assert counts(town, "1", 2) == (60, 1)
+
+
+def test_no_import_takes_everybody_off_the_roll_of_an_open_election() -> None:
+    town = town_of("ada")
+    put_register(town, _1=60)
+    enrol(town, ada="_1")
+    plan(town, DAY_S)
+    assert put_register(town, _1=60).info == "electoral_election_open"
+    assert levels(town, "ada").electoral == 2
+    town.advance(8 * DAY_S)
+    assert put_register(town, _1=60).info == "ok"
 
 
 def test_an_extract_wears_out_and_is_not_dated_ahead() -> None:

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help up test sim demo check format lock drill crash machines bench mutants cometbft tools clean
+.PHONY: help up test sim demo check format lock fuzz drill crash machines bench mutants cometbft tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -54,6 +54,10 @@ format: $(STAMP) ## format the code
 
 crash: $(STAMP) ## every crash point of a three-height workload on faulty disks; EVERY=1 plays each cut byte with four validators too
 	$(BIN)/python -m tests.durability $(if $(EVERY),--every-cut)
+
+fuzz: $(STAMP) ## schemathesis against every route: EXAMPLES=200 of each, from a seed of the moment unless SEED=
+	FUZZ_EXAMPLES=$(or $(EXAMPLES),200) FUZZ_SEED=$(or $(SEED),$(shell date +%s)) \
+		$(BIN)/python -m pytest -q -p no:xdist tests/api/core/test_fuzz.py
 
 machines: $(STAMP) ## the ledger against a naive one: 400 random histories of 60 steps, RUNS=4000 for more
 	BEFFROI_MACHINE_RUNS=$(or $(RUNS),400) $(BIN)/python -m pytest -q -p no:xdist tests/town/loyalty/test_ledger_machine.py

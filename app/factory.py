@@ -22,6 +22,7 @@ from app.core.dpop import ProofReader
 from app.core.finality import FinalityWatcher
 from app.core.http import install_hooks
 from app.core.limits import RequestLimits
+from app.core.paths import document_converters, install_converters
 from app.core.problems import register_problem_handlers
 from app.core.relay import Relay
 from app.core.replays import open_replays
@@ -91,6 +92,7 @@ def assemble_app(
 
 
 def _register_blueprints(app: Flask) -> None:
+    install_converters(app)
     app.config.update(API_TITLE="Beffroi", API_VERSION=VERSION, OPENAPI_VERSION=OPENAPI_VERSION)
     api = TownApi(
         app,
@@ -104,6 +106,7 @@ def _register_blueprints(app: Flask) -> None:
             "servers": [{"url": "/"}],
         },
     )
+    document_converters(api)
     api.spec.components.security_scheme(
         "dpop",
         {

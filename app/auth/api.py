@@ -108,7 +108,7 @@ def get_sessions() -> dict[str, Any]:
     return {"sessions": [{**row.__data__, "is_current": row.id == actor.session} for row in rows]}
 
 
-@blp.post("/sessions/<string(length=22):session_id>/end")
+@blp.post("/sessions/<token:session_id>/end")
 @access(DEVICE, objects="named", rule="sessions of the account or role of the key that logged in")
 @blp.response(200, EndedSchema)
 def create_session_end(session_id: str) -> dict[str, int]:
@@ -126,7 +126,7 @@ def create_logout() -> dict[str, int]:
     return {"ended": 1}
 
 
-@blp.post("/keys/<string(length=43):kid>/sessions/end")
+@blp.post("/keys/<key:kid>/sessions/end")
 @access(
     "supervisor",
     objects="role",

@@ -61,7 +61,7 @@ def create_one_time_code(args: dict[str, Any]) -> dict[str, Any]:
 # --- enrolling -------------------------------------------------------------------------------
 
 
-@blp.post("/keys/<string(length=43):kid>/factor-codes")
+@blp.post("/keys/<key:kid>/factor-codes")
 @access("supervisor", objects="role", rule="a supervisor lets any key enrol a factor", step_up=True)
 @blp.response(201, FactorCodeSchema)
 def create_factor_code(kid: str) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def get_factors() -> dict[str, Any]:
     return {"factors": factors.list_factors(require_actor().kid)}
 
 
-@blp.post("/factors/<string(length=22):factor_id>/end")
+@blp.post("/factors/<token:factor_id>/end")
 @access(DEVICE, objects="named", rule=OWN, step_up=True)
 @blp.response(200, EndedSchema)
 def create_factor_end(factor_id: str) -> dict[str, int]:

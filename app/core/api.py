@@ -75,7 +75,7 @@ def get_status() -> dict[str, Any]:
     return asdict(read_town_status(get_services().chain))
 
 
-@blp.get("/transactions/<string(length=64):payload_hash>")
+@blp.get("/transactions/<hash:payload_hash>")
 @access(
     PUBLIC,
     objects="capability",

@@ -64,7 +64,7 @@ def create_enrolment(args: dict[str, Any]) -> dict[str, Any]:
     return enrolment.describe_for_phone(opened)
 
 
-@blp.get("/enrolments/<string(length=22):enrolment_id>")
+@blp.get("/enrolments/<token:enrolment_id>")
 @access(
     PUBLIC, objects="capability", rule="whoever holds the 128-bit id, which only the phone shows"
 )

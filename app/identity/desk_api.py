@@ -47,7 +47,7 @@ NOT_OWN_RULE = "any citizen's file but the agent's own; each reading is in the c
 blp = TownBlueprint("desk", __name__, url_prefix="/v1", description="The enrolment desk")
 
 
-@blp.get("/desk/enrolments/<string(length=22):enrolment_id>")
+@blp.get("/desk/enrolments/<token:enrolment_id>")
 @access("clerk", objects="capability", rule=DESK_RULE)
 @blp.response(200, DeskEnrolmentSchema)
 def get_desk_enrolment(enrolment_id: str) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def get_desk_enrolment(enrolment_id: str) -> dict[str, Any]:
     )
 
 
-@blp.post("/desk/enrolments/<string(length=22):enrolment_id>/draft")
+@blp.post("/desk/enrolments/<token:enrolment_id>/draft")
 @access("clerk", objects="capability", rule=DESK_RULE)
 @idempotent
 @blp.arguments(DraftRequestSchema)
@@ -83,7 +83,7 @@ def create_draft(args: dict[str, Any], enrolment_id: str) -> dict[str, Any]:
     return {"cid": cid, "attestation": attestation}
 
 
-@blp.post("/desk/enrolments/<string(length=22):enrolment_id>/attestation")
+@blp.post("/desk/enrolments/<token:enrolment_id>/attestation")
 @access("clerk", objects="named", rule="the draft of the same agent")
 @idempotent
 @blp.arguments(AttestationRequestSchema)
@@ -104,7 +104,7 @@ def create_attestation(args: dict[str, Any], enrolment_id: str) -> dict[str, Any
 # --- files of persons --------------------------------------------------------------------------
 
 
-@blp.post("/desk/enrolments/<string(length=22):enrolment_id>/link")
+@blp.post("/desk/enrolments/<token:enrolment_id>/link")
 @access("clerk", objects="capability", rule=DESK_RULE)
 @idempotent
 @blp.arguments(LinkRequestSchema)
@@ -135,7 +135,7 @@ def create_search(args: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-@blp.post("/desk/persons/<string(maxlength=43):cid>/readings")
+@blp.post("/desk/persons/<key:cid>/readings")
 @access("clerk", objects="role", rule=NOT_OWN_RULE)
 @blp.arguments(ReasonSchema)
 @blp.response(200, FileSchema)
@@ -148,7 +148,7 @@ def create_reading(args: dict[str, Any], cid: str) -> dict[str, Any]:
     return {"cid": cid, "civil": civil, "title_seen": opened.title_seen}
 
 
-@blp.post("/desk/agents/<string(maxlength=43):kid>/person")
+@blp.post("/desk/agents/<key:kid>/person")
 @access("supervisor", objects="role", rule="agents other than the one who asks")
 @idempotent
 @blp.arguments(AgentPersonSchema)
@@ -171,7 +171,7 @@ def list_reviews() -> dict[str, Any]:
     return {"reviews": reviews.list_reviews(kid=require_actor().kid)}
 
 
-@blp.post("/desk/reviews/<string(maxlength=22):review_id>/decision")
+@blp.post("/desk/reviews/<token:review_id>/decision")
 @access(
     "clerk", objects="role", rule="enrolments of other agents, never the own file", step_up=True
 )

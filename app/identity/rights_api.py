@@ -103,7 +103,7 @@ def list_desk_requests() -> dict[str, Any]:
     return {"requests": rights.list_open_requests()}
 
 
-@blp.get("/desk/requests/<string(maxlength=22):request_id>")
+@blp.get("/desk/requests/<token:request_id>")
 @access("clerk", objects="role", rule=NOT_OWN_RULE)
 @blp.response(200, DeskRequestSchema)
 def get_desk_request(request_id: str) -> dict[str, Any]:
@@ -113,7 +113,7 @@ def get_desk_request(request_id: str) -> dict[str, Any]:
     )
 
 
-@blp.post("/desk/requests/<string(maxlength=22):request_id>/answer")
+@blp.post("/desk/requests/<token:request_id>/answer")
 @access("clerk", objects="role", rule=NOT_OWN_RULE)
 @idempotent
 @blp.arguments(AnswerSchema)
@@ -129,7 +129,7 @@ def create_answer(args: dict[str, Any], request_id: str) -> dict[str, Any]:
     )
 
 
-@blp.post("/desk/persons/<string(maxlength=43):cid>/correction")
+@blp.post("/desk/persons/<key:cid>/correction")
 @access("clerk", objects="role", rule=NOT_OWN_RULE)
 @idempotent
 @blp.arguments(CorrectionSchema)
@@ -150,7 +150,7 @@ def create_correction(args: dict[str, Any], cid: str) -> dict[str, Any]:
     return {"cid": cid, "attestation": attestation}
 
 
-@blp.post("/desk/persons/<string(maxlength=43):cid>/correction/attestation")
+@blp.post("/desk/persons/<key:cid>/correction/attestation")
 @access("clerk", objects="role", rule=NOT_OWN_RULE)
 @idempotent
 @blp.arguments(AttestationRequestSchema)

@@ -86,7 +86,7 @@ def create_owner_key(args: dict[str, Any]) -> Any:
     return submit(args["transaction"], types=("loyalty.owner_key",))
 
 
-@blp.get("/shops/<string:shop>/terminals")
+@blp.get("/shops/<slug:shop>/terminals")
 @access("shop_owner", objects="named", rule=OWN_SHOP)
 @blp.response(200, TerminalsSchema)
 def get_terminals(shop: str) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def get_terminals(shop: str) -> dict[str, Any]:
     return {"terminals": service.list_terminals(shop, bodies=require_actor().bodies)}
 
 
-@blp.post("/shops/<string:shop>/terminals")
+@blp.post("/shops/<slug:shop>/terminals")
 @access("shop_owner", objects="named", rule=OWN_SHOP)
 @idempotent
 @blp.arguments(TransactionSchema)
@@ -105,7 +105,7 @@ def create_terminal(args: dict[str, Any], shop: str) -> Any:
     return _submit_for_shop(shop, args["transaction"], "loyalty.till")
 
 
-@blp.post("/shops/<string:shop>/terminals/revocations")
+@blp.post("/shops/<slug:shop>/terminals/revocations")
 @access("shop_owner", objects="named", rule=OWN_SHOP)
 @idempotent
 @blp.arguments(TransactionSchema)

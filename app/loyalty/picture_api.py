@@ -75,7 +75,7 @@ def create_picture(args: dict[str, Any]) -> Response:
     return _answer(args["text"], args["use"], args)
 
 
-@blp.get("/shops/<string:shop>/poster")
+@blp.get("/shops/<slug:shop>/poster")
 @access(PUBLIC, objects="none", rule="printed codes hang in public")
 @blp.arguments(PictureQuerySchema, location="query")
 @blp.response(200, IMAGE, content_type="image/svg+xml")
@@ -93,7 +93,7 @@ def _answer(text: str, use: str, args: dict[str, Any]) -> Response:
     return Response(picture, mimetype=MEDIA[args["format"]])
 
 
-@blp.get("/posters/<string:poster>")
+@blp.get("/posters/<printed:poster>")
 @access(PUBLIC, objects="none", rule="printed codes hang in public")
 @blp.response(200, PosterSchema)
 def resolve_poster(poster: str) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def resolve_poster(poster: str) -> dict[str, Any]:
     return {"shop": shop, "name": names[shop], "day": day_text(day)}
 
 
-@short.get("/<string:poster>")
+@short.get("/<printed:poster>")
 @access(PUBLIC, objects="none", rule="printed codes hang in public")
 @short.response(303)
 def follow_poster(poster: str) -> Any:

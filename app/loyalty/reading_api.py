@@ -97,7 +97,7 @@ def get_statistics(args: dict[str, Any]) -> dict[str, Any]:
     return statistics.count_town(**_days(args), now_s=get_clock().now_s())
 
 
-@blp.get("/shops/<string:shop>/statistics")
+@blp.get("/shops/<slug:shop>/statistics")
 @access("shop_owner", objects="named", rule=OWN_SHOP)
 @blp.arguments(StatisticsQuerySchema, location="query")
 @blp.response(200, StatisticsSchema)

@@ -162,7 +162,7 @@ for _route in TRANSACTIONS:
     _add_route(_route)
 
 
-@blp.post("/holds/<string:hold>/capture")
+@blp.post("/holds/<key:hold>/capture")
 @access(*_EITHER, objects="signed", rule="holds of the signer's shop")
 @idempotent
 @blp.arguments(TransactionSchema)
@@ -173,7 +173,7 @@ def create_capture(args: dict[str, Any], hold: str) -> Any:
     return _submit_for_hold(hold, args["transaction"], "loyalty.capture")
 
 
-@blp.post("/holds/<string:hold>/release")
+@blp.post("/holds/<key:hold>/release")
 @access(*_EITHER, objects="signed", rule="holds of the signer's shop")
 @idempotent
 @blp.arguments(TransactionSchema)
@@ -212,7 +212,7 @@ def get_own_pool() -> dict[str, Any]:
     return service.describe_pool(require_actor().account, now_s=get_clock().now_s())
 
 
-@blp.get("/programmes/<string:programme>/versions")
+@blp.get("/programmes/<slug:programme>/versions")
 @access(PUBLIC, objects="none", rule="rules are public")
 @blp.response(200, VersionsSchema)
 def get_versions(programme: str) -> dict[str, Any]:
@@ -220,7 +220,7 @@ def get_versions(programme: str) -> dict[str, Any]:
     return {"versions": service.list_versions(programme)}
 
 
-@blp.get("/programmes/<string:programme>/changes")
+@blp.get("/programmes/<slug:programme>/changes")
 @access(PUBLIC, objects="none", rule="rules are public")
 @blp.response(200, ChangesSchema)
 def get_changes(programme: str) -> dict[str, Any]:
@@ -228,7 +228,7 @@ def get_changes(programme: str) -> dict[str, Any]:
     return {"versions": service.diff_versions(programme)}
 
 
-@blp.get("/programmes/<string:programme>/campaigns")
+@blp.get("/programmes/<slug:programme>/campaigns")
 @access(PUBLIC, objects="none", rule="campaigns are public")
 @blp.response(200, CampaignsSchema)
 def get_campaigns(programme: str) -> dict[str, Any]:
@@ -236,7 +236,7 @@ def get_campaigns(programme: str) -> dict[str, Any]:
     return {"campaigns": service.list_campaigns(programme, now_s=get_clock().now_s())}
 
 
-@blp.get("/programmes/<string:programme>/rewards")
+@blp.get("/programmes/<slug:programme>/rewards")
 @access(PUBLIC, objects="none", rule="the catalogue is public")
 @blp.response(200, RewardsSchema)
 def get_rewards(programme: str) -> dict[str, Any]:
@@ -244,7 +244,7 @@ def get_rewards(programme: str) -> dict[str, Any]:
     return {"rewards": service.list_rewards(programme, now_s=get_clock().now_s())}
 
 
-@blp.get("/shops/<string:shop>/voucher-series")
+@blp.get("/shops/<slug:shop>/voucher-series")
 @access("shop_owner", objects="named", rule=OWN_SHOP)
 @blp.response(200, SeriesListSchema)
 def get_series(shop: str) -> dict[str, Any]:

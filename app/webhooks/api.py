@@ -47,7 +47,7 @@ def get_webhooks() -> dict[str, Any]:
     return {"webhooks": [line for shop in shops for line in service.list_webhooks(shop)]}
 
 
-@blp.get("/<string:webhook>/deliveries")
+@blp.get("/<token:webhook>/deliveries")
 @access("shop_owner", objects="named", rule=OWN)
 @blp.arguments(DeliveriesQuerySchema, location="query")
 @blp.response(200, DeliveriesSchema)
@@ -57,7 +57,7 @@ def get_deliveries(args: dict[str, Any], webhook: str) -> dict[str, Any]:
     return {"deliveries": service.list_deliveries(webhook, args["status"])}
 
 
-@blp.post("/<string:webhook>/replays")
+@blp.post("/<token:webhook>/replays")
 @access("shop_owner", objects="named", rule=OWN)
 @blp.arguments(ReplayRequestSchema)
 @blp.response(200, ReplaySchema)
@@ -68,7 +68,7 @@ def create_replay(args: dict[str, Any], webhook: str) -> dict[str, Any]:
     return {"queued": queued}
 
 
-@blp.post("/<string:webhook>/end")
+@blp.post("/<token:webhook>/end")
 @access("shop_owner", objects="named", rule=OWN)
 @blp.response(200, WebhookSchema)
 def end_webhook(webhook: str) -> dict[str, Any]:

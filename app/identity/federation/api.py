@@ -37,7 +37,7 @@ from app.identity.own import find_own
 
 EXTENSION = "beffroi-federation"
 ANSWER_CHARS_MAX = 2_048
-PROVIDER = "<string(maxlength=20):provider>"
+PROVIDER = "<word:provider>"
 OWN_LOGIN = "whoever holds the 256-bit secret that only the app was given"
 blp = TownBlueprint(
     "federation", __name__, url_prefix="/v1/federation", description="FranceConnect and ProConnect"
@@ -205,7 +205,7 @@ def get_drafts() -> dict[str, Any]:
     return {"drafts": citizens.list_drafts(get_clock().now_s())}
 
 
-@blp.post("/drafts/<string(length=22):enrolment_id>/claims")
+@blp.post("/drafts/<token:enrolment_id>/claims")
 @access("clerk", rule="a vouched-for enrolment that no other agent took", objects="role")
 @idempotent
 @blp.arguments(ClaimRequestSchema)

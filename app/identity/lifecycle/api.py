@@ -131,7 +131,7 @@ def preview_recovery(args: dict[str, Any]) -> dict[str, Any]:
     return asdict(preview)
 
 
-@blp.post("/desk/recoveries/<string(length=43):account>/letter")
+@blp.post("/desk/recoveries/<key:account>/letter")
 @access("clerk", objects="role", rule="the address of somebody whose recovery runs; logged")
 @blp.response(200, LetterSchema)
 def print_recovery_letter(account: str) -> dict[str, Any]:
@@ -209,7 +209,7 @@ def list_acts() -> dict[str, Any]:
     return {"acts": acts.list_acts(now_s=get_clock().now_s())}
 
 
-@blp.get("/acts/<string(length=22):act_id>")
+@blp.get("/acts/<token:act_id>")
 @access(DEVICE, objects="capability", rule="whoever was given the act's 128-bit id")
 @blp.response(200, ActSchema)
 def get_act(act_id: str) -> dict[str, Any]:
@@ -217,7 +217,7 @@ def get_act(act_id: str) -> dict[str, Any]:
     return acts.describe_act(acts.get_act(act_id, now_s=get_clock().now_s()))
 
 
-@blp.post("/acts/<string(length=22):act_id>/signatures")
+@blp.post("/acts/<token:act_id>/signatures")
 @access(DEVICE, objects="capability", rule="whoever was given the act's 128-bit id")
 @idempotent
 @blp.arguments(SignedActSchema)
@@ -228,7 +228,7 @@ def add_signature(args: dict[str, Any], act_id: str) -> dict[str, Any]:
     return acts.describe_act(act)
 
 
-@blp.post("/acts/<string(length=22):act_id>/submission")
+@blp.post("/acts/<token:act_id>/submission")
 @access(DEVICE, objects="capability", rule="whoever was given the act's 128-bit id")
 @idempotent
 @blp.response(201, SubmissionSchema)
@@ -331,7 +331,7 @@ def offer_mandate(args: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-@blp.post("/mandates/<string(length=22):mandate_id>/acceptance")
+@blp.post("/mandates/<token:mandate_id>/acceptance")
 @access(CITIZEN, objects="named", rule="a mandate offered to the caller")
 @idempotent
 @blp.response(201, MandateSchema)
@@ -340,7 +340,7 @@ def accept_mandate(mandate_id: str) -> dict[str, Any]:
     return mandates.accept(_register(), mandate_id, cid=_own_cid(), now_s=get_clock().now_s())
 
 
-@blp.post("/mandates/<string(length=22):mandate_id>/end")
+@blp.post("/mandates/<token:mandate_id>/end")
 @access(CITIZEN, objects="named", rule="a mandate of which the caller is one side")
 @idempotent
 @blp.response(201, MandateSchema)
@@ -349,7 +349,7 @@ def end_mandate(mandate_id: str) -> dict[str, Any]:
     return mandates.end(_register(), mandate_id, cid=_own_cid(), now_s=get_clock().now_s())
 
 
-@blp.get("/mandates/<string(length=22):mandate_id>/subject")
+@blp.get("/mandates/<token:mandate_id>/subject")
 @access(
     CITIZEN, objects="named", rule="the subject of a mandate the caller holds; logged with both ids"
 )
@@ -384,7 +384,7 @@ def record_mandate(args: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-@blp.post("/desk/mandates/<string(length=22):mandate_id>/end")
+@blp.post("/desk/mandates/<token:mandate_id>/end")
 @access("clerk", objects="role", rule="any mandate, with a reason both sides can read")
 @idempotent
 @blp.arguments(MandateEndSchema)

@@ -12,23 +12,12 @@ from app.core.access import SCOPES
 from tests.api.auth.matrix_rows import ROWS
 from tests.api.auth.matrix_world import Asked, World, build_world
 from tests.api.conftest import Town, close_database
+from tests.api.places import fill
 from tests.house.test_identity_requirements import is_a_test
 
 METHODS = ("get", "post", "put", "patch", "delete")
 IMPLIED = {"supervisor": {"clerk"}}
 """Roles that are another role too: an agent supervisor is an agent."""
-FILLED = {
-    "height": "1",
-    "payload_hash": "a" * 64,
-    "enrolment_id": "A" * 22,
-    "session_id": "A" * 22,
-    "factor_id": "A" * 22,
-    "kid": "A" * 43,
-    "act_id": "A" * 22,
-    "mandate_id": "A" * 22,
-    "account": "A" * 43,
-    "epoch": "1",
-}
 TOLERATED_5XX = frozenset({"node_unavailable"})
 
 
@@ -48,11 +37,6 @@ OPERATIONS = operations()
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     yield build_world(Town(Path(tmp_path_factory.mktemp("matrix"))))
     close_database()
-
-
-def fill(path: str) -> str:
-    """A path with something in every place; nothing is called so."""
-    return re.sub(r"\{([a-z_]+)\}", lambda match: FILLED.get(match[1], "some-name"), path)
 
 
 def held(scope: str) -> set[str]:

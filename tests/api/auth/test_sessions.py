@@ -14,8 +14,8 @@ from app.core.database import connected, database, write
 from app.core.keyfiles import new_role_key
 from app.core.tokens import LIFE_S, TokenIssuer
 from chain.crypto.jws import SigningKey
-from tests.api.auth.test_matrix import fill
 from tests.api.conftest import PUBLIC_URL, Town
+from tests.api.places import fill
 from tests.town.town_kit import key
 
 ALICE, MALLORY = key("alice"), key("mallory's proof key", "ES256")

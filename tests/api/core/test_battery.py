@@ -16,7 +16,6 @@ from app.cli.openapi import describe_api
 from app.core.http import SECURITY_HEADERS
 from app.core.keyfiles import new_role_key
 from app.core.tokens import TokenIssuer
-from tests.api.auth.test_matrix import fill
 from tests.api.conftest import PUBLIC_URL, Town, close_database
 from tests.api.core.test_tokens import (
     AUDIENCE,
@@ -28,6 +27,7 @@ from tests.api.core.test_tokens import (
     code_of,
     forge,
 )
+from tests.api.places import fill
 from tests.town.town_kit import key
 
 ALICE = key("alice")

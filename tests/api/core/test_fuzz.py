@@ -1,7 +1,6 @@
 """Schemathesis against every operation in process: no 5xx, nothing undocumented, whatever is sent."""
 
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,9 @@ from app.cli.openapi import describe_api
 from tests.api.conftest import Town, close_database
 from tests.town.town_kit import key
 
-BUDGET_S = 25.0
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "12"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "8"))
+"""Of each route. `make fuzz` asks for more of them, from another seed."""
+SEED = int(os.environ.get("FUZZ_SEED", "20261123"))
 CHECKS = (
     not_a_server_error,
     status_code_conformance,
@@ -52,21 +52,16 @@ def test_no_input_gets_a_server_error_or_an_undocumented_answer(fuzzed: Town) ->
     schema = schemathesis.openapi.from_dict(describe_api())
     schema.app = fuzzed.app
     tokens = {scope: fuzzed.login(key(name)) for scope, name in SIGNERS.items()}
-    start = time.monotonic()
-    operations = [result.ok() for result in schema.get_all_operations()]
-    for position, operation in enumerate(operations, 1):
-        # A slice of the time for each, so that a slow machine tries the last routes too.
-        deadline = start + BUDGET_S * position / len(operations)
+    for operation in [result.ok() for result in schema.get_all_operations()]:
         scopes = operation.definition.raw["x-scope"]
         held = [tokens[scope] for scope in scopes if scope in tokens]
-        tried = _attack(operation, held or [tokens["citizen:loyalty"]], deadline)
-        assert tried, f"{operation.label} was not reached within {BUDGET_S} s"
+        _attack(operation, held or [tokens["citizen:loyalty"]])
 
 
-def _attack(operation: Any, tokens: list[dict[str, str]], deadline: float) -> int:
+def _attack(operation: Any, tokens: list[dict[str, str]]) -> None:
     tried = [0]
 
-    @seed(20_261_123)
+    @seed(SEED)
     @settings(
         max_examples=EXAMPLES,
         deadline=None,
@@ -76,10 +71,9 @@ def _attack(operation: Any, tokens: list[dict[str, str]], deadline: float) -> in
     )
     @given(case=operation.as_strategy(), token=st.sampled_from(tokens))
     def attack(case: schemathesis.Case, token: dict[str, str]) -> None:
-        if not tried[0] or time.monotonic() < deadline:
-            tried[0] += 1
-            response = case.call(headers={**token, "Idempotency-Key": f"fuzz-key-{tried[0]}"})
-            case.validate_response(response, checks=CHECKS)
+        tried[0] += 1
+        response = case.call(headers={**token, "Idempotency-Key": f"fuzz-key-{tried[0]}"})
+        case.validate_response(response, checks=CHECKS)
 
     attack()
-    return tried[0]
+    assert tried[0], f"{operation.label} was not tried"

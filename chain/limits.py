@@ -639,6 +639,24 @@ VOTES_TRUSTEES_MAX: Final = 64
 VOTES_RECORD_MAX_BYTES: Final = 64 * MIB
 """One record of an archive: the credentials of 100 000 voters on BELENIOS-2048."""
 
+VOTES_BALLOT_MAX_BYTES: Final = 160 * KIB
+"""A ballot or a partial decryption on the chain: 100 choices on BELENIOS-2048, fitting into one transaction."""
+
+VOTES_BALLOT_MAX_GAS_US: Final = 250_000
+"""Worst cost of judging one ballot of an election: half of what one block may cost. Larger elections are refused."""
+
+VOTES_CEREMONY_TRUSTEES_MAX: Final = 9
+"""Trustees of an election of the town: the last step of their ceremony checks trustees x threshold powers at once."""
+
+VOTES_REGISTRARS_MAX: Final = 13
+"""Registrars of an election: f = 4. Each request carries a value of 512 characters for every one."""
+
+VOTES_STATIONS_MAX: Final = 64
+"""Stations (times weight classes) of one election: each has a key of every registrar."""
+
+VOTES_SIGNED_PER_TX_MAX: Final = 64
+"""Blind signatures one registrar gives in a transaction: 36 kB, 40 ms of checks."""
+
 # --- abci ------------------------------------------------------------------------------------------
 
 ABCI_FRAME_MAX_BYTES: Final = 100 * MIB

@@ -28,7 +28,7 @@ from chain.town.context import (
     TxContext,
 )
 from chain.town.due import FAILED, DueRecord, has_due, take_due
-from chain.town.envelope import Envelope, EnvelopeCache
+from chain.town.envelope import Envelope, EnvelopeCache, decode_anonymous, is_anonymous
 from chain.town.rules import Route, Router, Rule
 from chain.town.schemas import Bytes32, Jwk
 from chain.town.validators import punish_validator, take_validator_updates
@@ -147,6 +147,8 @@ class BlockRun:
 
     def execute(self, raw: bytes) -> TxRun:
         """Judge and apply one transaction beside the block's state; `keep` makes it count."""
+        if is_anonymous(raw):
+            return self._execute_anonymous(raw)
         writes = Overlay(self._state)
         admitted: _Admitted | Refused | None = None
         try:
@@ -159,6 +161,35 @@ class BlockRun:
             raise  # of this machine, not of the transaction: other nodes may see none of it
         except Exception as failure:  # noqa: BLE001  # any other exception is the rule's: same everywhere
             return self._poisoned(admitted, failure)
+
+    def _execute_anonymous(self, raw: bytes) -> TxRun:
+        """A transaction that nobody signed: accepted, or as if it had never come."""
+        layer = Overlay(self._state)
+        try:
+            envelope = decode_anonymous(raw, self._facts.town)
+            if isinstance(envelope, Refused):
+                return TxRun(Verdict.REFUSED, _refused_result(envelope, 0))
+            rule = self._router.anonymous.get(envelope.type)
+            if rule is None:
+                unknown = Refused(codes.TX_UNKNOWN_TYPE, envelope.type)
+                return TxRun(Verdict.REFUSED, _refused_result(unknown, 0))
+            key = rule.key(envelope.body)
+            outcome = rule.apply(self._anonymous_context(layer, key), envelope.body)
+            if isinstance(outcome, Refused):
+                return TxRun(Verdict.REFUSED, _refused_result(outcome, 0))
+            self._check_namespaces(layer)
+            gas_us = rule.gas_us(self._state, envelope.body)
+            event = _named_event(key, envelope.type)
+            return TxRun(Verdict.ACCEPTED, _accepted_result(outcome, gas_us, event), layer)
+        except (StateUnavailable, MemoryError, RecursionError):
+            raise
+        except Exception as failure:  # noqa: BLE001  # as in `execute`
+            poison = Refused(codes.TX_INTERNAL, type(failure).__name__)
+            return TxRun(Verdict.POISON, _refused_result(poison, 0))
+
+    def _anonymous_context(self, state: Overlay, key: bytes) -> TxContext:
+        block, facts = self.block, self._facts
+        return TxContext(state, block.height, block.time_s, facts.chain_id, facts.town, "", (), key)
 
     def keep(self, run: TxRun) -> None:
         """Make a run part of the block, whatever its verdict."""
@@ -179,8 +210,13 @@ class BlockRun:
         """Count a transaction that waited when a block came: what it draws on is drawn, its rule is not run again.
 
         Refused when it expired or was recorded meanwhile. Signature and entitlement are left alone: they may rest on
-        another transaction that waits.
+        another transaction that waits. An anonymous one is run again: its dear part, the proofs, is remembered.
         """
+        if is_anonymous(raw):
+            run = self.execute(raw)
+            if run.verdict is Verdict.ACCEPTED:
+                self.keep(run)
+            return run.result
         envelope = self._cache.decode(raw)
         if isinstance(envelope, Refused):
             return _refused_result(envelope, 0)
@@ -372,12 +408,12 @@ def _tx_event(admitted: _Admitted) -> Event:
 
     A copy with a foreign signature is never recorded, so it cannot pass for the owner's result.
     """
+    return _named_event(admitted.envelope.tx_key, admitted.route.name)
+
+
+def _named_event(key: bytes, type_name: str) -> Event:
     return Event(
-        "tx",
-        (
-            EventAttribute("payload_hash", admitted.envelope.tx_key.hex()),
-            EventAttribute("type", admitted.route.name),
-        ),
+        "tx", (EventAttribute("payload_hash", key.hex()), EventAttribute("type", type_name))
     )
 
 

@@ -3,6 +3,9 @@
     JWS compact (one signer) or general JSON (several), header typ `beffroi-tx`
     payload {"town","type","from","nonce","exp","body"}, canonical; the replay key is SHA-256(payload)
 
+Anonymous transactions have none of it: {"body","town","type"}, canonical, signed by nobody. What they hold proves
+itself, and their rule names their key (a ballot's hash, a credential).
+
 Reads: nothing.  Writes: nothing.  Never: looks at state or at a clock; only form and signatures are judged.
 """
 
@@ -20,9 +23,9 @@ from chain.codec.errors import DecodeError
 from chain.crypto import jws
 from chain.crypto.jws import ParsedJws, SignatureEntry, SigningKey
 from chain.crypto.keys import PublicKey, public_key_from_jwk
-from chain.town import loyalty_schemas, schemas
+from chain.town import loyalty_schemas, schemas, votes_schemas
 from chain.town.context import Refused
-from chain.town.schemas import Jwk, Payload
+from chain.town.schemas import AnonymousPayload, Jwk, Payload
 from chain.types import codes
 
 TX_TYP: Final = "beffroi-tx"
@@ -36,8 +39,18 @@ CACHED_BYTES_MAX: Final = 16 * 1_024 * 1_024
 
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 BODY_TYPES: Final[dict[str, type[msgspec.Struct]]] = {
-    body.TYPE: body for body in (*get_args(schemas.Body), *get_args(loyalty_schemas.LoyaltyBody))
+    body.TYPE: body
+    for body in (
+        *get_args(schemas.Body),
+        *get_args(loyalty_schemas.LoyaltyBody),
+        *get_args(votes_schemas.VotesBody),
+    )
 }
+ANONYMOUS_TYPES: Final[dict[str, type[msgspec.Struct]]] = {
+    body.TYPE: body for body in votes_schemas.ANONYMOUS
+}
+_ANONYMOUS_START: Final = b'{"body":'
+"""No signed envelope begins so: a compact one begins with base64url, a general one with its payload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +64,15 @@ class Envelope:
     """SHA-256 of the payload bytes."""
     raw_hash: bytes
     """SHA-256 of the whole transaction, which the mempool and blocks name it by."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnonymousEnvelope:
+    """A well-formed anonymous transaction; nothing in it was verified yet."""
+
+    type: str
+    body: msgspec.Struct
+    raw_hash: bytes
 
 
 def payload_hash(payload: bytes) -> bytes:
@@ -109,16 +131,53 @@ def decode_transaction(raw: bytes, town: str) -> Envelope | Refused:
     return _with_body(raw, parsed, payload, body_type)
 
 
+def is_anonymous(raw: bytes) -> bool:
+    """Whether these bytes can only be an anonymous transaction."""
+    return raw.startswith(_ANONYMOUS_START)
+
+
+def build_anonymous(town: str, body: msgspec.Struct) -> bytes:
+    """The transaction of an anonymous body."""
+    name: str = body.TYPE  # type: ignore[attr-defined]  # every body class names its type
+    return encode_canonical(AnonymousPayload(msgspec.to_builtins(body), town, name))
+
+
+def decode_anonymous(raw: bytes, town: str) -> AnonymousEnvelope | Refused:
+    """Read one anonymous transaction of this town: size, canonical form, town, type, body, in that order."""
+    if len(raw) > TX_MAX_BYTES:
+        return Refused(codes.TX_TOO_LARGE, f"{len(raw)} bytes, at most {TX_MAX_BYTES}")
+    try:
+        payload = decode_canonical(AnonymousPayload, raw)
+    except DecodeError as error:
+        return Refused(codes.TX_MALFORMED, str(error))
+    if payload.town != town:
+        return Refused(codes.TX_WRONG_TOWN)
+    body_type = ANONYMOUS_TYPES.get(payload.type)
+    if body_type is None:
+        return Refused(codes.TX_UNKNOWN_TYPE, payload.type)
+    body = _typed_body(payload.body, body_type)
+    if isinstance(body, Refused):
+        return body
+    return AnonymousEnvelope(payload.type, body, sha256(raw).digest())
+
+
+def _typed_body(members: dict[str, Any], body_type: type[msgspec.Struct]) -> Any:
+    """The body in its type, or Refused; it must be spelled as its own encoding spells it (no explicit defaults)."""
+    try:
+        body: Any = msgspec.convert(members, body_type)
+    except (msgspec.ValidationError, RecursionError) as error:
+        return Refused(codes.TX_BODY_INVALID, str(error))
+    if _ENCODER.encode(body) != _ENCODER.encode(members):
+        return Refused(codes.TX_BODY_INVALID, "not the canonical form")
+    return body
+
+
 def _with_body(
     raw: bytes, parsed: ParsedJws, payload: Payload, body_type: type[msgspec.Struct]
 ) -> Envelope | Refused:
-    """Type the body; it must be spelled as its own encoding spells it (no explicit defaults)."""
-    try:
-        body: Any = msgspec.convert(payload.body, body_type)
-    except (msgspec.ValidationError, RecursionError) as error:
-        return Refused(codes.TX_BODY_INVALID, str(error))
-    if _ENCODER.encode(body) != _ENCODER.encode(payload.body):
-        return Refused(codes.TX_BODY_INVALID, "not the canonical form")
+    body = _typed_body(payload.body, body_type)
+    if isinstance(body, Refused):
+        return body
     raw_hash = sha256(raw).digest()
     return Envelope(payload, body, parsed.signatures, payload_hash(parsed.payload), raw_hash)
 

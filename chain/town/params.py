@@ -459,6 +459,80 @@ POLICY_CERTIFICATE_RESIDENCE: Final = _param(
     why="the certificate says what was checked, so something was",
 )
 
+# votes: windows, stations, ballots
+VOTES_ISSUANCE_MIN_S: Final = _param(
+    "votes_issuance_min_s",
+    "s",
+    21 * DAY_S,
+    possible=range(366 * DAY_S + 1),
+    safe=(21 * DAY_S, 366 * DAY_S),
+    why="three weeks to ask for a credential, holidays included",
+)
+VOTES_REGISTRATION_MIN_S: Final = _param(
+    "votes_registration_min_s",
+    "s",
+    4 * DAY_S,
+    possible=range(90 * DAY_S + 1),
+    safe=(2 * DAY_S, 90 * DAY_S),
+    why="an app registers by itself when it is opened, at a time of its own: all must have had theirs open",
+)
+VOTES_FREEZE_MIN_S: Final = _param(
+    "votes_freeze_min_s",
+    "s",
+    DAY_S,
+    possible=range(90 * DAY_S + 1),
+    safe=(DAY_S, 90 * DAY_S),
+    why="the closed list is published a day before voting, so that its counts can be contested",
+)
+VOTES_VOTING_MIN_S: Final = _param(
+    "votes_voting_min_s",
+    "s",
+    DAY_S,
+    possible=range(90 * DAY_S + 1),
+    safe=(10 * HOUR_S, 90 * DAY_S),
+    why="no shorter than a polling station's day",
+)
+VOTES_APPEALS_MIN_S: Final = _param(
+    "votes_appeals_min_s",
+    "s",
+    60 * DAY_S,
+    possible=range(3 * 366 * DAY_S + 1),
+    safe=(15 * DAY_S, 3 * 366 * DAY_S),
+    why="ballots stay until nobody can contest the result any more",
+)
+VOTES_REGISTRARS_MIN: Final = _param(
+    "votes_registrars_min",
+    "registrars",
+    4,
+    possible=range(1, 14),
+    safe=(4, 13),
+    why="with fewer than 3f+1 = 4, one corrupt registrar makes a second credential",
+)
+VOTES_STATION_MIN_ELECTORS: Final = _param(
+    "votes_station_min_electors",
+    "electors",
+    50,
+    possible=range(1, 100_001),
+    safe=(50, 10_000),
+    why="fewer do not hide one another: smaller stations are merged",
+)
+VOTES_BALLOT_INTERVAL_S: Final = _param(
+    "votes_ballot_interval_s",
+    "s",
+    MINUTE_S,
+    possible=range(HOUR_S + 1),
+    safe=(MINUTE_S, HOUR_S),
+    why="a ballot costs everybody its proofs: one credential casts one a minute",
+)
+VOTES_BALLOTS_MAX: Final = _param(
+    "votes_ballots_max",
+    "ballots",
+    20,
+    possible=range(1, 1_001),
+    safe=(5, 100),
+    why="enough to change one's mind under pressure, too few to fill the chain",
+)
+
 
 def all_parameters() -> tuple[Parameter, ...]:
     """Every parameter, by name."""

@@ -9,13 +9,13 @@ every signature, that every signer may act for `sender` in one of `roles`, and t
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
 from chain.town import params
-from chain.town.context import Outcome, Overlay, Refused, TxContext
+from chain.town.context import Outcome, Overlay, Reader, Refused, TxContext
 from chain.town.due import DueHandlers
 from chain.town.params import Parameter
 from chain.town.schemas import Jwk
@@ -70,6 +70,24 @@ class Rule:
 Rules: TypeAlias = Mapping[type[Struct], Rule]
 
 
+@dataclass(frozen=True, slots=True)
+class AnonymousRule:
+    """How one type of anonymous transaction is applied.
+
+    There is no account to charge: whatever it refuses is never in a block, so `apply` judges what costs least first,
+    and only what it accepts is recorded.
+    """
+
+    apply: Callable[[TxContext, Any], Outcome]
+    gas_us: Callable[[Reader, Any], int]
+    """Worst cost in µs, as state and body tell it: a ballot's depends on the election's questions."""
+    key: Callable[[Any], bytes]
+    """The transaction's name for ever, 32 bytes: clients follow it by that (a ballot's hash, a credential's)."""
+
+
+AnonymousRules: TypeAlias = Mapping[type[Struct], AnonymousRule]
+
+
 Start: TypeAlias = Callable[[Overlay, int], None]
 """A domain's first records, written by InitChain; told the genesis time in unix seconds."""
 
@@ -91,6 +109,8 @@ class Router:
     due: DueHandlers
     namespaces: tuple[str, ...]
     starts: tuple[Start, ...] = ()
+    anonymous: Mapping[str, AnonymousRule] = field(default_factory=dict)
+    """Rules of transactions that nobody signs, by type name."""
 
 
 def build_router(
@@ -98,6 +118,7 @@ def build_router(
     due: Iterable[DueHandlers],
     namespaces: Iterable[str],
     starts: Iterable[Start] = (),
+    anonymous: AnonymousRules | None = None,
 ) -> Router:
     """Join the domains' tables; raises ValueError when two domains claim one name."""
     routes: dict[str, Route] = {}
@@ -112,4 +133,7 @@ def build_router(
         if clash := handlers.keys() & part.keys():
             raise ValueError(f"two handlers for {sorted(clash)}")
         handlers.update(part)
-    return Router(routes, handlers, tuple(sorted(namespaces)), tuple(starts))
+    unsigned = {body.TYPE: rule for body, rule in (anonymous or {}).items()}  # type: ignore[attr-defined]
+    if clash := routes.keys() & unsigned.keys():
+        raise ValueError(f"both signed and anonymous: {sorted(clash)}")
+    return Router(routes, handlers, tuple(sorted(namespaces)), tuple(starts), unsigned)

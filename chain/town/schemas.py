@@ -124,6 +124,14 @@ class Payload(Strict, frozen=True, kw_only=True):
     body: dict[str, Any]
 
 
+class AnonymousPayload(Strict, frozen=True):
+    """A transaction that nobody signs: no account, no nonce, no expiry; `body` is decoded by `type`."""
+
+    body: dict[str, Any]
+    town: Bytes32
+    type: Annotated[str, Meta(pattern=r"^[a-z]+\.[a-z_]+\Z", max_length=48)]
+
+
 class Ticket(Strict, frozen=True):
     """A gateway's or till's leave for one new key to open one account (JWS `typ` beffroi-ticket)."""
 
@@ -413,7 +421,7 @@ class CouncilActs(Strict, frozen=True):
 
 
 # --- loyalty -------------------------------------------------------------------------------
-# More of loyalty's transactions are in `chain.town.loyalty_schemas`.
+# More of loyalty's transactions are in `chain.town.loyalty_schemas`; those of votes in `chain.town.votes_schemas`.
 
 SmallPoints: TypeAlias = Annotated[int, Meta(ge=1, le=1_000_000)]
 """Points of one operation."""

@@ -1109,6 +1109,386 @@ ENERGY_REGIME_CONDITION: Final = _code(
     "Une condition de ce régime n'est pas remplie ; le message la nomme.",
 )
 
+# votes: elections, from publication to archive
+VOTES_UNKNOWN_ELECTION: Final = _code(
+    800,
+    "votes",
+    "votes_unknown_election",
+    "There is no such election; read the list of elections again.",
+    "Cette élection n'existe pas ; relisez la liste des élections.",
+)
+VOTES_ELECTION_EXISTS: Final = _code(
+    801,
+    "votes",
+    "votes_election_exists",
+    "An election of that identifier was already published; draw a new identifier.",
+    "Une élection de cet identifiant est déjà publiée ; tirez un nouvel identifiant.",
+)
+VOTES_REFERENDUM_REFUSED: Final = _code(
+    802,
+    "votes",
+    "votes_referendum_refused",
+    "A local referendum is held on paper, not online (CGCT, art. LO 1112-1 and following); choose a consultation.",
+    "Un référendum local se tient sur papier, non en ligne (CGCT, art. LO 1112-1 et suivants) ; choisissez une consultation.",
+)
+VOTES_REGISTRARS_SHAPE: Final = _code(
+    803,
+    "votes",
+    "votes_registrars_shape",
+    "Registrars must be n = 3f+1 and sign by t = 2f+1, with as many as the town requires; change their number.",
+    "Il faut n = 3f+1 registraires dont t = 2f+1 signent, en nombre requis par la ville ; changez leur nombre.",
+)
+VOTES_BODIES_CONFLICT: Final = _code(
+    804,
+    "votes",
+    "votes_bodies_conflict",
+    "A body holds too many places, or is both registrar and trustee; spread the places.",
+    "Un organisme tient trop de places, ou est à la fois registraire et dépositaire ; répartissez les places.",
+)
+VOTES_CALENDAR_REFUSED: Final = _code(
+    805,
+    "votes",
+    "votes_calendar_refused",
+    "The dates are out of order, past or too close together; the message names which.",
+    "Les dates sont en désordre, passées ou trop rapprochées ; le message dit laquelle.",
+)
+VOTES_QUESTIONS_REFUSED: Final = _code(
+    806,
+    "votes",
+    "votes_questions_refused",
+    "The questions or the way they are counted do not hold together; the message names which.",
+    "Les questions ou leur mode de comptage ne tiennent pas ensemble ; le message dit lesquelles.",
+)
+VOTES_BALLOT_TOO_COSTLY: Final = _code(
+    807,
+    "votes",
+    "votes_ballot_too_costly",
+    "One ballot would cost the town too much to verify; ask fewer questions, or take the group Ed25519.",
+    "Un bulletin coûterait trop cher à vérifier ; posez moins de questions, ou prenez le groupe Ed25519.",
+)
+VOTES_WRONG_PHASE: Final = _code(
+    808,
+    "votes",
+    "votes_wrong_phase",
+    "The election is not at that step; the message names where it stands.",
+    "L'élection n'en est pas à cette étape ; le message dit où elle en est.",
+)
+VOTES_STATIONS_REFUSED: Final = _code(
+    809,
+    "votes",
+    "votes_stations_refused",
+    "Stations are sorted, each once, and every list follows their order; the message names the place.",
+    "Les bureaux sont triés, chacun une fois, et toute liste suit leur ordre ; le message dit où.",
+)
+VOTES_STATION_UNKNOWN: Final = _code(
+    810,
+    "votes",
+    "votes_station_unknown",
+    "The election has no such station or weight class.",
+    "L'élection n'a pas ce bureau ou cette classe de poids.",
+)
+VOTES_STATION_TOO_SMALL: Final = _code(
+    811,
+    "votes",
+    "votes_station_too_small",
+    "A station has too few electors to hide its voters; merge it with another.",
+    "Un bureau a trop peu d'électeurs pour cacher ses votants ; réunissez-le à un autre.",
+)
+VOTES_TRUSTEE_UNKNOWN: Final = _code(
+    812,
+    "votes",
+    "votes_trustee_unknown",
+    "The signer does not hold that trustee's place.",
+    "Le signataire ne tient pas cette place de dépositaire.",
+)
+VOTES_CEREMONY_STEP: Final = _code(
+    813,
+    "votes",
+    "votes_ceremony_step",
+    "That step of the key ceremony was already done, or must wait for the other trustees.",
+    "Cette étape de la cérémonie des clés est déjà faite, ou doit attendre les autres dépositaires.",
+)
+VOTES_CEREMONY_PROOF: Final = _code(
+    814,
+    "votes",
+    "votes_ceremony_proof",
+    "A key, certificate or proof of the ceremony does not verify; make it again.",
+    "Une clé, un certificat ou une preuve de la cérémonie est invalide ; refaites-le.",
+)
+VOTES_CEREMONY_COMMITMENT: Final = _code(
+    815,
+    "votes",
+    "votes_ceremony_commitment",
+    "The coefficients are not those committed to; the ceremony must be begun again.",
+    "Les coefficients ne sont pas ceux qui étaient engagés ; la cérémonie est à recommencer.",
+)
+VOTES_REGISTRAR_UNKNOWN: Final = _code(
+    816,
+    "votes",
+    "votes_registrar_unknown",
+    "The signer does not hold that registrar's place.",
+    "Le signataire ne tient pas cette place de registraire.",
+)
+VOTES_KEYS_MISSING: Final = _code(
+    817,
+    "votes",
+    "votes_keys_missing",
+    "Not every registrar has published its keys; wait for them.",
+    "Tous les registraires n'ont pas publié leurs clés ; attendez-les.",
+)
+VOTES_KEYS_REFUSED: Final = _code(
+    818,
+    "votes",
+    "votes_keys_refused",
+    "A registrar's key is not a fresh RSA key of 3072 bits, or was already published.",
+    "Une clé de registraire n'est pas une clé RSA de 3072 bits inédite, ou est déjà publiée.",
+)
+VOTES_NOT_ON_ROLL: Final = _code(
+    820,
+    "votes",
+    "votes_not_on_roll",
+    "The citizen is not shown to be on that station's roll; ask city hall.",
+    "Le citoyen n'est pas montré inscrit sur la liste de ce bureau ; voyez la mairie.",
+)
+VOTES_NOT_ELIGIBLE: Final = _code(
+    821,
+    "votes",
+    "votes_not_eligible",
+    "The identity may not vote in this election; the message names why; ask city hall.",
+    "Cette identité ne peut pas voter à cette élection ; le message dit pourquoi ; voyez la mairie.",
+)
+VOTES_ALREADY_REQUESTED: Final = _code(
+    822,
+    "votes",
+    "votes_already_requested",
+    "This citizen already asked for a credential in this election; nobody gets two.",
+    "Ce citoyen a déjà demandé son droit de vote pour cette élection ; nul n'en reçoit deux.",
+)
+VOTES_ISSUANCE_CLOSED: Final = _code(
+    823,
+    "votes",
+    "votes_issuance_closed",
+    "Credentials are not issued now; the message names from when to when. Vote on paper at your station.",
+    "On ne délivre pas de droit de vote à cette heure ; le message dit quand. Votez sur papier à votre bureau.",
+)
+VOTES_REQUEST_UNKNOWN: Final = _code(
+    824,
+    "votes",
+    "votes_request_unknown",
+    "No citizen of that identifier asked for a credential.",
+    "Aucun citoyen de cet identifiant n'a demandé de droit de vote.",
+)
+VOTES_REQUEST_INVALID: Final = _code(
+    825,
+    "votes",
+    "votes_request_invalid",
+    "A blinded value is missing, too many or out of range; make the request again.",
+    "Une valeur masquée manque, est en trop ou hors bornes ; refaites la demande.",
+)
+VOTES_BLIND_SIGNATURE_INVALID: Final = _code(
+    826,
+    "votes",
+    "votes_blind_signature_invalid",
+    "A blind signature does not fit the value on the chain.",
+    "Une signature aveugle ne correspond pas à la valeur inscrite.",
+)
+VOTES_ALREADY_SIGNED: Final = _code(
+    827,
+    "votes",
+    "votes_already_signed",
+    "This registrar already signed that request otherwise.",
+    "Ce registraire a déjà signé cette demande autrement.",
+)
+VOTES_REGISTRATION_CLOSED: Final = _code(
+    828,
+    "votes",
+    "votes_registration_closed",
+    "Credentials are not registered now; the message names from when to when.",
+    "On n'enregistre pas de droit de vote à cette heure ; le message dit quand.",
+)
+VOTES_SIGNERS_WRONG: Final = _code(
+    829,
+    "votes",
+    "votes_signers_wrong",
+    "The signatures are not those of the station's fixed registrars; use exactly those.",
+    "Les signatures ne sont pas celles des registraires fixés pour le bureau ; utilisez exactement celles-là.",
+)
+VOTES_TOKEN_INVALID: Final = _code(
+    830,
+    "votes",
+    "votes_token_invalid",
+    "A registrar's signature on the credential does not verify.",
+    "Une signature de registraire sur le droit de vote est invalide.",
+)
+VOTES_CREDENTIAL_INVALID: Final = _code(
+    831,
+    "votes",
+    "votes_credential_invalid",
+    "The credential is no proper key, or the proof of its secret fails.",
+    "Le droit de vote n'est pas une clé valable, ou la preuve de son secret échoue.",
+)
+VOTES_CREDENTIAL_KNOWN: Final = _code(
+    832,
+    "votes",
+    "votes_credential_known",
+    "This credential is already registered; nothing more is needed.",
+    "Ce droit de vote est déjà enregistré ; il n'y a rien à faire.",
+)
+VOTES_REGISTRATIONS_FULL: Final = _code(
+    833,
+    "votes",
+    "votes_registrations_full",
+    "As many credentials are registered as were issued; report it, because somebody registered too many.",
+    "Autant de droits de vote sont enregistrés que délivrés ; signalez-le, car quelqu'un en a trop enregistré.",
+)
+VOTES_COUNTS_DIFFER: Final = _code(
+    834,
+    "votes",
+    "votes_counts_differ",
+    "The counts named are not those of the chain; look again before closing the list.",
+    "Les nombres indiqués ne sont pas ceux de la chaîne ; vérifiez avant de clore la liste.",
+)
+VOTES_NOT_OPEN: Final = _code(
+    840,
+    "votes",
+    "votes_not_open",
+    "The ballot box is not open yet; the message names the hour.",
+    "L'urne n'est pas encore ouverte ; le message dit l'heure.",
+)
+VOTES_CLOSED: Final = _code(
+    841,
+    "votes",
+    "votes_closed",
+    "The ballot box is closed; this ballot came too late and was not taken.",
+    "L'urne est fermée ; ce bulletin est arrivé trop tard et n'a pas été pris.",
+)
+VOTES_BALLOT_TOO_LARGE: Final = _code(
+    842,
+    "votes",
+    "votes_ballot_too_large",
+    "The ballot is larger than any ballot of this election.",
+    "Le bulletin dépasse la taille de tout bulletin de cette élection.",
+)
+VOTES_BALLOT_FORM: Final = _code(
+    843,
+    "votes",
+    "votes_ballot_form",
+    "The ballot is cut, or not in the canonical form of this election; make it again.",
+    "Le bulletin est tronqué, ou n'a pas la forme canonique de cette élection ; refaites-le.",
+)
+VOTES_BALLOT_ELECTION: Final = _code(
+    844,
+    "votes",
+    "votes_ballot_election",
+    "The ballot was made for another election; nothing was cast.",
+    "Le bulletin a été fait pour une autre élection ; rien n'a été déposé.",
+)
+VOTES_CREDENTIAL_UNKNOWN: Final = _code(
+    845,
+    "votes",
+    "votes_credential_unknown",
+    "The credential is not on the closed list of this election; vote on paper at your station.",
+    "Ce droit de vote n'est pas sur la liste close de cette élection ; votez sur papier à votre bureau.",
+)
+VOTES_BALLOT_SIGNATURE: Final = _code(
+    846,
+    "votes",
+    "votes_ballot_signature",
+    "The ballot is not signed by its credential; make it again.",
+    "Le bulletin n'est pas signé par son droit de vote ; refaites-le.",
+)
+VOTES_BALLOT_QUOTA: Final = _code(
+    847,
+    "votes",
+    "votes_ballot_quota",
+    "This credential cast a ballot a moment ago, or too many in all; wait a minute, or vote on paper.",
+    "Ce droit de vote a servi à l'instant, ou trop de fois ; attendez une minute, ou votez sur papier.",
+)
+VOTES_BALLOT_SEEN: Final = _code(
+    848,
+    "votes",
+    "votes_ballot_seen",
+    "This very ballot is already in the box; it counts once, unless a later one replaced it.",
+    "Ce même bulletin est déjà dans l'urne ; il compte une fois, sauf si un autre l'a remplacé depuis.",
+)
+VOTES_BALLOT_COPIED: Final = _code(
+    849,
+    "votes",
+    "votes_ballot_copied",
+    "A part of the ballot is copied from another ballot; make it again.",
+    "Une partie du bulletin est copiée d'un autre ; refaites-le.",
+)
+VOTES_BALLOT_PROOF: Final = _code(
+    850,
+    "votes",
+    "votes_ballot_proof",
+    "A proof in the ballot fails: a choice is not 0 or 1, or too many are made; make it again.",
+    "Une preuve du bulletin échoue : un choix n'est ni 0 ni 1, ou il y en a trop ; refaites-le.",
+)
+VOTES_BALLOT_SPOILED: Final = _code(
+    851,
+    "votes",
+    "votes_ballot_spoiled",
+    "This ballot was opened to check the device, so it may not be cast; make another.",
+    "Ce bulletin a été ouvert pour vérifier l'appareil, il ne peut être déposé ; faites-en un autre.",
+)
+VOTES_SPOIL_INVALID: Final = _code(
+    852,
+    "votes",
+    "votes_spoil_invalid",
+    "The spoil is not signed by a credential of this election.",
+    "L'annulation n'est pas signée par un droit de vote de cette élection.",
+)
+VOTES_NOT_CLOSED: Final = _code(
+    860,
+    "votes",
+    "votes_not_closed",
+    "The ballot box is still open; nothing may be decrypted before its end.",
+    "L'urne est encore ouverte ; rien ne peut être déchiffré avant sa fermeture.",
+)
+VOTES_SHARE_INVALID: Final = _code(
+    861,
+    "votes",
+    "votes_share_invalid",
+    "The decryption share is not a proved one of this tally; compute it again from the chain.",
+    "La part de déchiffrement n'est pas une part prouvée de ce décompte ; recalculez-la depuis la chaîne.",
+)
+VOTES_SHARE_REPEATED: Final = _code(
+    862,
+    "votes",
+    "votes_share_repeated",
+    "This trustee's share is already taken.",
+    "La part de ce dépositaire est déjà prise.",
+)
+VOTES_DECIDED: Final = _code(
+    863,
+    "votes",
+    "votes_decided",
+    "Enough shares were taken: the result is decided.",
+    "Assez de parts ont été prises : le résultat est acquis.",
+)
+VOTES_APPEALS_OPEN: Final = _code(
+    864,
+    "votes",
+    "votes_appeals_open",
+    "Ballots are kept until appeals are over; the message names the hour.",
+    "Les bulletins sont gardés jusqu'à la fin des recours ; le message dit l'heure.",
+)
+VOTES_ARCHIVE_REFUSED: Final = _code(
+    865,
+    "votes",
+    "votes_archive_refused",
+    "The archive is not of this election's length, or this body filed another one.",
+    "L'archive n'a pas la longueur de cette élection, ou cet organisme en a déposé une autre.",
+)
+VOTES_COMPLAINT_KNOWN: Final = _code(
+    866,
+    "votes",
+    "votes_complaint_known",
+    "This complaint is already noted, or the register is full.",
+    "Cette réclamation est déjà notée, ou le registre est plein.",
+)
+
 # audit: heads of logs kept outside the chain
 AUDIT_ANCHOR_BACKWARDS: Final = _code(
     900,

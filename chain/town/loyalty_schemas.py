@@ -176,6 +176,15 @@ class LoyaltyTransfer(Strict, frozen=True):
     points: SmallPoints
 
 
+class LoyaltyInvoicePay(Strict, frozen=True):
+    """Pay the invoice (`BF1:` kind 4) that `till` signed; the invoice fixes shop and points. Signed by the account."""
+
+    TYPE: ClassVar[str] = "loyalty.invoice_pay"
+    till: Thumbprint
+    programme: Slug
+    invoice: PayText
+
+
 class LoyaltyPoolOpen(Strict, frozen=True):
     """Found a household pool, named by this transaction's payload hash; signed by the account."""
 
@@ -241,6 +250,7 @@ LoyaltyBody: TypeAlias = (
     | LoyaltyRewardTake
     | LoyaltyVoucherRedeem
     | LoyaltyTransfer
+    | LoyaltyInvoicePay
     | LoyaltyPoolOpen
     | LoyaltyPoolInvite
     | LoyaltyPoolJoin

@@ -2,8 +2,8 @@
 
 `records` what is kept · `wallet` a wallet in the hand · `books` double entry · `programmes` `catalogue` what is
 offered · `tills` `owners` `sweeping` shops and tills · `giving` `earning` `referring` points come · `paycode`
-`spending` `holding` `vouchers` points go · `returning` `reversing` points come back · `sharing` transfers and
-households · `expiry` block end.
+`spending` `invoicing` `holding` `vouchers` points go · `returning` `reversing` points come back · `sharing` transfers
+and households · `expiry` block end.
 The rule evaluator is `chain.town.loyalty_rules`, which clients and auditors import too.
 Reads: accounts, roles, parameters.  Writes: namespace loyalty, role keys of shops.  Never: another asset.
 """
@@ -28,6 +28,7 @@ from chain.town.loyalty.holding import (
     apply_release,
     end_hold,
 )
+from chain.town.loyalty.invoicing import INVOICE_KIND, apply_invoice_pay, forget_invoice
 from chain.town.loyalty.owners import OWNER_KIND, apply_owner_key, replace_owner
 from chain.town.loyalty.programmes import apply_programme
 from chain.town.loyalty.records import NAMESPACE
@@ -52,6 +53,7 @@ from chain.town.loyalty_schemas import (
     LoyaltyCapture,
     LoyaltyEvent,
     LoyaltyHold,
+    LoyaltyInvoicePay,
     LoyaltyPoolInvite,
     LoyaltyPoolJoin,
     LoyaltyPoolLeave,
@@ -189,12 +191,13 @@ _CITIZEN_RULES: Final[Rules] = {
         gas_us=gas_us,
         senders=ACCOUNT,
         domain="loyalty",
-        # A second key that may pay gives points away; pools are the account's own affair.
-        device_scope="pay" if body is LoyaltyTransfer else "",
+        # A second key that may pay gives points away and pays invoices; pools are the account's own affair.
+        device_scope="pay" if body in (LoyaltyTransfer, LoyaltyInvoicePay) else "",
         quota=params.QUOTA_ACCOUNT_PER_MINUTE,
     )
     for body, apply, gas_us in (
         (LoyaltyTransfer, apply_transfer, 9_000),
+        (LoyaltyInvoicePay, apply_invoice_pay, 6_500),
         (LoyaltyPoolWithdraw, apply_pool_withdraw, 9_000),
         (LoyaltyPoolOpen, apply_pool_open, 900),
         (LoyaltyPoolInvite, apply_pool_invite, 900),
@@ -216,5 +219,6 @@ DUE: Final[DueHandlers] = {
     SWEEP_KIND: continue_sweep,
     ACTIVATE_KIND: activate_due,
     HOLD_KIND: end_hold,
+    INVOICE_KIND: forget_invoice,
     OWNER_KIND: replace_owner,
 }

@@ -130,7 +130,7 @@ def apply_reward_take(ctx: TxContext, body: LoyaltyRewardTake) -> Outcome:
     taken = take_by_code(ctx, programme=terms.programme, points=body.points, qr=body.qr)
     if isinstance(taken, Refused):
         return taken
-    counter_id = joined_id(body.reward, taken.order.account)
+    counter_id = joined_id(body.reward, taken.account)
     counter = REWARD_ACCOUNTS.get(ctx.state, counter_id) or CounterRecord()
     if counter.count >= terms.per_account_max:
         return Refused(codes.LOYALTY_MEMBER_LIMIT, f"{terms.per_account_max} each")

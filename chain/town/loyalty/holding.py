@@ -40,7 +40,7 @@ def apply_hold(ctx: TxContext, body: LoyaltyHold) -> Outcome:
     if isinstance(taken, Refused):
         return taken
     record = HoldRecord(
-        account=taken.order.account,
+        account=taken.account,
         programme=body.programme,
         shop=taken.till.shop,
         till=taken.till.kid,

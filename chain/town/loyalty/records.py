@@ -188,7 +188,7 @@ class EarnRecord(Struct, frozen=True):
 class SpendRecord(Struct, frozen=True):
     """Points spent at `shop`: the legs in the order they were taken, and how many points were refunded.
 
-    `kind` is redeem, capture, reward or voucher; `of` names the hold, reward or voucher.
+    `kind` is redeem, capture, reward, voucher or invoice; `of` names the hold, reward, voucher or invoice.
     """
 
     account: str
@@ -289,6 +289,13 @@ class ReceiptRecord(Struct, frozen=True):
     ref: str
 
 
+class InvoiceRecord(Struct, frozen=True):
+    """The spend that paid a till's invoice; gone once the invoice is too old to be paid at all."""
+
+    ref: str
+    expires_s: int
+
+
 class WindowRecord(Struct, frozen=True):
     """Counters of pay codes one key has used: the highest, and a bit per counter below it (bit 0 = highest).
 
@@ -351,6 +358,8 @@ GRACES: Final = Table(NAMESPACE, "grace", GraceRecord)
 EARNS: Final = Table(NAMESPACE, "earn", EarnRecord)
 SPENDS: Final = Table(NAMESPACE, "spend", SpendRecord)
 RECEIPTS: Final = Table(NAMESPACE, "receipt", ReceiptRecord)
+INVOICES: Final = Table(NAMESPACE, "invoice", InvoiceRecord)
+"""Under `<shop>/<number>`."""
 WINDOWS: Final = Table(NAMESPACE, "window", WindowRecord)
 TOTALS: Final = Table(NAMESPACE, "total", IssuerTotals)
 OBLIGATIONS: Final = Table(NAMESPACE, "due", ObligationRecord)

@@ -16,7 +16,7 @@ from chain.town import params
 from chain.town.context import Accepted, Outcome, Overlay, Reader, Refused, TxContext
 from chain.town.loyalty.books import add_spent, move_legs, post_entries
 from chain.town.loyalty.giving import check_not_staff
-from chain.town.loyalty.paycode import PayOrder, check_pay_code
+from chain.town.loyalty.paycode import check_pay_code
 from chain.town.loyalty.records import (
     PROGRAMMES,
     SPENDS,
@@ -24,6 +24,7 @@ from chain.town.loyalty.records import (
     VERSIONS,
     WINDOWS,
     Leg,
+    ProgrammeRecord,
     SpendRecord,
     TillRecord,
     describe_leg,
@@ -38,12 +39,14 @@ from chain.types import codes
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Points that have left their wallets, by whose code and at which till."""
+    """Points that have left an account's wallets, by its code or its signature, and at which till."""
 
     till: TillRecord
-    order: PayOrder
+    account: str
     programme: str
     legs: tuple[Leg, ...]
+    counter: int | None = None
+    """Of the pay code; an invoice has none."""
 
     @property
     def points(self) -> int:
@@ -74,21 +77,25 @@ def take_by_code(ctx: TxContext, *, programme: str, points: int, qr: str) -> Tak
     charged = charge_till(till, points=points, time_s=ctx.time_s)
     if isinstance(charged, Refused):
         return charged
-    own_first = till.shop if _is_own_first(ctx.state, programme, record.version) else ""
     legs = take_from_account(
-        ctx, order.account, programme=programme, points=points, first_issuer=own_first
+        ctx,
+        order.account,
+        programme=programme,
+        points=points,
+        first_issuer=own_first(ctx.state, record, till.shop),
     )
     if isinstance(legs, Refused):
         return legs
     TILLS.put(ctx.state, till.kid.encode(), charged)
     WINDOWS.put(ctx.state, order.kid.encode(), order.window)
-    return Taken(charged, order, programme, legs)
+    return Taken(charged, order.account, programme, legs, order.counter)
 
 
-def _is_own_first(state: Reader, programme: str, version: int) -> bool:
-    found = VERSIONS.get(state, version_id(programme, version))
+def own_first(state: Reader, programme: ProgrammeRecord, shop: str) -> str:
+    """The shop, when the version in force has it take its own points before others'; else empty."""
+    found = VERSIONS.get(state, version_id(programme.programme, programme.version))
     assert found is not None, "the version in force is on record"
-    return found.terms.spend_own_first
+    return shop if found.terms.spend_own_first else ""
 
 
 def take_from_account(
@@ -138,7 +145,7 @@ def count_spend(state: Reader, wallet: Wallet) -> Refused | None:
 
 def book_spend(ctx: TxContext, taken: Taken, *, kind: str = "redeem", of: str = "") -> Accepted:
     """Record a decided spend and book it; issuers owe the shop from here on."""
-    shop, account = taken.till.shop, taken.order.account
+    shop, account = taken.till.shop, taken.account
     record = SpendRecord(
         account=account,
         programme=taken.programme,
@@ -157,7 +164,8 @@ def book_spend(ctx: TxContext, taken: Taken, *, kind: str = "redeem", of: str = 
 
 def describe_taken(state: Overlay, taken: Taken, *, target: str) -> dict[str, object]:
     """Book legs onto their new holder, `RED` or `HLD`; result data of the operation."""
-    shop, account = taken.till.shop, taken.order.account
+    shop, account = taken.till.shop, taken.account
+    counter = {} if taken.counter is None else {"counter": taken.counter}
     if target == "RED":
         entries = move_legs(taken.legs, "USR", "RED", target_name=shop)
     else:
@@ -168,7 +176,7 @@ def describe_taken(state: Overlay, taken: Taken, *, target: str) -> dict[str, ob
         "shop": shop,
         "till": taken.till.kid,
         "points": taken.points,
-        "counter": taken.order.counter,
+        **counter,
         "taken": [describe_leg(leg, account) for leg in taken.legs],
         "entries": post_entries(state, taken.programme, entries),
     }

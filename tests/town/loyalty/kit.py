@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from chain.codec import bf1
+from chain.codec import bf1, bf1_orders
 from chain.codec.canonical import b64url_decode, b64url_encode
 from chain.crypto.jws import SigningKey
 from chain.crypto.keys import jwk_of
@@ -258,6 +258,28 @@ def read_wallet(state: Reader, name: str) -> WalletView:
     assert len(lots) == sum(position.lots for position in head.positions)
     debts = tuple(DebtView(p.programme, p.issuer, p.debt) for p in head.positions if p.debt)
     return WalletView(tuple(sorted(lots)), debts, head.wake_s, head)
+
+
+def make_invoice(
+    till: SigningKey,
+    points: int,
+    expires_s: int,
+    *,
+    number: str,
+    shop: str = "baker",
+    programme: str = "town",
+    chain_id: str = CHAIN_ID,
+) -> str:
+    """The text of an invoice a till shows; `number` names it."""
+    invoice = bf1_orders.Invoice(
+        bf1.shop_ref(shop),
+        sha256(number.encode()).digest()[:16],
+        points,
+        expires_s,
+        bf1_orders.points_asset(programme),
+    )
+    body = bf1_orders.encode_invoice(invoice)
+    return bf1.to_text(body, till.sign(bf1.signed_bytes(chain_id, body)))
 
 
 def owner_key(shop: str) -> SigningKey:

@@ -46,7 +46,6 @@ class LedgerBase(RuleBasedStateMachine):
         self.naive = NaiveLedger()
         self.phones: dict[str, Phone] = {}
         self.tills: dict[str, SigningKey] = {}
-        self.dead_tills: list[tuple[str, SigningKey]] = []
         self.till_days: defaultdict[tuple[str, int], int] = defaultdict(int)
         self.used_codes: list[tuple[str, str, str, int]] = []
         self.receipts: list[tuple[str, str]] = []

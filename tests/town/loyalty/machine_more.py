@@ -1,15 +1,18 @@
 """And all the rest in the same history: cool-offs, holds, transfers, a household."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, initialize, multiple, rule
 
+from chain.codec.bf1 import LATE_S
 from chain.town.context import Accepted
 from chain.town.loyalty_schemas import (
     LoyaltyActivate,
     LoyaltyCapture,
     LoyaltyHold,
+    LoyaltyInvoicePay,
     LoyaltyPoolInvite,
     LoyaltyPoolJoin,
     LoyaltyPoolLeave,
@@ -19,10 +22,22 @@ from chain.town.loyalty_schemas import (
     LoyaltyTransfer,
 )
 from chain.types import codes
-from tests.town.loyalty.kit import DAY_S, owner_key
+from tests.town.loyalty.kit import DAY_S, make_invoice, owner_key
 from tests.town.loyalty.machine import LedgerMachine, amounts, people, programmes, shops
 from tests.town.loyalty.machine_base import ALL_DUE, COOL_OFF_DAYS, LIFE_DAYS
 from tests.town.loyalty.naive import Held, Spent
+
+
+@dataclass(frozen=True)
+class Asked:
+    """An invoice a till showed."""
+
+    shop: str
+    programme: str
+    points: int
+    text: str
+    expires: int
+
 
 OTHER = {"ada": "bob", "bob": "ada"}
 
@@ -32,6 +47,10 @@ class FullMachine(LedgerMachine):
 
     operations = LedgerMachine.operations
     holds = Bundle("holds")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paid_invoices: list[tuple[Asked, str]] = []
 
     # --- cool-off --------------------------------------------------------------------------
 
@@ -148,6 +167,64 @@ class FullMachine(LedgerMachine):
             self.pass_time(LIFE_DAYS["fair"] * DAY_S, ALL_DUE)
             self.pass_time(DAY_S if late else 0, ALL_DUE)
             self.capture(ref, max(1, held // 2), shop)
+
+    # --- invoices --------------------------------------------------------------------------
+
+    @rule(
+        target=operations,
+        shop=shops,
+        name=people,
+        programme=programmes,
+        points=amounts,
+        life_s=st.sampled_from((0, 1, 300)),
+    )
+    def pay_an_invoice(self, shop: str, name: str, programme: str, points: int, life_s: int) -> Any:
+        points = min(points, max(1, self.funds(name, programme)) + 1)
+        expires = self.town.time_s + life_s
+        text = make_invoice(
+            self.tills[shop],
+            points,
+            expires,
+            number=f"invoice {self.town.serial}",
+            shop=shop,
+            programme=programme,
+        )
+        return self.answer_invoice(name, Asked(shop, programme, points, text, expires))
+
+    def answer_invoice(self, name: str, asked: "Asked") -> Any:
+        phone, till = self.phones[name], self.tills[asked.shop]
+        before = self.purses(phone.account)
+        body = LoyaltyInvoicePay(till.kid, asked.programme, asked.text)
+        outcome = self.town.run(phone.account, body, phone.key)
+        if not self.till_allows(till, asked.points):
+            return self.refused(outcome, codes.LOYALTY_TILL_CAP)
+        op = Spent(
+            phone.account, asked.programme, asked.shop, till.kid, self.naive.now, asked.points
+        )
+        if not self.naive.spend(self.town.last_ref, op):
+            return self.refused(outcome, codes.LOYALTY_OVERDRAW)
+        self.check_order(before, self.accepted(outcome), asked.programme)
+        self.charge(till, asked.points)
+        self.paid_invoices.append((asked, till.kid))
+        return self.town.last_ref
+
+    @rule(index=st.integers(0, 1_000), name=people, later_s=st.sampled_from((0, 60, 61)))
+    def pay_an_invoice_again(self, index: int, name: str, later_s: int) -> None:
+        """I17: what was paid is paid, by whomever, at its last second too, and after a refund."""
+        if not self.paid_invoices:
+            return
+        if later_s:
+            self.pass_time(later_s, 1)
+        asked, till = self.paid_invoices[index % len(self.paid_invoices)]
+        phone = self.phones[name]
+        body = LoyaltyInvoicePay(till, asked.programme, asked.text)
+        outcome = self.town.run(phone.account, body, phone.key)
+        if self.town.time_s > asked.expires + LATE_S:
+            self.refused(outcome, codes.QR_EXPIRED)
+        elif till not in {key.kid for key in self.tills.values()}:
+            self.refused(outcome, codes.QR_REVOKED)
+        else:
+            self.refused(outcome, codes.QR_REPLAYED)
 
     # --- from hand to hand -----------------------------------------------------------------
 

@@ -14,7 +14,9 @@ from chain.crypto.ics23 import (
     verify_membership,
 )
 from chain.town.loyalty import RULES
+from chain.town.loyalty_schemas import LoyaltyInvoicePay
 from chain.town.schemas import (
+    AccountDeviceAdd,
     EarnRule,
     LoyaltyEarn,
     LoyaltyProgramme,
@@ -24,8 +26,8 @@ from chain.town.schemas import (
     LoyaltyTill,
     LoyaltyTillRevoke,
 )
-from tests.town.loyalty.kit import WalletView, read_wallet
-from tests.town.town_kit import DAY_S, Town, blind, jwk, key, make_town
+from tests.town.loyalty.kit import WalletView, make_invoice, read_wallet
+from tests.town.town_kit import DAY_S, Town, blind, jwk, key, make_town, name_of
 
 CHAIN_ID = "beffroi-test-1"
 SHOP = "shop:baker"
@@ -224,3 +226,66 @@ def test_result_data_is_canonical_json_of_integers_and_text(town: Town) -> None:
         )
         assert b"." not in result.data.replace(b"beffroi.", b"")
         assert result.gas_used in {rule.gas_us for rule in RULES.values()}
+
+
+# --- invoices ------------------------------------------------------------------------------
+
+
+def invoice_tx(town: Town, points: int, *signers: str, number: str = "1") -> bytes:
+    till = key("till 2")
+    text = make_invoice(till, points, town.now_s + 300, number=number, chain_id=CHAIN_ID)
+    body = LoyaltyInvoicePay(till.kid, "town", text)
+    return town.tx(body, key("ada").kid, *map(key, signers or ("ada",)))
+
+
+@pytest.fixture
+def checkout(town: Town) -> Town:
+    """A till that signs invoices, and 50 points in the wallet."""
+    till = LoyaltyTill(jwk(key("till 2")), town.now_s + 20 * DAY_S, 1_000, 10_000)
+    assert town.do(till, SHOP, key("owner"), key("till 2")).info == "ok"
+    assert town.run(earn_tx(town))[0].info == "ok"
+    return town
+
+
+def test_an_invoice_paid_twice_is_stopped_at_the_door_and_in_the_block(checkout: Town) -> None:
+    """The door knows what waits and what is committed; two payments in one block are told apart there."""
+    first, second = invoice_tx(checkout, 20), invoice_tx(checkout, 20)
+    assert [name_of(checkout.check(tx)) for tx in (first, second)] == ["ok", "qr_replayed"]
+    assert [result.info for result in checkout.run(first, second)] == ["ok", "qr_replayed"]
+    third = invoice_tx(checkout, 20)
+    assert name_of(checkout.check(third)) == "qr_replayed"
+    assert checkout.propose(third) == ()
+    assert [lot.left for lot in wallet(checkout).lots] == [30]
+
+
+def test_a_signer_that_is_not_the_account_pays_no_invoice(checkout: Town) -> None:
+    for stranger, refusal in (("owner", "tx_not_entitled"), ("thief", "tx_unknown_key")):
+        tx = invoice_tx(checkout, 20, stranger)
+        assert name_of(checkout.check(tx)) == refusal
+        assert checkout.run(tx)[0].info == refusal
+    assert [lot.left for lot in wallet(checkout).lots] == [50]
+
+
+@pytest.mark.parametrize(("scope", "verdict"), [("pay", "ok"), ("veto", "account_device_scope")])
+def test_a_second_key_pays_invoices_if_it_may_pay(checkout: Town, scope, verdict: str) -> None:
+    added = AccountDeviceAdd(jwk(key("watch")), (scope,), checkout.now_s + DAY_S)
+    assert checkout.do(added, key("ada").kid, key("ada"), key("watch")).info == "ok"
+    tx = invoice_tx(checkout, 20, "watch")
+    assert name_of(checkout.check(tx)) == verdict
+    assert checkout.run(tx)[0].info == verdict
+
+
+@pytest.mark.parametrize(("points", "verdict"), [(50, "ok"), (51, "loyalty_overdraw")])
+def test_an_invoice_is_paid_whole_or_not_at_all(checkout: Town, points: int, verdict: str) -> None:
+    tx = invoice_tx(checkout, points)
+    assert name_of(checkout.check(tx)) == verdict
+    assert checkout.run(tx)[0].info == verdict
+    assert sum(lot.left for lot in wallet(checkout).lots) == (0 if verdict == "ok" else 50)
+
+
+def test_an_invoice_out_of_time_is_refused_at_the_door_and_in_the_block(checkout: Town) -> None:
+    """The door goes by the node's clock, the block by header time; both are past the end here."""
+    tx = invoice_tx(checkout, 20)
+    checkout.advance(300 + bf1.LATE_S + 2)
+    assert name_of(checkout.check(tx)) == "qr_expired"
+    assert checkout.run(tx)[0].info == "qr_expired"

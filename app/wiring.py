@@ -42,8 +42,8 @@ from app.identity.lifecycle import projections as lifecycle_projections
 from app.identity.personal import register_personal_tables
 from app.identity.twoddoc import api as twoddoc_api
 from app.loyalty import api as loyalty_api
+from app.loyalty import invoice_api, picture_api, reading_api
 from app.loyalty import models as loyalty_models
-from app.loyalty import picture_api, reading_api
 from app.loyalty import service as loyalty_service
 from app.loyalty import value_api as loyalty_value_api
 from app.settlement import api as settlement_api
@@ -69,6 +69,7 @@ BLUEPRINTS: Final = (
     lifecycle_api.blp,
     loyalty_api.blp,
     loyalty_value_api.blp,
+    invoice_api.blp,
     picture_api.blp,
     reading_api.blp,
     webhooks_api.blp,

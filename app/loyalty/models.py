@@ -267,6 +267,29 @@ class VoucherUse(Row):
         table_name = "loyalty_voucher_use"
 
 
+class PaidInvoice(Row):
+    """An invoice of a till that was paid, by its number; `refunded` of its `points` came back.
+
+    A till that uses a number twice sees the newest payment.
+    """
+
+    shop = CharField(max_length=SLUG_CHARS)
+    invoice = CharField(max_length=22)
+    payload_hash = CharField(max_length=HASH_CHARS, index=True)
+    till = CharField(max_length=KID_CHARS)
+    programme = CharField(max_length=SLUG_CHARS)
+    points = IntegerField()
+    refunded = IntegerField(default=0)
+    height = BigIntegerField()
+    paid_at = BigIntegerField()
+
+    class Meta:
+        """Table `loyalty_invoice`."""
+
+        table_name = "loyalty_invoice"
+        primary_key = CompositeKey("shop", "invoice")
+
+
 class PoolMember(Row):
     """An account in a household pool, or invited into it; the lowest `rank` founded it or took over."""
 
@@ -296,5 +319,6 @@ PROJECTED: Final = (
     Reward,
     Series,
     VoucherUse,
+    PaidInvoice,
     PoolMember,
 )

@@ -218,7 +218,7 @@ def preview_redeem(
     _check_amount(code, points, limits)
     if code.shop_ref not in (bf1.ANY_SHOP, bf1.shop_ref(shop)):
         raise Problem(codes.QR_WRONG_SHOP)
-    if _sum_points(_wallets_of(account.id), programme, now_s) < points:
+    if sum_spendable(account.id, programme, now_s) < points:
         raise Problem(codes.LOYALTY_OVERDRAW)
     return {
         "would_pay": True,
@@ -307,6 +307,11 @@ def _get_rule(programme: str) -> Programme:
     if row is None:
         raise Problem(codes.LOYALTY_UNKNOWN_PROGRAMME)
     return row  # type: ignore[no-any-return]
+
+
+def sum_spendable(account: str, programme: str, now_s: int) -> int:
+    """Live points an account may spend, its household's included; for refusals only, never shown to a shop."""
+    return _sum_points(_wallets_of(account), programme, now_s)
 
 
 def _wallets_of(account: str) -> list[str]:

@@ -10,7 +10,15 @@ from peewee import fn
 
 from app.core.database import insert_row, run_sql
 from app.core.projection import ProjectedJournal, ProjectedTx
-from app.loyalty.models import Hold, Operation, Pending, Reward, Series, VoucherUse
+from app.loyalty.models import (
+    Hold,
+    Operation,
+    PaidInvoice,
+    Pending,
+    Reward,
+    Series,
+    VoucherUse,
+)
 from app.loyalty.rows import (
     create_lots,
     find_pool,
@@ -115,6 +123,24 @@ def project_reward_take(tx: ProjectedTx) -> None:
         Reward.reward == data["reward"]
     ).execute()
     _spend(tx, "reward", of=data["reward"])
+
+
+def project_invoice(tx: ProjectedTx) -> None:
+    """An invoice paid by the phone."""
+    data = tx.data
+    where = {"shop": data["shop"], "invoice": data["invoice"]}
+    run_sql("DELETE FROM loyalty_invoice WHERE shop = ? AND invoice = ?", *where.values())
+    row = {
+        **where,
+        "payload_hash": tx.payload_hash,
+        "till": data["till"],
+        "programme": data["programme"],
+        "points": data["points"],
+        "height": tx.height,
+        "paid_at": tx.time_s,
+    }
+    insert_row(PaidInvoice, row)
+    _spend(tx, "invoice", of=data["invoice"])
 
 
 def _spend(tx: ProjectedTx, kind: str, of: str = "") -> None:
@@ -274,6 +300,10 @@ def _refund(tx: ProjectedTx) -> None:
         Reward.update(stock=Reward.stock + 1, taken=Reward.taken - 1).where(
             Reward.reward == taken.of
         ).execute()
+    if kind == "invoice":
+        PaidInvoice.update(refunded=PaidInvoice.refunded + data["points"]).where(
+            PaidInvoice.payload_hash == _hex(data["ref"])
+        ).execute()
     account = data["account"]
     put_legs(account, data["returned"])
     create_lots(account, data["created"])
@@ -356,6 +386,7 @@ PROJECTIONS: Final = {
     "loyalty.activate": project_activate,
     "loyalty.redeem": project_redeem,
     "loyalty.reward_take": project_reward_take,
+    "loyalty.invoice_pay": project_invoice,
     "loyalty.voucher_redeem": project_voucher_redeem,
     "loyalty.hold": project_hold,
     "loyalty.capture": project_capture,

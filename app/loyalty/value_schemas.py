@@ -6,6 +6,8 @@ from app.core.blueprint import TownSchema
 from app.loyalty.schemas import SLUG, LotSchema, ProgrammeBalanceSchema, ProgrammeSchema
 
 QR_CHARS_MAX = 400
+INVOICE_NUMBER = r"^[A-Za-z0-9_-]{21}[AQgw]\Z"
+"""16 bytes, as everywhere one spelling."""
 
 
 class VersionsSchema(TownSchema):
@@ -151,6 +153,45 @@ class RewardPreviewSchema(TownSchema):
     programme = fields.String(required=True)
     points = fields.Integer(required=True)
     valid_until = fields.Integer(required=True)
+
+
+class InvoicePreviewRequestSchema(TownSchema):
+    """An invoice that a till shows."""
+
+    invoice = fields.String(required=True, validate=validate.Length(min=1, max=QR_CHARS_MAX))
+
+
+class InvoicePreviewSchema(TownSchema):
+    """Whom an invoice would pay, and all that the paying transaction names; a refusal is a problem document."""
+
+    would_pay = fields.Boolean(required=True)
+    invoice = fields.String(required=True, metadata={"description": "its number"})
+    shop = fields.String(required=True)
+    name = fields.String(required=True, metadata={"description": "the shop's registered name"})
+    till = fields.String(required=True)
+    programme = fields.String(required=True)
+    points = fields.Integer(required=True)
+    valid_until = fields.Integer(required=True)
+
+
+class InvoiceQuerySchema(TownSchema):
+    """The number of an own invoice, base64url."""
+
+    invoice = fields.String(required=True, validate=validate.Regexp(INVOICE_NUMBER))
+
+
+class InvoiceSchema(TownSchema):
+    """Whether an own invoice is paid; all but `is_paid` and `invoice` are empty or 0 before."""
+
+    invoice = fields.String(required=True)
+    is_paid = fields.Boolean(required=True)
+    transaction = fields.String(required=True)
+    till = fields.String(required=True)
+    programme = fields.String(required=True)
+    points = fields.Integer(required=True)
+    refunded = fields.Integer(required=True)
+    height = fields.Integer(required=True)
+    paid_at = fields.Integer(required=True)
 
 
 class VoucherPreviewRequestSchema(TownSchema):

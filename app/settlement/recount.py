@@ -25,7 +25,9 @@ CLOSE_KIND: Final = "settlement.close"
 LEGS_KIND: Final = "settlement.legs"
 RESERVE: Final = "~reserve"
 """The association's name in a batch (chain.town.settlement.records)."""
-_SPENDS: Final = frozenset({"loyalty.redeem", "loyalty.reward_take", "loyalty.capture"})
+_SPENDS: Final = frozenset(
+    {"loyalty.redeem", "loyalty.reward_take", "loyalty.capture", "loyalty.invoice_pay"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from chain.codec import bf1
 from chain.codec.canonical import b64url_decode, b64url_encode
 from chain.crypto.jws import SigningKey
 from chain.crypto.keys import jwk_of
+from chain.town.loyalty_schemas import LoyaltyInvoicePay
 from chain.town.schemas import AccountOpen, Jwk
 
 CODE_LIFE_S: Final = 60
@@ -138,6 +139,23 @@ class Phone(Client):
             shop_ref=bf1.shop_ref(shop) if shop else bf1.ANY_SHOP,
         )
         return self._sign_code(code)
+
+    def preview_invoice(self, text: str) -> Answer:
+        """Whom a till's invoice would pay, and what the payment must name."""
+        return self.api.post("/v1/loyalty/invoices/preview", {"invoice": text}, token=self.token)
+
+    def sign_invoice(self, text: str, *, till: str, programme: str) -> str:
+        """Agree to a till's invoice as it stands."""
+        return self.sign(LoyaltyInvoicePay(till, programme, text), sender=self.account)
+
+    def pay_invoice(self, text: str) -> Answer:
+        """Look, then pay; the first refusal ends it."""
+        shown = self.preview_invoice(text)
+        if not shown.is_ok:
+            return shown
+        till, programme = shown.body["till"], shown.body["programme"]
+        signed = self.sign_invoice(text, till=till, programme=programme)
+        return self.send("/v1/loyalty/invoices/payments", signed)
 
     def _key_ref(self) -> bytes:
         return b64url_decode(self.account)[: bf1.KEY_REF_BYTES]

@@ -15,6 +15,7 @@ from PIL import Image
 
 from app.cli.demo.client import Client
 from app.cli.demo.http import Answer
+from chain.codec import bf1, bf1_orders
 from chain.codec.canonical import b64url_encode
 from chain.crypto.jws import SigningKey
 from chain.crypto.keys import jwk_of
@@ -29,6 +30,7 @@ from chain.town.schemas import (
 
 DAY_S: Final = 86_400
 TILL_LIFE_S: Final = 29 * DAY_S
+INVOICE_LIFE_S: Final = 240
 CAP_PER_TX_POINTS: Final = 5_000
 CAP_PER_DAY_POINTS: Final = 200_000
 
@@ -109,6 +111,18 @@ class Till(Client):
             {"programme": self.programme, "shop": self.shop, "points": points, "qr": code},
             token=self.token,
         )
+
+    def make_invoice(self, points: int, *, life_s: int = INVOICE_LIFE_S) -> str:
+        """A code that asks for `points` (BF1 kind 4), made without a network; an Ed25519 till alone can."""
+        invoice = bf1_orders.Invoice(
+            bf1.shop_ref(self.shop),
+            secrets.token_bytes(bf1.KEY_REF_BYTES),
+            points,
+            self.clock() + life_s,
+            bf1_orders.points_asset(self.programme),
+        )
+        body = bf1_orders.encode_invoice(invoice)
+        return bf1.to_text(body, self.key.sign(bf1.signed_bytes(self.town.chain_id, body)))
 
     def reverse(self, ref: str, points: int) -> Answer:
         """Undo (part of) one of this till's own operations of the last five minutes."""

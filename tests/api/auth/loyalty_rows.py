@@ -11,6 +11,7 @@ from chain.town.loyalty_schemas import (
     LoyaltyCapture,
     LoyaltyEvent,
     LoyaltyHold,
+    LoyaltyInvoicePay,
     LoyaltyPoolInvite,
     LoyaltyPoolJoin,
     LoyaltyPoolLeave,
@@ -34,6 +35,7 @@ from chain.town.schemas import (
     Terms,
 )
 from tests.api.auth.matrix_world import Asked, Row, World, blind
+from tests.town.loyalty.kit import make_invoice
 from tests.town.loyalty.test_offers import register_key, token
 from tests.town.town_kit import DAY_S, key
 
@@ -208,6 +210,24 @@ def _transfer(world: World) -> LoyaltyTransfer:
     return LoyaltyTransfer(world.objects["other account"], programme, 3)
 
 
+def _invoice(world: World) -> LoyaltyInvoicePay:
+    """Of the boulangerie's till, to somebody who has points."""
+    _earn(world, "fidelite", _phone(world, "payer"))
+    return LoyaltyInvoicePay(world.signers["till"].kid, "fidelite", _invoice_text(world, "payer"))
+
+
+def _invoice_text(world: World, number: str) -> str:
+    return make_invoice(
+        world.signers["till"],
+        3,
+        world.street.clock() + 60,
+        number=number,
+        shop="boulangerie",
+        programme="fidelite",
+        chain_id=world.street.facts.chain_id,
+    )
+
+
 def _join(world: World) -> LoyaltyPoolJoin:
     pool, invited = _pool(world, "host"), _phone(world, "joiner")
     body = LoyaltyPoolInvite(pool, invited)
@@ -295,6 +315,12 @@ LOYALTY_ROWS: dict[str, Row] = {
     "POST /v1/loyalty/holds/{hold}/release": _hold_row("release", LoyaltyRelease),
     "POST /v1/loyalty/transfers": _by_citizen(
         "/transfers", "giver", LoyaltyTransfer(UNKNOWN_REF, "fidelite", 1), _transfer
+    ),
+    "POST /v1/loyalty/invoices/payments": _by_citizen(
+        "/invoices/payments",
+        "payer",
+        LoyaltyInvoicePay(UNKNOWN_REF, "fidelite", "BF1:" + "A" * 20),
+        _invoice,
     ),
     "POST /v1/loyalty/pools": _by_citizen(
         "/pools", "founder", LoyaltyPoolOpen(), lambda w: LoyaltyPoolOpen()

@@ -89,6 +89,8 @@ NAMES_NOBODY = {"provider"}
 LOGINS = "tests/api/identity/federation/test_logins.py::"
 DEVICES = "tests/api/auth/test_devices.py::"
 TOLD_OTHERWISE = {
+    "POST /v1/loyalty/invoices/preview": "tests/api/loyalty/test_invoices.py::"
+    "test_a_bad_invoice_is_refused_by_name_in_preview_and_payment_and_takes_nothing",
     "POST /v1/auth/devices/tokens": DEVICES
     + "test_a_stolen_device_code_is_worth_nothing_without_the_terminal_s_key",
     "POST /v1/auth/devices/lookups": DEVICES + "test_guessing_letters_is_stopped",

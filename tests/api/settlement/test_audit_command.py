@@ -11,7 +11,9 @@ from app.cli import audit
 from app.cli.main import main
 from app.core.replay import replay_chain
 from chain.codec.cmtjson import to_json
+from chain.town.loyalty_schemas import LoyaltyInvoicePay
 from chain.town.schemas import LoyaltyReverse
+from tests.town.loyalty.kit import make_invoice
 from tests.town.settlement.market import Market
 from tests.town.settlement.month import generate_month
 from tests.town.town_kit import key
@@ -135,6 +137,26 @@ def test_a_spend_the_auditor_cannot_explain_is_a_finding_not_a_zero(blocks) -> N
     ]
     codes = {finding.code for finding in audit.recount_blocks(strange).findings}
     assert codes >= {"audit_unreadable", "audit_spend_unexplained"}
+
+
+def test_what_an_invoice_obliges_is_recounted_too() -> None:
+    market = Market(2)
+    market.spend("shop-000", "shop-001", 300)
+    market.flush()
+    phone, till = next(iter(market._phones.values())), key("till of shop-001")
+    text = make_invoice(
+        till,
+        70,
+        market.lab.now_s + 200,
+        number="1",
+        shop="shop-001",
+        chain_id=market.lab.genesis.chain_id,
+    )
+    market.put(LoyaltyInvoicePay(till.kid, "town", text), phone.account, phone.key)
+    market.close_epoch()
+    recount = audit.recount_blocks(replay_chain(market.lab.client(), market.lab.genesis))
+    assert recount.findings == []
+    assert [(r.legs_cents, r.findings) for r in recount.reports] == [(370, [])]
 
 
 def test_a_late_refund_is_recounted_in_the_epoch_it_came_in() -> None:

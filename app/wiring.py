@@ -44,6 +44,7 @@ from app.identity.twoddoc import api as twoddoc_api
 from app.loyalty import api as loyalty_api
 from app.loyalty import invoice_api, picture_api, reading_api
 from app.loyalty import models as loyalty_models
+from app.loyalty import offline_api as loyalty_offline_api
 from app.loyalty import service as loyalty_service
 from app.loyalty import value_api as loyalty_value_api
 from app.settlement import api as settlement_api
@@ -70,6 +71,7 @@ BLUEPRINTS: Final = (
     loyalty_api.blp,
     loyalty_value_api.blp,
     invoice_api.blp,
+    loyalty_offline_api.blp,
     picture_api.blp,
     reading_api.blp,
     webhooks_api.blp,

@@ -272,6 +272,17 @@ LOYALTY_SWEEP_EARNS: Final = 32
 """Earns of a revoked till taken back in one step, in the transaction or per due item at block end: each
 writes a wallet, an earn and the shop's totals."""
 
+LOYALTY_OFFLINE_BATCH: Final = 16
+"""Notes or codes in one upload of a shop that was without a network: each costs as much as an online earn, some
+1.5 ms, so a batch is a twentieth of a block."""
+
+LOYALTY_OFFLINE_CLOCK_S: Final = 600
+"""How far the clock of a till or phone without a network may be ahead of the block's time when what it dated comes
+in, or behind the block that locked an allowance: clocks drift, and nobody looks at a till's."""
+
+LOYALTY_OFFLINE_VERSIONS: Final = 16
+"""Versions of a programme looked back for the one in force when a late purchase was made."""
+
 # --- town: settlement ----------------------------------------------------------------------------
 
 SETTLEMENT_LEGS_PER_STEP: Final = 256

@@ -43,16 +43,16 @@ def project_earn(tx: ProjectedTx) -> None:
     data = tx.data
     of = data.get("event") or data.get("campaign") or ""
     kind = "event" if "event" in data else EARN
-    _project_gift(tx, data, kind=kind, ref=b64url_encode(bytes.fromhex(tx.payload_hash)), of=of)
+    project_gift(tx, data, kind=kind, ref=b64url_encode(bytes.fromhex(tx.payload_hash)), of=of)
 
 
 def project_referral(tx: ProjectedTx) -> None:
     """Welcome points: a gift to the newcomer, and one to whoever brought it."""
     for line, gift in enumerate(tx.data["gifts"]):
-        _project_gift(tx, tx.data | gift, kind=gift["kind"], ref=gift["ref"], line=line)
+        project_gift(tx, tx.data | gift, kind=gift["kind"], ref=gift["ref"], line=line)
 
 
-def _project_gift(
+def project_gift(
     tx: ProjectedTx,
     data: Mapping[str, Any],
     *,
@@ -60,7 +60,12 @@ def _project_gift(
     ref: str,
     line: int = 0,
     of: str = "",
+    own_ref: str = "",
 ) -> None:
+    """A gift: its lot, or what cools off, what it paid of a debt, and its line.
+
+    `own_ref` (hex) names it where its transaction holds several.
+    """
     pending = data.get("pending", 0)
     if pending:
         row = {
@@ -84,6 +89,8 @@ def _project_gift(
         pending=pending,
         purchase_cents=data.get("purchase_cents", 0),
         of=of,
+        ref=own_ref,
+        **{name: data[name] for name in ("programme", "shop", "till") if name in data},
     )
 
 
@@ -91,14 +98,16 @@ def project_activate(tx: ProjectedTx) -> None:
     """The owner ended a cool-off early."""
     _activate(tx.data)
     points = tx.data["points"]
-    record(tx, "activation", points=points, pending=-points, ref=_hex(tx.data["ref"]))
+    record(tx, "activation", points=points, pending=-points, ref=read_hex(tx.data["ref"]))
 
 
 def project_activation(entry: ProjectedJournal) -> None:
     """A cool-off ended by time."""
     _activate(entry.data)
     points = entry.data["points"]
-    record_effect(entry, "activation", points=points, pending=-points, ref=_hex(entry.data["ref"]))
+    record_effect(
+        entry, "activation", points=points, pending=-points, ref=read_hex(entry.data["ref"])
+    )
 
 
 def _activate(data: Mapping[str, Any]) -> None:
@@ -279,7 +288,7 @@ def _reverse_earn(tx: ProjectedTx) -> None:
         pending=-cooled,
         pool=pool,
         pool_points=-pool_points,
-        ref=_hex(data["ref"]),
+        ref=read_hex(data["ref"]),
     )
 
 
@@ -293,16 +302,16 @@ def _refund(tx: ProjectedTx) -> None:
     data, kind = tx.data, tx.data["kind"]
     if kind == "voucher":
         _use_voucher(data["nullifier"], -data["points"])
-        record(tx, REVERSAL, points=data["points"], ref=_hex(data["ref"]), of=data["nullifier"])
+        record(tx, REVERSAL, points=data["points"], ref=read_hex(data["ref"]), of=data["nullifier"])
         return
     if kind == "reward":
-        taken = Operation.get(Operation.payload_hash == _hex(data["ref"]))
+        taken = Operation.get(Operation.payload_hash == read_hex(data["ref"]))
         Reward.update(stock=Reward.stock + 1, taken=Reward.taken - 1).where(
             Reward.reward == taken.of
         ).execute()
     if kind == "invoice":
         PaidInvoice.update(refunded=PaidInvoice.refunded + data["points"]).where(
-            PaidInvoice.payload_hash == _hex(data["ref"])
+            PaidInvoice.payload_hash == read_hex(data["ref"])
         ).execute()
     account = data["account"]
     put_legs(account, data["returned"])
@@ -314,7 +323,7 @@ def _refund(tx: ProjectedTx) -> None:
         points=data["points"],
         pool=pool,
         pool_points=pool_points,
-        ref=_hex(data["ref"]),
+        ref=read_hex(data["ref"]),
     )
 
 
@@ -332,15 +341,14 @@ def take_back(data: Mapping[str, Any]) -> dict[str, Any]:
         "pending": -cooled,
         "pool": pool,
         "pool_points": -pool_points,
-        "ref": _hex(data["ref"]),
+        "ref": read_hex(data["ref"]),
     }
 
 
 def project_sweep(entry: ProjectedJournal) -> None:
     """More gifts of a revoked till, taken back at a block's end."""
     for line, swept in enumerate(entry.data["reversed"]):
-        earn = Operation.get(Operation.payload_hash == _hex(swept["ref"]))
-        record_effect(entry, REVERSAL, line=line, shop=earn.shop, **take_back(swept))
+        record_effect(entry, REVERSAL, line=line, shop=swept["shop"], **take_back(swept))
 
 
 # --- from hand to hand, and gone -------------------------------------------------------------
@@ -375,7 +383,8 @@ def sum_lines(wallet: str, programme: str) -> int:
     return int(own.scalar()) + int(pooled.scalar())
 
 
-def _hex(ref: str) -> str:
+def read_hex(ref: str) -> str:
+    """A name of result data (base64url) as rows spell it."""
     return b64url_decode(ref).hex()
 
 

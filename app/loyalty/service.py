@@ -12,7 +12,7 @@ import msgspec
 from app.core.codes import CURSOR_INVALID, NOT_FOUND
 from app.core.problems import Problem
 from app.core.projection import ProjectorState, get_projector_state
-from app.loyalty import project_offers, project_points
+from app.loyalty import project_offers, project_offline, project_points
 from app.loyalty.models import (
     Campaign,
     Debt,
@@ -28,7 +28,11 @@ from app.loyalty.models import (
     Terminal,
 )
 
-PROJECTIONS: Final = {**project_offers.PROJECTIONS, **project_points.PROJECTIONS}
+PROJECTIONS: Final = {
+    **project_offers.PROJECTIONS,
+    **project_points.PROJECTIONS,
+    **project_offline.PROJECTIONS,
+}
 JOURNAL: Final = {**project_offers.JOURNAL, **project_points.JOURNAL}
 
 

@@ -146,20 +146,22 @@ TRANSACTIONS: Final = (
 )
 
 
-def _add_route(route: TransactionRoute) -> None:
+def add_route(target: TownBlueprint, route: TransactionRoute) -> None:
+    """Put a route that relays one type of transaction on a blueprint."""
+
     def view(args: dict[str, Any]) -> Any:
         return submit(args["transaction"], types=(route.type,))
 
     view.__name__, view.__doc__ = "create_" + route.type.replace(".", "_"), route.does
-    decorated = blp.alt_response(202, schema=SubmissionSchema, success=True)(view)
-    decorated = blp.response(201, SubmissionSchema)(decorated)
-    decorated = idempotent(blp.arguments(TransactionSchema)(decorated))
+    decorated = target.alt_response(202, schema=SubmissionSchema, success=True)(view)
+    decorated = target.response(201, SubmissionSchema)(decorated)
+    decorated = idempotent(target.arguments(TransactionSchema)(decorated))
     decorated = access(*route.scopes, objects="signed", rule=route.rule)(decorated)
-    blp.post(route.path)(decorated)
+    target.post(route.path)(decorated)
 
 
 for _route in TRANSACTIONS:
-    _add_route(_route)
+    add_route(blp, _route)
 
 
 @blp.post("/holds/<key:hold>/capture")

@@ -23,7 +23,7 @@ from chain.codec.errors import DecodeError
 from chain.crypto import jws
 from chain.crypto.jws import ParsedJws, SignatureEntry, SigningKey
 from chain.crypto.keys import PublicKey, public_key_from_jwk
-from chain.town import loyalty_schemas, schemas, votes_schemas
+from chain.town import loyalty_offline_schemas, loyalty_schemas, schemas, votes_schemas
 from chain.town.context import Refused
 from chain.town.schemas import AnonymousPayload, Jwk, Payload
 from chain.types import codes
@@ -44,6 +44,7 @@ BODY_TYPES: Final[dict[str, type[msgspec.Struct]]] = {
         *get_args(schemas.Body),
         *get_args(loyalty_schemas.LoyaltyBody),
         *get_args(votes_schemas.VotesBody),
+        *get_args(loyalty_offline_schemas.OfflineBody),
     )
 }
 ANONYMOUS_TYPES: Final[dict[str, type[msgspec.Struct]]] = {

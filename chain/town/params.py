@@ -324,6 +324,16 @@ SHOP_OWNER_WAIT_S: Final = _param(
     why="an owner whose key still lives can stop a replacement that an operator asked for",
 )
 
+# loyalty without a network
+LOYALTY_OFFLINE_EARN_S: Final = _param(
+    "loyalty_offline_earn_s",
+    "s",
+    3 * DAY_S,
+    possible=range(7 * DAY_S + 1),
+    safe=(0, 7 * DAY_S),
+    why="a shop over a long weekend; what a thief could date back is bounded by it, 0 takes no late earns",
+)
+
 # settlement between shops
 SETTLEMENT_PERIOD_S: Final = _param(
     "settlement_period_s",

@@ -783,6 +783,106 @@ QR_WRONG_SHOP: Final = _code(
     "Le code a été fait pour un autre commerce.",
 )
 
+# loyalty without a network
+LOYALTY_NOTE_INVALID: Final = _code(
+    450,
+    "loyalty",
+    "loyalty_note_invalid",
+    "The purchase was not written down by this shop's till for this town; enter it again at the till.",
+    "L'achat n'a pas été noté par la caisse de ce commerce pour cette ville ; saisissez-le à nouveau à la caisse.",
+)
+LOYALTY_NOTE_OLD: Final = _code(
+    451,
+    "loyalty",
+    "loyalty_note_old",
+    "The till kept this purchase for too long; the shop's owner gives the points by hand.",
+    "La caisse a gardé cet achat trop longtemps ; le commerçant crédite les points à la main.",
+)
+LOYALTY_NOTE_EARLY: Final = _code(
+    452,
+    "loyalty",
+    "loyalty_note_early",
+    "The till's clock is ahead; set it and send the purchase again later.",
+    "L'horloge de la caisse avance ; réglez-la et renvoyez l'achat plus tard.",
+)
+LOYALTY_TILL_REVOKED: Final = _code(
+    453,
+    "loyalty",
+    "loyalty_till_revoked",
+    "The till was revoked; only the shop's owner sends what it noted before that time.",
+    "La caisse est révoquée ; seul le commerçant envoie ce qu'elle avait noté avant cette heure.",
+)
+LOYALTY_OFFLINE_OFF: Final = _code(
+    454,
+    "loyalty",
+    "loyalty_offline_off",
+    "This programme takes no payments without a network; pay online.",
+    "Ce programme n'accepte pas de paiement hors ligne ; payez en ligne.",
+)
+LOYALTY_OFFLINE_LIMIT: Final = _code(
+    455,
+    "loyalty",
+    "loyalty_offline_limit",
+    "More points than may be set aside for payments without a network; ask for fewer.",
+    "Plus de points que ce qui peut être réservé aux paiements hors ligne ; demandez-en moins.",
+)
+LOYALTY_OFFLINE_RUNS: Final = _code(
+    456,
+    "loyalty",
+    "loyalty_offline_runs",
+    "An allowance of this account is still running; use it, or wait until it ends.",
+    "Une réserve hors ligne de ce compte est encore en cours ; utilisez-la ou attendez sa fin.",
+)
+LOYALTY_OFFLINE_UNKNOWN: Final = _code(
+    457,
+    "loyalty",
+    "loyalty_offline_unknown",
+    "No such allowance is on record: the code is forged, or of another town. Call the town's loyalty desk.",
+    "Cette réserve hors ligne n'existe pas : le code est faux ou d'une autre ville. Appelez le service fidélité.",
+)
+LOYALTY_OFFLINE_CLOSED: Final = _code(
+    458,
+    "loyalty",
+    "loyalty_offline_closed",
+    "The time to claim this payment is over; the points went back to the customer.",
+    "Le délai pour encaisser ce paiement est passé ; les points ont été rendus au client.",
+)
+LOYALTY_OFFLINE_SHOP_CAP: Final = _code(
+    459,
+    "loyalty",
+    "loyalty_offline_shop_cap",
+    "One shop may claim no more than this from one allowance.",
+    "Un commerce ne peut pas encaisser davantage sur une même réserve hors ligne.",
+)
+LOYALTY_OFFLINE_CROWDED: Final = _code(
+    460,
+    "loyalty",
+    "loyalty_offline_crowded",
+    "Too many payments were claimed from one allowance; call the town's loyalty desk.",
+    "Trop de paiements ont été encaissés sur une même réserve ; appelez le service fidélité.",
+)
+LOYALTY_OFFLINE_CLAIMED: Final = _code(
+    461,
+    "loyalty",
+    "loyalty_offline_claimed",
+    "This payment was claimed already; nothing happened twice.",
+    "Ce paiement a déjà été encaissé ; rien n'a été fait deux fois.",
+)
+LOYALTY_NO_FRAUD: Final = _code(
+    462,
+    "loyalty",
+    "loyalty_no_fraud",
+    "These codes can be an honest phone's; they prove nothing.",
+    "Ces codes peuvent venir d'un téléphone honnête ; ils ne prouvent rien.",
+)
+LOYALTY_FRAUD_KNOWN: Final = _code(
+    463,
+    "loyalty",
+    "loyalty_fraud_known",
+    "This fraud is on record already; nothing is left to do.",
+    "Cette fraude est déjà enregistrée ; il n'y a plus rien à faire.",
+)
+
 # settlement between shops
 LOYALTY_OWNER_KEY_WAITS: Final = _code(
     437,

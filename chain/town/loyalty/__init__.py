@@ -3,7 +3,7 @@
 `records` what is kept · `wallet` a wallet in the hand · `books` double entry · `programmes` `catalogue` what is
 offered · `tills` `owners` `sweeping` shops and tills · `giving` `earning` `referring` points come · `paycode`
 `spending` `invoicing` `holding` `vouchers` points go · `returning` `reversing` points come back · `sharing` transfers
-and households · `expiry` block end.
+and households · `expiry` block end · `offline` what was signed without a network.
 The rule evaluator is `chain.town.loyalty_rules`, which clients and auditors import too.
 Reads: accounts, roles, parameters.  Writes: namespace loyalty, role keys of shops.  Never: another asset.
 """
@@ -29,6 +29,7 @@ from chain.town.loyalty.holding import (
     end_hold,
 )
 from chain.town.loyalty.invoicing import INVOICE_KIND, apply_invoice_pay, forget_invoice
+from chain.town.loyalty.offline.late import apply_earn_batch
 from chain.town.loyalty.owners import OWNER_KIND, apply_owner_key, replace_owner
 from chain.town.loyalty.programmes import apply_programme
 from chain.town.loyalty.records import NAMESPACE
@@ -47,6 +48,7 @@ from chain.town.loyalty.sweeping import SWEEP_KIND, apply_till_revoke, continue_
 from chain.town.loyalty.tills import apply_shop, apply_till
 from chain.town.loyalty.vouchers import apply_voucher_redeem, apply_voucher_series
 from chain.town.loyalty.wallet import EXPIRE_KIND
+from chain.town.loyalty_offline_schemas import LoyaltyEarnBatch
 from chain.town.loyalty_schemas import (
     LoyaltyActivate,
     LoyaltyCampaign,
@@ -180,6 +182,7 @@ _TILL_RULES: Final[Rules] = {
         (LoyaltyRewardTake, apply_reward_take, 6_500, _TILL),
         (LoyaltyHold, apply_hold, 6_500, _TILL),
         (LoyaltyVoucherRedeem, apply_voucher_redeem, 1_300, _TILL),
+        (LoyaltyEarnBatch, apply_earn_batch, 25_000, _TILL | _OWNER),
         (LoyaltyReverse, apply_reverse, 7_500, _TILL | _OWNER),
         (LoyaltyCapture, apply_capture, 7_500, _TILL | _OWNER),
         (LoyaltyRelease, apply_release, 7_500, _TILL | _OWNER),

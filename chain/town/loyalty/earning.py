@@ -55,11 +55,18 @@ def apply_earn(ctx: TxContext, body: LoyaltyEarn) -> Outcome:
     rule = get_rule_in_force(ctx.state, body.programme)
     if isinstance(rule, Refused):
         return rule
+    return earn_purchase(ctx, body, till=till, rule=rule, made_s=ctx.time_s)
+
+
+def earn_purchase(
+    ctx: TxContext, body: LoyaltyEarn, *, till: TillRecord, rule: VersionRecord, made_s: int
+) -> Outcome:
+    """Credit a purchase made at `made_s` under `rule`; the caller answers for till and rule."""
     refused = _check_gift(ctx.state, till.shop, body)
     if refused is not None:
         return refused
     wallet = Wallet(ctx.state, body.account, ctx.time_s)
-    earned = _evaluate(ctx.state, rule, wallet, body, till.shop)
+    earned = _evaluate(ctx.state, rule, wallet, body, till.shop, made_s)
     refused = _check_promise(earned, body)
     if refused is not None:
         return refused
@@ -90,7 +97,12 @@ def _check_promise(earned: Earned, body: LoyaltyEarn) -> Refused | None:
 
 
 def _evaluate(
-    state: Reader, rule: VersionRecord, wallet: Wallet, body: LoyaltyEarn, shop: str
+    state: Reader,
+    rule: VersionRecord,
+    wallet: Wallet,
+    body: LoyaltyEarn,
+    shop: str,
+    made_s: int,
 ) -> Earned:
     """Look up the few figures the evaluator asks for, and let it judge."""
     position = wallet.get_position(body.programme, shop)
@@ -98,7 +110,7 @@ def _evaluate(
     purchase = Purchase(
         cents=body.purchase_cents,
         shop=shop,
-        time_s=wallet.time_s,
+        time_s=made_s,
         items=body.items,
         is_first_visit=position.day != wallet.time_s // SECONDS_PER_DAY or not position.day_earns,
         tier_points=max(tier.points, tier.before),

@@ -129,6 +129,7 @@ def _take_back_unspent(state: Overlay, time_s: int, ref: str) -> tuple[list[dict
         "ref": ref,
         "account": earn.account,
         "programme": earn.programme,
+        "shop": earn.shop,
         "points": points,
         "taken": [describe_leg(leg, earn.account) for leg in legs],
         "entries": post_entries(state, earn.programme, moves),

@@ -5,6 +5,7 @@ from typing import Any
 
 from chain.codec import bf1
 from chain.codec.canonical import b64url_encode
+from chain.town.loyalty_offline_schemas import LoyaltyEarnBatch
 from chain.town.loyalty_schemas import (
     LoyaltyActivate,
     LoyaltyCampaign,
@@ -36,6 +37,7 @@ from chain.town.schemas import (
 )
 from tests.api.auth.matrix_world import Asked, Row, World, blind
 from tests.town.loyalty.kit import make_invoice
+from tests.town.loyalty.offline.kit import make_note
 from tests.town.loyalty.test_offers import register_key, token
 from tests.town.town_kit import DAY_S, key
 
@@ -250,6 +252,20 @@ def _refer(world: World) -> LoyaltyReferral:
     return LoyaltyReferral("club", world.objects["account"], *token(1))
 
 
+def _late_earns(world: World) -> LoyaltyEarnBatch:
+    """A purchase the boulangerie's till wrote down a minute ago."""
+    facts, till = world.street.facts, world.signers["till"]
+    note = make_note(
+        till,
+        world.objects["account"],
+        made=world.street.clock() - 60,
+        shop="boulangerie",
+        programme="fidelite",
+        town=facts.town,
+    )
+    return LoyaltyEarnBatch((note,))
+
+
 def _webhook(world: World, shop: str) -> str:
     """A webhook of a shop; its owner registers it."""
     name = f"webhook of {shop}"
@@ -343,5 +359,6 @@ LOYALTY_ROWS: dict[str, Row] = {
     "POST /v1/loyalty/pools/withdrawals": _by_citizen(
         "/pools/withdrawals", "saver", LoyaltyPoolWithdraw(UNKNOWN_REF, "fidelite", 1), _withdraw
     ),
+    "POST /v1/loyalty/offline/earns": _by_shop("/offline/earns", "till", _late_earns),
     "POST /v1/loyalty/referrals": _by_citizen("/referrals", "newcomer", _NOBODY, _refer),
 }

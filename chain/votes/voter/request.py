@@ -14,17 +14,17 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
-from chain.crypto.blind_rsa import PREFIX_BYTES, BlindSignatureError, SignerPublicKey
+from chain.crypto import blind_rsa
+from chain.crypto.blind_rsa import (
+    PREFIX_BYTES,
+    RANDOMIZED_PSS,
+    BlindSignatureError,
+    SignerPublicKey,
+)
 from chain.crypto.randomness import RandomBytes
 from chain.votes.formats import Proof
 from chain.votes.group import Group
-from chain.votes.tokens import (
-    blind_token,
-    open_token,
-    prepare_token,
-    prove_registration,
-    token_text,
-)
+from chain.votes.messages import prove_registration, token_message
 from chain.votes.voter.kit import ConfirmedKit
 
 PREFIX_LABEL: Final = "beffroi-prefix-1"
@@ -50,7 +50,7 @@ class Place:
     uuid: str
     group: Group
     station: str
-    weight: int
+    weight_class: str
     registrars: tuple[SignerPublicKey, ...]
     """In the order of the election's record; indexes count from 1."""
 
@@ -61,10 +61,8 @@ class Request:
 
     credential: str
     """g^s as the group writes it: seen by nobody before the registration."""
-    text: str
-    """What the token is about (`chain.votes.tokens.token_text`)."""
     prepared: bytes = field(repr=False)
-    """Random prefix and text: what each signature will be on."""
+    """Random prefix and `chain.votes.messages.token_message`: what each signature will be on."""
     blinded: tuple[bytes, ...]
     inverses: tuple[int, ...] = field(repr=False)
 
@@ -84,7 +82,7 @@ class Registration:
 
     credential: str
     prefix: bytes
-    """The 32 random bytes before the token's text (RFC 9474 §4.1)."""
+    """The 32 random bytes before the message (RFC 9474 §4.1)."""
     signatures: tuple[Signature, ...]
     proof: Proof
 
@@ -93,21 +91,23 @@ def make_request(kit: ConfirmedKit, place: Place) -> Request:
     """Blind the credential once for every registrar; the same each time, also on another phone."""
     key = kit.vote_key()
     credential = key.credential(place.uuid, place.group)
-    text = token_text(place.uuid, place.station, place.weight, credential)
-    prepared = prepare_token(key.stream(f"{PREFIX_LABEL}|{text}")(PREFIX_BYTES), text)
+    message = token_message(place.uuid, place.station, place.weight_class, credential)
+    label = f"{PREFIX_LABEL}|{message.decode()}"
+    prepared = key.stream(label)(PREFIX_BYTES) + message
     blinded: list[bytes] = []
     inverses: list[int] = []
     for signer in place.registrars:
-        made = blind_token(signer, prepared, key.stream(_blinding_label(text, signer)))
+        draw = key.stream(_blinding_label(message, signer))
+        made = blind_rsa.blind(signer, RANDOMIZED_PSS, prepared, draw)
         blinded.append(made.message)
         inverses.append(made.inverse)
-    return Request(credential, text, prepared, tuple(blinded), tuple(inverses))
+    return Request(credential, prepared, tuple(blinded), tuple(inverses))
 
 
-def _blinding_label(text: str, signer: SignerPublicKey) -> str:
+def _blinding_label(message: bytes, signer: SignerPublicKey) -> str:
     """Bound to the key and to the message: no chance is used for two of either."""
     key_hash = sha256(f"{signer.n}|{signer.e}".encode()).hexdigest()
-    return f"{BLINDING_LABEL}|{text}|{key_hash}"
+    return f"{BLINDING_LABEL}|{message.decode()}|{key_hash}"
 
 
 def open_answer(place: Place, request: Request, registrar: int, answer: bytes) -> Signature:
@@ -116,9 +116,10 @@ def open_answer(place: Place, request: Request, registrar: int, answer: bytes) -
         raise BadAnswer(registrar, "no such registrar")
     signer, inverse = place.registrars[registrar - 1], request.inverses[registrar - 1]
     try:
-        return Signature(registrar, open_token(signer, request.prepared, answer, inverse))
+        opened = blind_rsa.finalize(signer, RANDOMIZED_PSS, request.prepared, answer, inverse)
     except BlindSignatureError as error:
         raise BadAnswer(registrar, str(error)) from error
+    return Signature(registrar, opened)
 
 
 def make_registration(
@@ -139,5 +140,7 @@ def make_registration(
         raise MissingSigner(f"no answer of registrars {missing}")
     opened = tuple(open_answer(place, request, index, answers[index]) for index in signers)
     secret = kit.vote_key().secret(place.uuid, place.group)
-    proof = prove_registration(place.group, request.text, secret, draw)
+    proof = prove_registration(
+        place.group, place.uuid, place.station, place.weight_class, secret, draw
+    )
     return Registration(request.credential, request.prepared[:PREFIX_BYTES], opened, proof)

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help up test sim demo check format lock fuzz drill crash machines bench mutants cometbft tools clean
+.PHONY: help up test sim demo check format lock fuzz drill linkage crash machines bench mutants cometbft tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -61,6 +61,9 @@ fuzz: $(STAMP) ## schemathesis against every route: EXAMPLES=200 of each, from a
 
 machines: $(STAMP) ## the ledger against a naive one: 400 random histories of 60 steps, RUNS=4000 for more
 	BEFFROI_MACHINE_RUNS=$(or $(RUNS),400) $(BIN)/python -m pytest -q -p no:xdist tests/town/loyalty/test_ledger_machine.py
+
+linkage: $(STAMP) ## who cast which ballot? the attacker of docs/votes.md over STATIONS=1000 simulated stations of 200
+	$(BIN)/python -m tests.votes.linkage --stations $(or $(STATIONS),1000)
 
 drill: $(STAMP) ## crashes, partitions and lies on real processes; NAME="kill-one …" for some, QUICK=1 for the short form
 	$(BIN)/python -m tests.drills $(NAME) $(if $(QUICK),--quick)

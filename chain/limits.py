@@ -365,6 +365,57 @@ ENERGY_PRICE_MAX_MICRO_EUR: Final = 100_000_000
 ENERGY_COEFFICIENT_DECIMALS_MAX: Final = 9
 """Decimals of a percentage in a coefficient file: beyond, one unit is less than 1 Wh of any plant."""
 
+ENERGY_DAY_STEPS_MAX: Final = 100
+"""Steps of a local day: 25 hours of quarter hours when clocks go back."""
+
+ENERGY_POINTS_PER_MEMBER_MAX: Final = 16
+"""Points one request to join may bring: a town hall's buildings come in several requests."""
+
+ENERGY_POINTS_HELD_MAX: Final = 64
+"""Points of one member in one operation: leaving ends them all in one transaction."""
+
+ENERGY_PEAK_MAX_W: Final = 100_000_000
+"""Peak power of one plant: 100 MW, ten times the highest cap; catches a wrong unit."""
+
+ENERGY_ROSTER_CHANGES_MAX: Final = 400
+"""Days on which an operation's number of points changes, kept in one record: over a year of daily changes."""
+
+ENERGY_TERMS_KEPT: Final = 64
+"""Versions of an operation's terms that days may still be measured under; five years of monthly keys."""
+
+ENERGY_RANGE_DAYS_MAX: Final = 31
+"""Days one report or reconciliation covers: the grid operator's files are monthly."""
+
+ENERGY_EFFECT_DAYS_MAX: Final = 366
+"""How far ahead an admission, a departure, new terms or a contract may be dated."""
+
+ENERGY_CHALLENGES_PER_DAY_MAX: Final = 64
+"""Challenges of one day of an operation, all versions together: a witness answers each by hand."""
+
+ENERGY_ORDERS_PER_STEP_MAX: Final = 10_000
+"""Orders in the book of one step: clearing so many takes some 10 ms."""
+
+ENERGY_ORDERS_PER_ACCOUNT_MAX: Final = 8
+"""Orders of one account for one step: a few price levels each way."""
+
+ENERGY_ORDER_AHEAD_S: Final = 8 * 86_400
+"""How early an order may come: a week and a day before its step."""
+
+ENERGY_ORDERS_DROPPED_PER_STEP: Final = 64
+"""Old orders removed by one item of due work, about 3 ms."""
+
+ENERGY_ORDERS_KEPT_S: Final = 90 * 86_400
+"""Order commitments go so long after their step: beyond challenges and the monthly statement."""
+
+ENERGY_WITNESSES_MAX: Final = 16
+"""Bodies that sign the same day; one is needed."""
+
+ENERGY_CREDITS_PER_TX_MAX: Final = 128
+"""Accounts credited by one transaction; a larger operation sends several."""
+
+ENERGY_PARTS_PER_TRANSFER_MAX: Final = 16
+"""Lots drawn on by one transfer of KWHC: a year's months and a few more."""
+
 # --- p2p -----------------------------------------------------------------------------------------
 
 P2P_NODE_INFO_MAX_BYTES: Final = 10 * KIB

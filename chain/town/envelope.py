@@ -23,7 +23,13 @@ from chain.codec.errors import DecodeError
 from chain.crypto import jws
 from chain.crypto.jws import ParsedJws, SignatureEntry, SigningKey
 from chain.crypto.keys import PublicKey, public_key_from_jwk
-from chain.town import loyalty_offline_schemas, loyalty_schemas, schemas, votes_schemas
+from chain.town import (
+    energy_schemas,
+    loyalty_offline_schemas,
+    loyalty_schemas,
+    schemas,
+    votes_schemas,
+)
 from chain.town.context import Refused
 from chain.town.schemas import AnonymousPayload, Jwk, Payload
 from chain.types import codes
@@ -45,6 +51,7 @@ BODY_TYPES: Final[dict[str, type[msgspec.Struct]]] = {
         *get_args(loyalty_schemas.LoyaltyBody),
         *get_args(votes_schemas.VotesBody),
         *get_args(loyalty_offline_schemas.OfflineBody),
+        *get_args(energy_schemas.EnergyBody),
     )
 }
 ANONYMOUS_TYPES: Final[dict[str, type[msgspec.Struct]]] = {

@@ -385,6 +385,49 @@ SETTLEMENT_ALARM_PERCENT: Final = _param(
 )
 
 
+# shared energy
+ENERGY_CHALLENGE_S: Final = _param(
+    "energy_challenge_s",
+    "s",
+    10 * DAY_S,
+    possible=range(90 * DAY_S + 1),
+    safe=(10 * DAY_S, 60 * DAY_S),
+    why="a member has ten days to look at a published day before it can be settled",
+)
+ENERGY_SUMS_MIN_CONSUMERS: Final = _param(
+    "energy_sums_min_consumers",
+    "consumers",
+    5,
+    possible=range(1, 1_001),
+    safe=(5, 1_000),
+    why="sums of fewer households would show one of them",
+)
+ENERGY_BACKDATE_DAYS: Final = _param(
+    "energy_backdate_days",
+    "days",
+    62,
+    possible=range(4_001),
+    safe=(0, 62),
+    why="an operation that runs already is taken over with its last days, none of them metered here yet",
+)
+ENERGY_LEAVE_DAYS: Final = _param(
+    "energy_leave_days",
+    "days",
+    15,
+    possible=range(63),
+    safe=(0, 31),
+    why="the grid operator takes two weeks to take a point out of an operation",
+)
+ENERGY_DSO_TOLERANCE_WH: Final = _param(
+    "energy_dso_tolerance_wh",
+    "Wh",
+    1,
+    possible=range(10_001),
+    safe=(0, 10),
+    why="per row: the operator rounds each step his way; beyond it a correction is due",
+)
+
+
 # electoral axis and policies: who may do what (chain/town/policies.py)
 ELECTORAL_STATION_MIN_ELECTORS: Final = _param(
     "electoral_station_min_electors",

@@ -1,6 +1,7 @@
 """The whole town in one table: which rule answers which transaction."""
 
 from chain.town import anchors, city, devices, identity, loyalty, opening, votes
+from chain.town.energy import onchain as energy
 from chain.town.engine import SYSTEM_NAMESPACES
 from chain.town.identity import electoral
 from chain.town.rules import Router, build_router
@@ -18,15 +19,17 @@ def town_router() -> Router:
             electoral.RULES,
             loyalty.RULES,
             settlement.RULES,
+            energy.RULES,
             anchors.RULES,
             votes.RULES,
         ),
-        due=(city.DUE, identity.DUE, loyalty.DUE, settlement.DUE, votes.DUE),
+        due=(city.DUE, identity.DUE, loyalty.DUE, settlement.DUE, energy.DUE, votes.DUE),
         namespaces=(
             *SYSTEM_NAMESPACES,
             *identity.NAMESPACES,
             *loyalty.NAMESPACES,
             *settlement.NAMESPACES,
+            *energy.NAMESPACES,
             *anchors.NAMESPACES,
             *votes.NAMESPACES,
         ),

@@ -1208,6 +1208,174 @@ ENERGY_REGIME_CONDITION: Final = _code(
     "A condition of this regime is not met; the message names it.",
     "Une condition de ce régime n'est pas remplie ; le message la nomme.",
 )
+ENERGY_UNKNOWN_OPERATION: Final = _code(
+    654,
+    "energy",
+    "energy_unknown_operation",
+    "No such energy operation is registered; check its name.",
+    "Aucune opération d'énergie de ce nom n'est enregistrée ; vérifiez le nom.",
+)
+ENERGY_OPERATION_VERSION: Final = _code(
+    655,
+    "energy",
+    "energy_operation_version",
+    "The terms do not follow the last published version; read it again and build on it.",
+    "Les conditions ne suivent pas la dernière version publiée ; relisez-la et repartez d'elle.",
+)
+ENERGY_OPERATION_INACTIVE: Final = _code(
+    656,
+    "energy",
+    "energy_operation_inactive",
+    "The operation was not in force on that day: the council has not approved it, or it began later.",
+    "L'opération n'était pas en vigueur ce jour-là : le conseil ne l'a pas approuvée, ou elle a commencé plus tard.",
+)
+ENERGY_NOT_MEMBER: Final = _code(
+    657,
+    "energy",
+    "energy_not_member",
+    "This account is no member of the operation on that day; ask the operation's manager to admit it.",
+    "Ce compte n'est pas membre de l'opération ce jour-là ; demandez votre admission à la personne morale organisatrice.",
+)
+ENERGY_NOTHING_ASKED: Final = _code(
+    658,
+    "energy",
+    "energy_nothing_asked",
+    "No request to join waits for an answer; it was answered already.",
+    "Aucune demande d'adhésion n'attend de réponse ; elle a déjà été traitée.",
+)
+ENERGY_POINT_TAKEN: Final = _code(
+    659,
+    "energy",
+    "energy_point_taken",
+    "This point belongs to an operation already, and a point is active in one only; end it there first.",
+    "Ce point fait déjà partie d'une opération, et un point n'est actif que dans une seule ; mettez-y fin d'abord.",
+)
+ENERGY_CONSENT_MISSING: Final = _code(
+    660,
+    "energy",
+    "energy_consent_missing",
+    "The member's consent for this purpose is absent or was withdrawn; ask the member.",
+    "Le consentement du membre pour cet usage manque ou a été retiré ; demandez-le-lui.",
+)
+ENERGY_CONTRACT_UNKNOWN: Final = _code(
+    661,
+    "energy",
+    "energy_contract_unknown",
+    "No contract of this hash is on record; offer it first.",
+    "Aucun contrat de cette empreinte n'est enregistré ; proposez-le d'abord.",
+)
+ENERGY_CONTRACT_STEP: Final = _code(
+    662,
+    "energy",
+    "energy_contract_step",
+    "The contract is not in a state that allows this step, or the step does not name the last one; read it again.",
+    "L'état du contrat ne permet pas cette étape, ou elle ne nomme pas la précédente ; relisez-le.",
+)
+ENERGY_CONTRACT_INVALID: Final = _code(
+    663,
+    "energy",
+    "energy_contract_invalid",
+    "A clause of the contract does not hold; the message names it. Correct the document and offer it again.",
+    "Une clause du contrat ne convient pas ; le message la nomme. Corrigez le document et proposez-le à nouveau.",
+)
+ENERGY_DAY_REFUSED: Final = _code(
+    664,
+    "energy",
+    "energy_day_refused",
+    "This day cannot be taken: it is no day of the calendar, was measured already, or lies too far away.",
+    "Ce jour est impossible : absent du calendrier, déjà mesuré, ou trop éloigné.",
+)
+ENERGY_NOT_INDEPENDENT: Final = _code(
+    665,
+    "energy",
+    "energy_not_independent",
+    "Readings and witnesses come from another body than the operation's manager; have another body sign.",
+    "Les mesures et les témoins viennent d'un autre organisme que l'organisatrice ; faites signer un autre organisme.",
+)
+ENERGY_UNWITNESSED: Final = _code(
+    666,
+    "energy",
+    "energy_unwitnessed",
+    "No witness has recomputed this day, so it cannot be settled; send the openings to a witness.",
+    "Aucun témoin n'a recalculé ce jour : il ne peut être soldé ; transmettez les ouvertures à un témoin.",
+)
+ENERGY_CHALLENGE_OPEN: Final = _code(
+    667,
+    "energy",
+    "energy_challenge_open",
+    "The day can still be challenged, or a challenge was not answered or not yet followed by a correction.",
+    "Ce jour peut encore être contesté, ou une contestation attend sa réponse ou sa correction.",
+)
+ENERGY_CHALLENGE_REFUSED: Final = _code(
+    668,
+    "energy",
+    "energy_challenge_refused",
+    "This version can no longer be challenged, or you challenged it already, or no such challenge waits.",
+    "Cette version ne peut plus être contestée, vous l'avez déjà contestée, ou aucune contestation n'attend.",
+)
+ENERGY_SUMS_PRIVATE: Final = _code(
+    669,
+    "energy",
+    "energy_sums_private",
+    "The sums would show a single household; publish them for more households together.",
+    "Les sommes révéleraient un seul foyer ; publiez-les pour davantage de foyers ensemble.",
+)
+ENERGY_ORDER_UNKNOWN: Final = _code(
+    670,
+    "energy",
+    "energy_order_unknown",
+    "No such order stands for this step; it was cancelled, or belongs to another account.",
+    "Aucun ordre de ce genre pour ce pas ; il a été annulé ou appartient à un autre compte.",
+)
+ENERGY_BOOK_FULL: Final = _code(
+    671,
+    "energy",
+    "energy_book_full",
+    "The order book of this step is full, or this account has all the orders it may place.",
+    "Le carnet de ce pas est complet, ou ce compte a placé tous les ordres permis.",
+)
+ENERGY_STATEMENT_STALE: Final = _code(
+    672,
+    "energy",
+    "energy_statement_stale",
+    "The statement does not follow the month's last one; read it again and build on it.",
+    "Le relevé ne suit pas le dernier relevé du mois ; relisez-le et repartez de lui.",
+)
+ENERGY_LOT_EXHAUSTED: Final = _code(
+    673,
+    "energy",
+    "energy_lot_exhausted",
+    "More energy is credited or retired than was shared that month.",
+    "On crédite ou on utilise plus d'énergie qu'il n'en a été partagé ce mois-là.",
+)
+ENERGY_CREDITED_ALREADY: Final = _code(
+    674,
+    "energy",
+    "energy_credited_already",
+    "This account was credited for this month already; nothing was counted twice.",
+    "Ce compte a déjà été crédité pour ce mois ; rien n'a été compté deux fois.",
+)
+ENERGY_INSUFFICIENT: Final = _code(
+    675,
+    "energy",
+    "energy_insufficient",
+    "The account does not hold so much energy credit of this month.",
+    "Le compte ne détient pas autant de crédits d'énergie de ce mois.",
+)
+ENERGY_CLAIM_REPEATED: Final = _code(
+    676,
+    "energy",
+    "energy_claim_repeated",
+    "This claim of origin was made already; energy is claimed once.",
+    "Cette déclaration d'origine a déjà été faite ; une énergie ne se revendique qu'une fois.",
+)
+ENERGY_WORD_GIVEN: Final = _code(
+    677,
+    "energy",
+    "energy_word_given",
+    "This was said of the invoice line already; nothing changed.",
+    "Cela a déjà été dit de cette ligne de facture ; rien n'a changé.",
+)
 
 # votes: elections, from publication to archive
 VOTES_UNKNOWN_ELECTION: Final = _code(

@@ -51,6 +51,18 @@ EUROPE_PARIS: Final = Zone(
     "Europe/Paris", HOUR_S, (SummerRule(1996, _LAST_YEAR, 3, 10, HOUR_S, HOUR_S),)
 )
 UTC: Final = Zone("UTC", 0)
+ZONES: Final = {
+    zone.name: zone
+    for zone in (
+        EUROPE_PARIS,
+        UTC,
+        Zone("America/Cayenne", -3 * HOUR_S),
+        Zone("America/Martinique", -4 * HOUR_S),
+        Zone("Indian/Mayotte", 3 * HOUR_S),
+        Zone("Indian/Reunion", 4 * HOUR_S),
+    )
+}
+"""Clocks an operation may live by; overseas ones never change (Guadeloupe shares Martinique's)."""
 
 
 def fixed_zone(offset_s: int) -> Zone:
@@ -100,6 +112,25 @@ def is_date(year: int, month: int, day: int) -> bool:
 
 
 # --- local time ----------------------------------------------------------------------------------
+
+
+def parse_day(text: str) -> int | None:
+    """Days since 1970-01-01 of `YYYY-MM-DD`, or None when the calendar has no such day."""
+    year, month, day = int(text[:4]), int(text[5:7]), int(text[8:10])
+    return days_of_date(year, month, day) if is_date(year, month, day) else None
+
+
+def format_day(days: int) -> str:
+    """`YYYY-MM-DD` of a number of days since 1970-01-01."""
+    year, month, day = date_of_days(days)
+    return f"{year:04}-{month:02}-{day:02}"
+
+
+def days_of_month(month: str) -> range:
+    """Day numbers of a month written `YYYY-MM`."""
+    year, number = int(month[:4]), int(month[5:7])
+    after = (year + 1, 1) if number == 12 else (year, number + 1)
+    return range(days_of_date(year, number, 1), days_of_date(*after, 1))
 
 
 def offset_at(zone: Zone, utc_s: int) -> int:

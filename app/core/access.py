@@ -101,7 +101,7 @@ def access(
         def wrapper(*args: P.args, **kwargs: P.kwargs) -> T:
             g.actor = None if PUBLIC in scopes else _admit(frozenset(scopes))
             if step_up:
-                _check_fresh(g.actor)
+                check_fresh(g.actor)
             return view(*args, **kwargs)
 
         wrapper._apidoc = _document(view, scopes, objects, rule, step_up)  # type: ignore[attr-defined]
@@ -128,7 +128,8 @@ def _admit(wanted: frozenset[str]) -> Actor:
     return replace(actor, scopes=held)
 
 
-def _check_fresh(actor: Actor) -> None:
+def check_fresh(actor: Actor) -> None:
+    """Ask for the second factor unless it was shown within the last STEP_UP_S seconds; raises Problem."""
     if get_services().clock.now_s() - actor.proven_at >= STEP_UP_S:
         raise Problem(AUTH_STEP_UP, headers=_ASK)
 

@@ -56,7 +56,8 @@ class LostPhone:
             payload = jws.parse(read["transaction"].encode(), TX_TYP, ACT_MAX_BYTES).payload
             signed = jws.sign_compact(payload, TX_TYP, signer).decode("ascii")
             path = f"/v1/acts/{act['id']}/signatures"
-            act = self._post(device, path, {"transaction": signed}, token=token)
+            sent = {"transaction": signed, "key": jwk_of(signer.public_key)}
+            act = self._post(device, path, sent, token=token)
         check(len(act["signers"]) == 3, "the act has not three signatures")
         expect("recovery", self._post_answer(clerk, f"/v1/acts/{act['id']}/submission", None))
         proved = self.verifier.check_transaction(clerk.api, act["transaction"])

@@ -1,8 +1,8 @@
 """Acts that wait for signatures: agents of two bodies, and the citizen's new phone, seldom sign at one desk.
 
 Whoever opens an act hands in the transaction signed by one; each other signer adds a signature over the very same
-bytes; then anybody who knows the act's random id sends it. The API adds nothing and signs nothing: what is wrong,
-the chain refuses.
+bytes; then anybody who knows the act's random id sends it. Only the asking key's own signature is added, and only when
+it is valid: one that is not would make the act useless for ever. Whose signatures suffice, the chain says.
 Reads and writes: `pending_act`.
 """
 
@@ -11,14 +11,15 @@ from typing import Any, Final
 
 from app.core.codes import NOT_FOUND
 from app.core.context import Actor
-from app.core.database import write
+from app.core.database import lock_until_commit, write
 from app.core.problems import Problem
 from app.core.transactions import TRANSACTION_CHARS_MAX, check_type, read_transaction
 from app.identity.lifecycle import codes
 from app.identity.lifecycle.models import PendingAct
 from chain.codec.canonical import b64url_encode
 from chain.codec.errors import DecodeError
-from chain.crypto.jws import merge_signatures, parse
+from chain.crypto.jws import ParsedJws, merge_signatures, parse, verify_signature
+from chain.crypto.keys import PublicKey
 from chain.town.envelope import TX_TYP
 
 TYPES: Final = (
@@ -29,14 +30,14 @@ TYPES: Final = (
 )
 """Acts that two sign."""
 LIST_MAX: Final = 100
+ACTS_LOCK: Final = "pending acts"
 
 
-def open_act(text: str, *, actor: Actor, now_s: int) -> PendingAct:
+def open_act(text: str, *, key: PublicKey, actor: Actor, now_s: int) -> PendingAct:
     """Keep a transaction until the others have signed; raises Problem for another kind, or one out of date."""
     transaction = read_transaction(text)
     check_type(transaction, TYPES)
-    if actor.kid not in _signers(text):
-        raise Problem(codes.ACT_MALFORMED, "who opens an act signs it")
+    _check_own_signature(text, key=key, actor=actor)
     if transaction.payload.exp <= now_s:
         raise Problem(codes.ACT_EXPIRED)
     with write():
@@ -61,9 +62,11 @@ def get_act(act_id: str, *, now_s: int) -> PendingAct:
     return act  # type: ignore[no-any-return]
 
 
-def sign_act(act_id: str, text: str, *, now_s: int) -> PendingAct:
-    """Add signatures over the same payload; raises Problem when it is another."""
+def sign_act(act_id: str, text: str, *, key: PublicKey, actor: Actor, now_s: int) -> PendingAct:
+    """Add the actor's signature over the same payload; raises Problem when it is another's, or wrong."""
+    _check_own_signature(text, key=key, actor=actor)
     with write():
+        lock_until_commit(ACTS_LOCK)  # two who sign at once must not lose one signature
         act = get_act(act_id, now_s=now_s)
         try:
             merged = merge_signatures(
@@ -109,6 +112,21 @@ def describe_act(act: PendingAct) -> dict[str, Any]:
     }
 
 
+def _check_own_signature(text: str, *, key: PublicKey, actor: Actor) -> None:
+    """Raise Problem unless `text` carries the actor's valid signature under `key` and no other."""
+    entries = _parse(text).signatures
+    if [entry.kid for entry in entries] != [actor.kid]:
+        raise Problem(codes.ACT_MALFORMED, "each hands in the own signature, one at a time")
+    if not verify_signature(entries[0], key):
+        raise Problem(codes.ACT_MALFORMED, "the signature is not that key's over these bytes")
+
+
+def _parse(text: str) -> ParsedJws:
+    try:
+        return parse(text.encode("utf-8", "replace"), TX_TYP, TRANSACTION_CHARS_MAX)
+    except DecodeError as error:
+        raise Problem(codes.ACT_MALFORMED, str(error)) from error
+
+
 def _signers(text: str) -> list[str]:
-    parsed = parse(text.encode("utf-8", "replace"), TX_TYP, TRANSACTION_CHARS_MAX)
-    return [entry.kid for entry in parsed.signatures]
+    return [entry.kid for entry in _parse(text).signatures]

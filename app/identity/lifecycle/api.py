@@ -3,7 +3,8 @@
 from dataclasses import asdict
 from typing import Any
 
-from app.core.access import DEVICE, PUBLIC, access
+from app.auth.service import read_key
+from app.core.access import DEVICE, PUBLIC, access, check_fresh
 from app.core.blueprint import TownBlueprint
 from app.core.codes import NOT_FOUND
 from app.core.context import get_clock, get_config, get_services, require_actor
@@ -12,6 +13,7 @@ from app.core.problems import NodeUnavailable, Problem, choose_language
 from app.core.projection import get_projector_state
 from app.core.submission import SubmissionSchema, TransactionSchema, submit
 from app.core.town_status import read_town_status
+from app.identity.api import find_agent_key
 from app.identity.lifecycle import acts, ages, links, mandates, recoveries, statuses
 from app.identity.lifecycle.schemas import (
     AccountLinkCountSchema,
@@ -20,6 +22,7 @@ from app.identity.lifecycle.schemas import (
     AccountLinkRequestSchema,
     ActSchema,
     ActsSchema,
+    AddedSignatureSchema,
     AllowedSchema,
     DeskMandateSchema,
     DeskRecoveriesSchema,
@@ -197,7 +200,10 @@ def create_renewals(args: dict[str, Any]) -> Any:
 @blp.response(201, ActSchema)
 def create_act(args: dict[str, Any]) -> dict[str, Any]:
     """Open an act that others must sign too."""
-    act = acts.open_act(args["transaction"], actor=require_actor(), now_s=get_clock().now_s())
+    agent = require_actor()
+    act = acts.open_act(
+        args["transaction"], key=find_agent_key(agent), actor=agent, now_s=get_clock().now_s()
+    )
     return acts.describe_act(act)
 
 
@@ -220,11 +226,17 @@ def get_act(act_id: str) -> dict[str, Any]:
 @blp.post("/acts/<token:act_id>/signatures")
 @access(DEVICE, objects="capability", rule="whoever was given the act's 128-bit id")
 @idempotent
-@blp.arguments(SignedActSchema)
+@blp.arguments(AddedSignatureSchema)
 @blp.response(201, ActSchema)
 def add_signature(args: dict[str, Any], act_id: str) -> dict[str, Any]:
-    """Add a signature over the same payload."""
-    act = acts.sign_act(act_id, args["transaction"], now_s=get_clock().now_s())
+    """Add one's signature over the same payload; an agent shows a second factor first."""
+    actor = require_actor()
+    if "clerk" in actor.scopes:
+        check_fresh(actor)
+    key = read_key(args["key"])
+    act = acts.sign_act(
+        act_id, args["transaction"], key=key, actor=actor, now_s=get_clock().now_s()
+    )
     return acts.describe_act(act)
 
 

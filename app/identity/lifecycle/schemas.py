@@ -2,6 +2,7 @@
 
 from marshmallow import fields, validate
 
+from app.auth.schemas import JwkSchema
 from app.core.blueprint import TownSchema
 from app.core.transactions import TRANSACTION_CHARS_MAX
 from app.identity.lifecycle.mandates import BALLOT_SCOPE, SCOPES
@@ -116,6 +117,12 @@ class SignedActSchema(TownSchema):
         validate=validate.Length(min=10, max=TRANSACTION_CHARS_MAX),
         metadata={"description": "JWS of type beffroi-tx, compact or general JSON form"},
     )
+
+
+class AddedSignatureSchema(SignedActSchema):
+    """The payload that was opened, signed by the asking key alone; `key` is that key, so that the API can verify it."""
+
+    key = fields.Nested(JwkSchema, required=True)
 
 
 class ActSchema(TownSchema):

@@ -7,6 +7,7 @@ import pytest
 from app.accounts import devices as account_devices
 from app.cli.demo.clerk import Clerk
 from app.cli.demo.client import expect
+from app.core.access import STEP_UP_S
 from app.core.database import connected
 from app.core.projector import Projector
 from app.identity.lifecycle import statuses
@@ -219,7 +220,8 @@ def collected(lost: Lost, body, first: Clerk, *others):
         read = expect("read", lost.street.api.get(f"/v1/acts/{act['id']}", token=token))
         signed = _sign_again(read["transaction"], signer)
         path = f"/v1/acts/{act['id']}/signatures"
-        act = expect("sign", _post(lost, path, {"transaction": signed}, token))
+        sent = {"transaction": signed, "key": jwk_of(signer.public_key)}
+        act = expect("sign", _post(lost, path, sent, token))
     return act, _post(lost, f"/v1/acts/{act['id']}/submission", None, first.token)
 
 
@@ -263,8 +265,43 @@ def test_a_signature_over_another_payload_is_not_added(lost) -> None:
     act = expect("act", _post(lost, "/v1/desk/acts", {"transaction": text}, lost.clerk.token))
     other = lost.supervisor.sign(IdStatus(lost.cid, "revoked"), sender="body:mairie")
     path = f"/v1/acts/{act['id']}/signatures"
-    answer = _post(lost, path, {"transaction": other}, lost.supervisor.token)
-    assert answer.code == "act_malformed"
+    sent = {"transaction": other, "key": jwk_of(lost.supervisor.key.public_key)}
+    assert _post(lost, path, sent, lost.supervisor.token).code == "act_malformed"
+
+
+def test_nobody_spoils_an_act_with_a_signature_that_is_not_theirs_or_not_valid(lost) -> None:
+    text = lost.clerk.sign(IdStatus(lost.cid, "ended"), sender="body:mairie")
+    act = expect("act", _post(lost, "/v1/desk/acts", {"transaction": text}, lost.clerk.token))
+    path = f"/v1/acts/{act['id']}/signatures"
+    good = _sign_again(text, lost.supervisor.key)
+    header, payload, signature = good.split(".")
+    spoiled = f"{header}.{payload}.{signature[:-4]}{'AAAA' if signature[-4:] != 'AAAA' else 'BBBA'}"
+    key = jwk_of(lost.supervisor.key.public_key)
+    stranger, stranger_token = lost.new, lost.ana.login(lost.new)
+    for sent, token in (
+        ({"transaction": spoiled, "key": key}, lost.supervisor.token),
+        ({"transaction": good, "key": key}, stranger_token),
+        ({"transaction": good, "key": jwk_of(stranger.public_key)}, lost.supervisor.token),
+    ):
+        assert _post(lost, path, sent, token).code == "act_malformed"
+    act = expect(
+        "sign", _post(lost, path, {"transaction": good, "key": key}, lost.supervisor.token)
+    )
+    assert len(act["signers"]) == 2
+    expect("sent", _post(lost, f"/v1/acts/{act['id']}/submission", None, lost.clerk.token))
+
+
+def test_an_agent_who_adds_a_signature_showed_a_second_factor_lately(lost) -> None:
+    text = lost.clerk.sign(IdStatus(lost.cid, "ended"), sender="body:mairie")
+    act = expect("act", _post(lost, "/v1/desk/acts", {"transaction": text}, lost.clerk.token))
+    good = _sign_again(text, lost.supervisor.key)
+    sent = {"transaction": good, "key": jwk_of(lost.supervisor.key.public_key)}
+    lab = lost.street.town.lab
+    lab.now_s += STEP_UP_S  # without logging in again
+    lab.produce()
+    lab.on_block()
+    answer = _post(lost, f"/v1/acts/{act['id']}/signatures", sent, lost.supervisor.token)
+    assert answer.code == "auth_step_up_required"
 
 
 def test_an_act_is_opened_by_one_of_its_signers_and_of_the_kinds_that_two_sign(lost) -> None:

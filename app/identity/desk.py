@@ -31,7 +31,7 @@ from app.identity.duplicates import (
 )
 from app.identity.enrolment import ATTESTED, DRAFTED, LINKED, get_enrolment
 from app.identity.models import DuplicateIndex, Enrolment, IdentityRow, Person
-from app.identity.register import Register, SealedFile
+from app.identity.register import REGISTER_LOCK, Register, SealedFile
 from app.identity.tombstones import block_open_ballots
 from app.identity.waiting import PENDING
 from chain.codec.canonical import b64url_encode, encode_canonical
@@ -43,8 +43,6 @@ from chain.town.envelope import ATTESTATION_TYP
 
 IDENTITY_LEVEL_YEARS: Final = 5
 ATTESTATION_CHARS_MAX: Final = 2_048
-REGISTER_LOCK: Final = "identity.register"
-"""One draft at a time looks for duplicates and adds its own digests."""
 
 
 @dataclass(frozen=True, slots=True)

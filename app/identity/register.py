@@ -34,6 +34,8 @@ from chain.codec.canonical import b64url_decode, decode_canonical, encode_canoni
 
 _AGENT_LABEL: Final = b"beffroi-agent-person-1"
 ERASED: Final = "erased"
+REGISTER_LOCK: Final = "identity.register"
+"""One draft at a time looks for duplicates and adds its own digests."""
 _INDEX: Final = "INSERT INTO duplicate_index (cid, kind, digest, version) VALUES (?, ?, ?, ?)"
 
 
@@ -96,12 +98,25 @@ class Register:
         """What `seal` sealed, as canonical JSON; raises PersonKeyGone."""
         return self.keys.load(cid).decrypt(bytes(sealed))
 
-    def put_index(self, cid: str, civil: Civil) -> None:
-        """Replace a person's digests, under every live version; inside the caller's transaction."""
+    def put_index(self, cid: str, *civils: Civil) -> None:
+        """Replace a person's digests, under every live version; inside the caller's transaction.
+
+        Two civil records while a correction waits for the chain: whoever is like either meets this person.
+        """
         DuplicateIndex.delete().where(DuplicateIndex.cid == cid).execute()
         for key in self.index.all():
-            for kind, digest in list_digests(key.key, civil):
+            digests = {line for civil in civils for line in list_digests(key.key, civil)}
+            for kind, digest in sorted(digests):
                 run_sql(_INDEX, cid, kind, digest, key.version)
+
+    def index_again(self, cid: str) -> None:
+        """Digests of the file and of a signed correction that waits; inside the caller's transaction."""
+        person = Person.get_by_id(cid)
+        sealed = [person.sealed]
+        if person.sealed_next is not None and is_signed_renewal(person.renewal):
+            sealed.append(person.sealed_next)
+        opened = (decode_canonical(SealedFile, self.unseal(cid, content)) for content in sealed)
+        self.put_index(cid, *(content.civil for content in opened))
 
     def _promote(self, person: Person) -> Person:
         """Let the corrected file replace the old one, once the chain holds its commitment."""
@@ -119,6 +134,7 @@ class Register:
                 attestation=person.renewal,
                 renewal="",
             ).where(Person.cid == person.cid).execute()
+            self.index_again(person.cid)
         return Person.get_by_id(person.cid)  # type: ignore[no-any-return]
 
     # --- agents and their own files -----------------------------------------------------------

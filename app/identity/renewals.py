@@ -1,8 +1,8 @@
 """Corrected or renewed facts of a known person: a new commitment, signed by an agent, written by `id.batch_renew`.
 
 The corrected file waits beside the old one, both sealed, until the chain holds the new commitment; then the old
-one and its salt are gone, and the old commitment opens to nobody. A person who still waits for the first batch
-is simply attested again.
+one and its salt are gone, and the old commitment opens to nobody. A correction into somebody's likeness waits for
+a second agent first, who can refuse it. A person who still waits for the first batch is simply attested again.
 Reads and writes: `person`, `duplicate_index`, `desk_review`.
 """
 
@@ -19,14 +19,13 @@ from app.identity import codes, reviews
 from app.identity.batches import BATCH_ENTRIES_MAX
 from app.identity.civil import SALT_BYTES, Civil
 from app.identity.desk import (
-    REGISTER_LOCK,
     DraftFacts,
     build_attestation,
     check_attestation,
 )
 from app.identity.duplicates import DUPLICATE, charge_search, find_candidates, judge, log_desk
 from app.identity.models import DeskReview, IdentityRow, Person
-from app.identity.register import Register, SealedFile, is_signed_renewal
+from app.identity.register import REGISTER_LOCK, Register, SealedFile, is_signed_renewal
 from app.identity.waiting import PENDING, SENT
 from chain.codec.canonical import b64url_encode, encode_canonical
 from chain.crypto.keys import PublicKey
@@ -93,9 +92,11 @@ def sign_renewal(
             raise Problem(
                 codes.ENROLMENT_WRONG_STATE, "sent to the chain or drafted again meanwhile"
             )
-        register.put_index(cid, civil)
+        register.index_again(cid)
         if row is None:
             _review_again(register, cid, civil, clerk, now_s)
+        elif find_candidates(register.index.all(), civil, besides=(cid,)):
+            reviews.open_review(cid, DUPLICATE, clerk, now_s)
         log_desk(clerk, "attest", cid, "rectification", now_s)
     return PENDING if row is None else "renewal"
 
@@ -114,12 +115,15 @@ def _review_again(register: Register, cid: str, civil: Civil, clerk: Actor, now_
 
 
 def list_renewals() -> tuple[str, ...]:
-    """Signed renewals that wait for the chain, sorted by cid as a batch wants them."""
+    """Signed renewals that wait for the chain and for no second agent, sorted by cid as a batch wants them."""
+    undecided = DeskReview.select(DeskReview.cid).where(
+        (DeskReview.outcome == "") & DeskReview.kind.in_(sorted(reviews.BEFORE))
+    )
     waiting = (
         Person.select(Person.cid, Person.renewal)
         .join(IdentityRow, on=(IdentityRow.cid == Person.cid))
         .where(IdentityRow.status.in_(sorted(RENEWABLE)) & (Person.restricted_at == 0))
-        .where(Person.sealed_next.is_null(False))
+        .where(Person.sealed_next.is_null(False) & Person.cid.not_in(undecided))
         .order_by(Person.cid)
         .limit(BATCH_ENTRIES_MAX)
     )

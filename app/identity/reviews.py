@@ -13,13 +13,13 @@ import secrets
 from typing import Any, Final
 
 from app.core.context import Actor
-from app.core.database import write
+from app.core.database import lock_until_commit, write
 from app.core.problems import Problem
 from app.identity import codes
 from app.identity.duplicates import DUPLICATE, log_desk
 from app.identity.indexkeys import IndexKey
 from app.identity.models import DeskReview, DuplicateIndex, IdentityRow, Person
-from app.identity.register import Register
+from app.identity.register import REGISTER_LOCK, Register, is_signed_renewal
 from app.identity.waiting import PENDING, claim_unsent
 from chain.codec.canonical import b64url_encode, encode_canonical
 from chain.codec.errors import DecodeError
@@ -93,8 +93,8 @@ def list_reviews(*, kid: str) -> list[dict[str, Any]]:
         .order_by(DeskReview.opened_at, DeskReview.id)
     )
     attestation = {
-        person.cid: person.attestation
-        for person in Person.select(Person.cid, Person.attestation).where(
+        person.cid: _newest_attestation(person)
+        for person in Person.select(Person.cid, Person.attestation, Person.renewal).where(
             Person.cid.in_([row.cid for row in rows])
         )
     }
@@ -109,6 +109,11 @@ def list_reviews(*, kid: str) -> list[dict[str, Any]]:
         }
         for row in rows
     ]
+
+
+def _newest_attestation(person: Person) -> str:
+    """What an agent signed last of this person: a correction that waits for the chain, or the facts as they are."""
+    return str(person.renewal if is_signed_renewal(person.renewal) else person.attestation)
 
 
 def digest_attestation(text: str) -> str:
@@ -136,6 +141,7 @@ def decide(
 ) -> dict[str, Any]:
     """Take the second agent's signed outcome; a rejected file that is not on the chain yet is erased.
 
+    Of a person on the chain a rejected correction is forgotten.
     Raises Problem for the first agent, for the own file, and for another signature.
     """
     review = DeskReview.get_or_none(DeskReview.id == review_id)
@@ -145,10 +151,11 @@ def decide(
     if agent.kid in (review.opened_by, person.attested_by):
         raise Problem(codes.SECOND_AGENT_SAME)
     register.check_not_own(agent.kid, review.cid)
-    attestation = digest_attestation(person.attestation)
+    attestation = digest_attestation(_newest_attestation(person))
     payload = encode_decision(town=town, cid=review.cid, attestation=attestation, outcome=outcome)
     _check_signature(signature, payload, agent_key)
     with write():
+        lock_until_commit(REGISTER_LOCK)
         mine = (DeskReview.id == review_id) & (DeskReview.outcome == "")
         changed = DeskReview.update(
             decided_at=now_s, decided_by=agent.kid, outcome=outcome, signature=signature
@@ -159,6 +166,11 @@ def decide(
             Person.update(status=PENDING).where(
                 (Person.cid == review.cid) & (Person.status == SECOND)
             ).execute()
+        if outcome == REJECTED and is_signed_renewal(person.renewal):
+            Person.update(sealed_next=None, renewal="").where(
+                (Person.cid == review.cid) & (Person.renewal == person.renewal)
+            ).execute()
+            register.index_again(review.cid)
         log_desk(agent, "review", review.cid, outcome, now_s)
     is_on_chain = IdentityRow.select().where(IdentityRow.cid == review.cid).exists()
     if outcome == REJECTED and not is_on_chain:

@@ -5,9 +5,8 @@ Reads and writes: `duplicate_index`, the index keys.  Never: needs the persons p
 """
 
 from app.core.database import lock_until_commit, write
-from app.identity.desk import REGISTER_LOCK
 from app.identity.models import DuplicateIndex, Person, Tombstone
-from app.identity.register import Register
+from app.identity.register import REGISTER_LOCK, Register
 
 
 def rotate_index_key(register: Register) -> int:
@@ -50,5 +49,5 @@ def _index_again(register: Register, cid: str) -> bool:
             Person.delete().where(Person.cid == cid).execute()
             return False
         if Person.select().where(Person.cid == cid).exists():
-            register.put_index(cid, opened.civil)
+            register.index_again(cid)
     return True

@@ -19,7 +19,7 @@ from app.core.database import lock_until_commit, write
 from app.core.problems import Problem
 from app.identity import codes as identity_codes
 from app.identity.civil import SALT_BYTES, Civil, compute_duplicate_keys
-from app.identity.desk import REGISTER_LOCK, DraftFacts, build_attestation
+from app.identity.desk import DraftFacts, build_attestation
 from app.identity.duplicates import (
     DUPLICATE,
     LEFT,
@@ -35,7 +35,7 @@ from app.identity.federation.models import FederatedDraft, FederationLink
 from app.identity.federation.oidc import Verified
 from app.identity.federation.settings import Provider
 from app.identity.models import DuplicateIndex, Enrolment, Person
-from app.identity.register import Register, SealedFile
+from app.identity.register import REGISTER_LOCK, Register, SealedFile
 from app.identity.tombstones import block_open_ballots
 from chain.codec.canonical import b64url_encode, encode_canonical
 from chain.town import schemas

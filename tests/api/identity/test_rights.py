@@ -186,14 +186,62 @@ def test_a_pending_person_is_simply_attested_again(street):
     assert own["opening"]["blind"] == drafted.body["attestation"]["blind"]
 
 
-def test_a_corrected_name_is_found_and_the_wrong_one_no_longer(street):
+def test_a_corrected_name_is_found_and_the_wrong_one_until_the_chain_knows(street):
+    """Between the two, whoever takes either name meets this person."""
     phone, cid = kit.written(street, **ANA)
     clerk = street.clerk
     drafted = correct(clerk, cid, ANA | {"family_name": "Moreau"})
     sign_correction(clerk, cid, drafted)
+    assert kit.search(clerk, **ANA).body["candidates"]
+    assert kit.search(clerk, **(ANA | {"family_name": "Moreau"})).body["candidates"]
+    assert write_renewals(clerk).status == 201
+    assert phone.read_identity()["opening"]["civil"]["family_name"] == "Moreau"
     assert kit.search(clerk, **ANA).body["candidates"] == []
     assert kit.search(clerk, **(ANA | {"family_name": "Moreau"})).body["candidates"]
-    del phone
+
+
+def write_renewals(clerk):
+    listed = clerk.api.get("/v1/desk/renewals", token=clerk.token).body["attestations"]
+    text = clerk.sign(IdBatchRenew(tuple(listed)), sender="body:mairie")
+    return clerk.send("/v1/identity/renewals", text)
+
+
+def written_twin(street):
+    """An identity on the chain that a clerk corrects into somebody's likeness, signed; (phone, cid, the review)."""
+    kit.written(street, **ANA)
+    phone, cid = kit.written(street, family_name="Moreau", given_names=["Zoé"])
+    likeness = ANA | {"given_names": ["Ana", "Rose"]}
+    drafted = correct(street.clerk, cid, likeness, duplicate_reason="twin")
+    assert sign_correction(street.clerk, cid, drafted).body["state"] == "renewal"
+    (review,) = [
+        line
+        for line in kit.reviews(street.supervisor)
+        if (line["cid"], line["kind"]) == (cid, "duplicate")
+    ]
+    return phone, cid, review
+
+
+def test_a_likeness_of_somebody_on_the_chain_waits_for_the_second_agent_as_well(street):
+    phone, _, review = written_twin(street)
+    clerk = street.clerk
+    assert clerk.api.get("/v1/desk/renewals", token=clerk.token).body["attestations"] == []
+    assert kit.decide(clerk, review).code == "second_agent_same"
+    assert kit.decide(street.supervisor, review).status == 201
+    assert write_renewals(clerk).status == 201
+    assert phone.read_identity()["opening"]["civil"]["family_name"] == ANA["family_name"]
+
+
+def test_a_refused_likeness_leaves_the_person_as_they_were(street):
+    phone, cid, review = written_twin(street)
+    answer = kit.decide(street.supervisor, review, outcome="rejected")
+    assert (answer.status, answer.body["on_chain"]) == (201, True)
+    clerk = street.clerk
+    assert clerk.api.get("/v1/desk/renewals", token=clerk.token).body["attestations"] == []
+    assert phone.read_identity()["opening"]["civil"]["family_name"] == "Moreau"
+    found = kit.search(clerk, **(ANA | {"given_names": ["Ana", "Rose"]})).body["candidates"]
+    assert cid not in [candidate["cid"] for candidate in found]
+    zoe = kit.search(clerk, family_name="Moreau", given_names=["Zoé"]).body["candidates"]
+    assert [candidate["cid"] for candidate in zoe] == [cid]
 
 
 def test_a_correction_into_somebody_else_is_a_duplicate(street):

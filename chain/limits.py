@@ -719,6 +719,27 @@ VOTES_STATIONS_MAX: Final = 64
 VOTES_SIGNED_PER_TX_MAX: Final = 64
 """Blind signatures one registrar gives in a transaction: 36 kB, 40 ms of checks."""
 
+VOTES_CREDENTIALS_MAX: Final = 100_000
+"""Credentials of one election, as `VOTES_RECORD_MAX_BYTES` allows; the weights of all may sum to ten times that."""
+
+VOTES_WEIGHT_MAX: Final = 1_000_000
+"""Sum of the weights of all who may vote: counting takes its square root in steps per choice."""
+
+VOTES_STEP_CREDENTIALS: Final = 1_000
+"""Credentials put into the sealed list at one block end."""
+
+VOTES_STEP_CELLS: Final = 8
+"""Choices whose votes are computed at one block end."""
+
+VOTES_STEP_PURGED: Final = 500
+"""Records dropped at one block end once appeals are over."""
+
+VOTES_VERDICTS_KEPT: Final = 65_536
+"""Ballots whose verdict a node remembers from CheckTx to decision: 10 MB at most."""
+
+VOTES_COMPLAINTS_MAX: Final = 10_000
+"""Complaints noted for one election."""
+
 # --- abci ------------------------------------------------------------------------------------------
 
 ABCI_FRAME_MAX_BYTES: Final = 100 * MIB

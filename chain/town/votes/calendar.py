@@ -52,21 +52,29 @@ def check_gaps(state: Reader, calendar: VoteCalendar) -> Refused | None:
     return None
 
 
-def check_moved(state: Reader, old: VoteCalendar, new: VoteCalendar, now_s: int) -> Refused | None:
-    """A calendar that takes another's place: what is past stays, what is to come only moves later."""
+def check_moved(
+    state: Reader, old: VoteCalendar, new: VoteCalendar, now_s: int, *, is_begun: bool
+) -> Refused | None:
+    """A calendar that takes another's place: what is past stays, what is to come only moves later.
+
+    Before issuance began (`is_begun`) nothing was promised to anybody that has passed: all dates may move.
+    """
     for date in DATES:
         before, after = getattr(old, date), getattr(new, date)
-        if after != before and (before <= now_s or after < before):
+        is_past = before <= now_s and is_begun
+        if after != before and (is_past or after < max(before, now_s)):
             return Refused(codes.VOTES_CALENDAR_REFUSED, f"{date} is past, or would come earlier")
     if new.appeals_close > now_s + PLANNED_MAX_S:
         return Refused(codes.VOTES_CALENDAR_REFUSED, "appeals_close is more than two years ahead")
     return check_gaps(state, new)
 
 
-def plan_due(state: Overlay, election: str, calendar: VoteCalendar) -> None:
-    """Have each end and beginning handled on its day."""
+def plan_due(state: Overlay, election: str, calendar: VoteCalendar, *, after_s: int = 0) -> None:
+    """Have each end and beginning handled on its day, those after `after_s`."""
     for date, kind in _DUE:
-        schedule_due(state, getattr(calendar, date), kind, election)
+        at_s = getattr(calendar, date)
+        if at_s > after_s:
+            schedule_due(state, at_s, kind, election)
 
 
 def unplan_due(state: Overlay, election: str, calendar: VoteCalendar) -> None:

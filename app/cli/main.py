@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "qr": "app.cli.qr:qr",
     "webhooks": "app.cli.webhooks:webhooks",
     "votes": "app.cli.votes:votes",
+    "trustee": "app.cli.trustee.command:trustee",
     "energy": "app.cli.energy:energy",
     "electoral": "app.cli.electoral:electoral",
     "openapi": "app.cli.openapi:openapi",

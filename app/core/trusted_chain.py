@@ -13,6 +13,7 @@ Reads: nodes' RPC.  Writes: nothing.  Never: believes a node.
 
 import base64
 import http.client
+import json
 import time
 from collections.abc import Callable, Mapping
 
@@ -118,6 +119,13 @@ class TrustedChain:
             name = record_id.decode("utf-8", "replace")
             raise NotProved(f"{namespace} {name}: not proved ({answer.log or 'another state'})")
         return record
+
+    def town(self) -> str:
+        """The town's name, which its transactions carry; raises NotProved."""
+        record = self.record("city", b"town/town")
+        if record is None:
+            raise NotProved("this chain is no town")
+        return str(json.loads(record)["town"])
 
     def transactions(self, height: int) -> tuple[bytes, ...]:
         """The transactions of a block, all and only those its header names; raises NotProved."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from app.cli import votes as command
+from app.cli import judging
 from app.cli.main import main
 from tests.votes.conftest import RESULT, hold_election
 from tests.votes.kit import build
@@ -84,7 +84,7 @@ def test_two_copies_are_compared_without_verifying_them(tmp_path: Path) -> None:
 
 @needs_belenios
 def test_several_processes_give_the_verdict_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "POOL_FROM_BYTES", 1)
+    monkeypatch.setattr(judging, "POOL_FROM_BYTES", 1)
     assert run(archive_path("threshold"), "--jobs", "2").exit_code == 0
     outcome = run(archive_path("rejected/r02-flipped-signature"), "--jobs", "2", "--json")
     assert outcome.exit_code == 1
@@ -94,7 +94,7 @@ def test_several_processes_give_the_verdict_of_one(monkeypatch: pytest.MonkeyPat
 def test_an_election_on_ed25519_is_verified_over_processes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(command, "POOL_FROM_BYTES", 1)
+    monkeypatch.setattr(judging, "POOL_FROM_BYTES", 1)
     file = tmp_path / "any-name"
     file.write_bytes(hold_election("Ed25519").archive((1, 3)))
     outcome = run(file, "--jobs", "2", "--json")

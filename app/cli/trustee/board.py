@@ -1,0 +1,214 @@
+"""An election as the chain proves it to a program that trusts no node: its state, its ceremony, its ballot box.
+
+    board = Board(chain, "68cdtCgcBHmHAb")
+    board.election() · board.ceremony()       records, each with its proof
+    board.assemble(progress)                  the archive of the box, event by event
+
+The box's record holds how many events the archive has and the hash of the last one. That one proof covers every byte:
+ballots are fetched from any node without proofs, chained again, and must end at that hash.
+Reads: a `TrustedChain`.  Writes: nothing.  Never: uses a ballot before the hash of the last event was met.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from app.core.chain_client import read_query_answer
+from app.core.trusted_chain import NotProved, TrustedChain
+from chain.votes import formats
+from chain.votes.archive import ArchiveWriter, Step, collect_steps, hash_hex
+from chain.votes.checks import Flaw
+from chain.votes.formats import PartialDecryption
+
+NAMESPACE: Final = "votes"
+BATCH: Final = 100
+"""Ballots asked for at once: up to a megabyte."""
+LIST_PARTS_MAX: Final = 1_000
+Note = Callable[[int, int], None]
+"""Told how many ballots of how many are there."""
+
+
+class UnknownElection(Exception):
+    """The chain proves that it has no such election."""
+
+
+class ElectionState(msgspec.Struct, frozen=True):
+    """Where an election stands; the fields of `chain.town.votes.records.ElectionRecord` that trustees need."""
+
+    election: str
+    group: str
+    phase: str
+    calendar: dict[str, int]
+    ceremony: str
+    trustees: tuple[str, ...]
+    trustees_threshold: int
+    fingerprint: str = ""
+
+
+class SignedText(msgspec.Struct, frozen=True):
+    """A message and its Schnorr signature."""
+
+    message: str
+    signature: formats.Proof
+
+    def as_signed(self) -> formats.SignedMessage:
+        """As Belenios writes it."""
+        return formats.SignedMessage(message=self.message, signature=self.signature)
+
+
+class CeremonyLine(msgspec.Struct, frozen=True):
+    """What one trustee has given."""
+
+    trustee: int
+    cert: SignedText | None = None
+    commitment: str = ""
+    coefexps: SignedText | None = None
+    secrets: tuple[str, ...] = ()
+    public_key: str = ""
+
+
+class BoxState(msgspec.Struct, frozen=True):
+    """The ballot box: how many ballots, and the archive so far."""
+
+    ballots: int = 0
+    voters: int = 0
+    events: int = 0
+    head: str = ""
+
+
+class ShareLine(msgspec.Struct, frozen=True):
+    """A trustee's partial decryption and its order of arrival."""
+
+    place: int
+    share: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """The archive of the box as it stands."""
+
+    steps: tuple[Step, ...]
+    box: BoxState
+    shares: dict[int, ShareLine]
+
+
+class Board:
+    """One election on one proved height of the chain."""
+
+    def __init__(self, chain: TrustedChain, election: str) -> None:
+        self.chain = chain
+        self.name = election
+
+    def election(self) -> ElectionState:
+        """Where the election stands; raises UnknownElection, NotProved."""
+        raw = self._proved("election")
+        if raw is None:
+            raise UnknownElection(self.name)
+        return msgspec.json.decode(raw, type=ElectionState)
+
+    def ceremony(self, trustees: int) -> tuple[CeremonyLine, ...]:
+        """Every trustee's line, by rank; raises NotProved."""
+        lines = []
+        for rank in range(1, trustees + 1):
+            raw = self._proved("ceremony", bytes((rank,)))
+            lines.append(
+                CeremonyLine(rank) if raw is None else msgspec.json.decode(raw, type=CeremonyLine)
+            )
+        return tuple(lines)
+
+    def share(self, rank: int) -> ShareLine | None:
+        """The partial decryption of a trustee, None when there is none; raises NotProved."""
+        raw = self._proved("share", bytes((rank,)))
+        return None if raw is None else msgspec.json.decode(raw, type=ShareLine)
+
+    def setup(self) -> tuple[bytes, bytes, bytes]:
+        """The records of election, trustees and credentials, the list once it is sealed; raises NotProved."""
+        entries: list[str] = []
+        for part in range(LIST_PARTS_MAX):
+            raw = self._proved("list", part.to_bytes(4, "big"))
+            if raw is None:
+                break
+            entries += json.loads(raw)["entries"]
+        return self._document("election"), self._document("trustees"), formats.encode(entries)
+
+    def assemble(self, trustees: int, note: Note = lambda _done, _of: None) -> Assembled:
+        """The archive of a box that is closed; raises NotProved when any byte of it is not the chain's."""
+        raw = self._proved("box")
+        if raw is None:
+            raise NotProved(f"election {self.name} has no ballot box yet")
+        box = msgspec.json.decode(raw, type=BoxState)
+        writer = ArchiveWriter(0)
+        writer.add_setup(*self.setup())
+        for place, ballot in enumerate(self._ballots(box.ballots), 1):
+            writer.add_ballot(ballot)
+            note(place, box.ballots)
+        writer.add_end_of_ballots()
+        tally = self._document("tally")
+        writer.add_encrypted_tally(tally, self._sized(hash_hex(tally)))
+        shares = {rank: self.share(rank) for rank in range(1, trustees + 1)}
+        given = {rank: line for rank, line in shares.items() if line is not None}
+        for rank, line in sorted(given.items(), key=lambda item: item[1].place):
+            writer.add_decryption(rank, formats.decode(PartialDecryption, line.share))
+        return Assembled(_checked(writer, box), box, given)
+
+    def _sized(self, tally_hash: str) -> formats.SizedTally:
+        raw = self._proved("box")
+        assert raw is not None, "it was there"
+        box = json.loads(raw)
+        return formats.SizedTally(
+            num_tallied=box["voters"],
+            total_weight=formats.encode_count(box["weight"]),
+            encrypted_tally=tally_hash,
+        )
+
+    def _ballots(self, count: int) -> Iterator[bytes]:
+        """Ballots in order of arrival, unproved."""
+        for first in range(0, count, BATCH):
+            places = range(first, min(first + BATCH, count))
+            calls: list[tuple[str, dict[str, Any]]] = [
+                (
+                    "abci_query",
+                    {
+                        "path": f"/record/{NAMESPACE}",
+                        "data": self._id("body", place.to_bytes(8, "big")).hex(),
+                        "height": str(self.chain.state_height),
+                        "prove": False,
+                    },
+                )
+                for place in places
+            ]
+            for place, answer in zip(places, self.chain.rpc.call_many(calls), strict=True):
+                value = read_query_answer(answer).value
+                if not value:
+                    raise NotProved(f"ballot {place} is not shown")
+                yield str(json.loads(value)["ballot"]).encode()
+
+    def _document(self, name: str) -> bytes:
+        raw = self._proved("document", name.encode())
+        if raw is None:
+            raise NotProved(f"election {self.name} has no {name} yet")
+        return str(json.loads(raw)["text"]).encode()
+
+    def _proved(self, table: str, part: bytes = b"") -> bytes | None:
+        return self.chain.record(NAMESPACE, self._id(table, part))
+
+    def _id(self, table: str, part: bytes = b"") -> bytes:
+        own = self.name.encode() + (b"/" + part if part else b"")
+        return table.encode() + b"/" + own
+
+
+def _checked(writer: ArchiveWriter, box: BoxState) -> tuple[Step, ...]:
+    """The archive's events, if they end where the box's record says."""
+    archive = writer.build()
+    steps = collect_steps(archive)
+    assert not isinstance(steps, Flaw), "it was just written"
+    head = archive.records[-1].name[:64]
+    if (len(steps), head) != (box.events, box.head):
+        raise NotProved(
+            f"the ballots shown are not those of the box: {len(steps)} events ending in {head}, "
+            f"{box.events} ending in {box.head} are proved"
+        )
+    return steps

@@ -1,0 +1,83 @@
+"""The one thing a trustee decrypts: the encrypted tally that its own machine made out of the proved ballot box.
+
+Nobody hands a trustee ciphertexts. The box is assembled from the chain, every ballot judged, the tally multiplied here
+and compared with the published one; only then is it decrypted, once, and written down before it is sent.
+Reads: an assembled box, secrets, the memory.  Writes: the memory.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.cli.trustee.board import Assembled, ElectionState
+from app.cli.trustee.memory import Decrypted, Memory
+from app.cli.trustee.vault import Secrets
+from chain.crypto.randomness import RandomBytes
+from chain.votes import formats
+from chain.votes.archive import ArchiveWriter, Step, hash_hex
+from chain.votes.checks import Flaw
+from chain.votes.tally import Tally, check_decryption, decrypt_partially, encode_tally
+from chain.votes.verifier import BallotJudge, Setup, count_ballots, open_setup, verify_records
+
+
+class Refused(Exception):
+    """This trustee does not decrypt: the message says what does not hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decryption:
+    """A share ready to be sent."""
+
+    share: str
+    tally_hash: str
+    voters: int
+    is_repeated: bool
+    """Made before: the same bytes again."""
+
+
+def decrypt_tally(
+    election: ElectionState,
+    assembled: Assembled,
+    secrets: Secrets,
+    memory: Memory,
+    judge: BallotJudge,
+    draw: RandomBytes,
+) -> Decryption:
+    """Verify everything, decrypt the tally, remember it; raises Refused, OtherTally, KeyFileError."""
+    setup, tally = recompute(election, assembled.steps, judge)
+    body = encode_tally(setup.election, tally)
+    keys = setup.trustees.keys
+    scalar = int(secrets.scalar or 0)
+    if secrets.rank > len(keys) or setup.election.g_power(scalar) != keys[secrets.rank - 1]:
+        raise Refused("the election's key was not made with the secrets of this vault")
+    known = memory.recall(secrets.election, secrets.rank, hash_hex(body))
+    if known is not None:
+        return Decryption(known.share, known.tally_hash, tally.count, is_repeated=True)
+    record = decrypt_partially(setup.election, tally.rows, scalar, draw)
+    flaw = check_decryption(setup.election, tally.rows, keys[secrets.rank - 1], record)
+    assert not isinstance(flaw, Flaw), "our own decryption holds"
+    share = formats.encode(record).decode()
+    memory.remember(secrets.election, secrets.rank, Decrypted(hash_hex(body), share))
+    return Decryption(share, hash_hex(body), tally.count, is_repeated=False)
+
+
+def recompute(
+    election: ElectionState, steps: Sequence[Step], judge: BallotJudge
+) -> tuple[Setup, Tally]:
+    """The tally of a box that holds in every way the verifier knows; raises Refused."""
+    writer = ArchiveWriter(0)
+    for step in steps:
+        writer.add_step(step)
+    verdict = verify_records(writer.build(), judge)
+    if verdict.flaw is not None:
+        raise Refused(f"{verdict.flaw.check}: {verdict.flaw.detail}")
+    if not any(step.type == "EncryptedTally" for step in steps):
+        raise Refused("the ballot box is not closed")
+    setup = open_setup(steps[0])
+    assert not isinstance(setup, Flaw), "it was just verified"
+    if setup.election.fingerprint != election.fingerprint:
+        raise Refused("the records are of another election than the one published")
+    last: dict[str, bytes] = {}
+    for step in steps:
+        if step.type == "Ballot":
+            last[formats.decode(formats.Ballot, step.bodies[0]).credential] = step.bodies[0]
+    return setup, count_ballots(setup, [last[name] for name in sorted(last)])

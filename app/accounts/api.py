@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from flask import request
-
 from app.accounts import keys, notices
 from app.accounts.devices import preview_device
 from app.accounts.models import AccountRow
@@ -19,6 +17,7 @@ from app.accounts.schemas import (
 )
 from app.accounts.service import find_account, issue_ticket
 from app.core.access import DEVICE, access
+from app.core.addresses import read_network
 from app.core.blueprint import TownBlueprint
 from app.core.codes import AUTH_SCOPE_MISSING, NODE_UNAVAILABLE, NOT_FOUND
 from app.core.context import get_clock, get_config, get_services, require_actor
@@ -49,7 +48,7 @@ def create_ticket(args: dict[str, Any]) -> dict[str, Any]:
         town=state.town,
         domain=args["domain"],
         kid=actor.kid,
-        address=str(request.remote_addr),
+        address=read_network(),
         now_s=get_clock().now_s(),
     )
     return {"ticket": ticket, "expires": expires}

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from flask import request
-
 from app.auth.schemas import (
     ChallengeRequestSchema,
     ChallengeSchema,
@@ -25,6 +23,7 @@ from app.auth.sessions import (
     start_session,
 )
 from app.core.access import DEVICE, PUBLIC, access, check_proof
+from app.core.addresses import read_network
 from app.core.blueprint import TownBlueprint
 from app.core.context import get_clock, get_config, get_services, require_actor
 from app.core.tokens import LIFE_S
@@ -55,7 +54,7 @@ def create_challenge(args: dict[str, Any]) -> dict[str, Any]:
     """Ask for a challenge to sign with the key to log in."""
     key = read_key(args["key"])
     audience = get_config().public_url
-    challenge = open_challenge(key, audience=audience, address=str(request.remote_addr))
+    challenge = open_challenge(key, audience=audience, address=read_network())
     return {"challenge": challenge, "audience": audience, "expires_in": CHALLENGE_LIFE_S}
 
 
@@ -73,7 +72,7 @@ def create_token(args: dict[str, Any]) -> dict[str, Any]:
         challenge=args["challenge"],
         signature=args["signature"],
         audience=get_config().public_url,
-        address=str(request.remote_addr),
+        address=read_network(),
     )
     return describe_grant(start_session(thumbprint(key), jkt))
 

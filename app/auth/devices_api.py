@@ -3,8 +3,6 @@
 from dataclasses import asdict
 from typing import Any
 
-from flask import request
-
 from app.auth import devices
 from app.auth.api import describe_grant
 from app.auth.schemas import (
@@ -17,6 +15,7 @@ from app.auth.schemas import (
 )
 from app.auth.service import check_answer, count_attempt, read_key
 from app.core.access import PUBLIC, access, check_proof
+from app.core.addresses import read_network
 from app.core.blueprint import TownBlueprint
 from app.core.context import get_config, require_actor
 from chain.crypto.keys import thumbprint
@@ -39,7 +38,7 @@ def create_device_grant(args: dict[str, Any]) -> dict[str, Any]:
         challenge=args["challenge"],
         signature=args["signature"],
         audience=get_config().public_url,
-        address=str(request.remote_addr),
+        address=read_network(),
     )
     return asdict(devices.start_grant(thumbprint(key), jkt))
 
@@ -62,7 +61,7 @@ def create_device_token(args: dict[str, Any]) -> dict[str, Any]:
 def create_device_lookup(args: dict[str, Any]) -> dict[str, Any]:
     """See which till shows these letters, before approving."""
     owner = require_actor()
-    with count_attempt(owner.kid, str(request.remote_addr)):
+    with count_attempt(owner.kid, read_network()):
         row = devices.find_asking(owner, args["user_code"])
     return {"till": row.kid, "shop": row.holder, "expires_at": row.expires_at}
 
@@ -74,6 +73,6 @@ def create_device_lookup(args: dict[str, Any]) -> dict[str, Any]:
 def create_device_decision(args: dict[str, Any]) -> dict[str, Any]:
     """Approve or refuse the till that shows these letters."""
     owner = require_actor()
-    with count_attempt(owner.kid, str(request.remote_addr)):
+    with count_attempt(owner.kid, read_network()):
         row = devices.decide_grant(owner, args["user_code"], is_approved=args["is_approved"])
     return {"till": row.kid, "shop": row.holder, "expires_at": row.expires_at}

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from flask import request
-
 from app.auth import factors
 from app.auth.api import describe_grant
 from app.auth.schemas import (
@@ -21,6 +19,7 @@ from app.auth.schemas import (
 )
 from app.auth.service import count_attempt
 from app.core.access import DEVICE, access
+from app.core.addresses import read_network
 from app.core.blueprint import TownBlueprint
 from app.core.context import require_actor
 
@@ -43,7 +42,7 @@ def create_passkey_challenge() -> dict[str, Any]:
 def create_assertion(args: dict[str, Any]) -> dict[str, Any]:
     """Show a passkey: the session may now do what the role may."""
     actor = require_actor()
-    with count_attempt(actor.kid, str(request.remote_addr)):
+    with count_attempt(actor.kid, read_network()):
         return describe_grant(factors.finish_assertion(actor, args["credential"]))
 
 
@@ -54,7 +53,7 @@ def create_assertion(args: dict[str, Any]) -> dict[str, Any]:
 def create_one_time_code(args: dict[str, Any]) -> dict[str, Any]:
     """Show a one-time code: the session may now do what the role may."""
     actor = require_actor()
-    with count_attempt(actor.kid, str(request.remote_addr)):
+    with count_attempt(actor.kid, read_network()):
         return describe_grant(factors.check_one_time_code(actor, args["code"]))
 
 

@@ -6,11 +6,11 @@ Runs where the master key is; writes what the commission signs: counts, cids, li
 import json
 import os
 import secrets
-import time
 from pathlib import Path
 
 import click
 
+from app.core.clock import choose_clock
 from app.core.config import ConfigError, load_config
 from app.core.database import connected, open_database
 from app.core.problems import Problem
@@ -34,7 +34,7 @@ def match(extract: Path, out: Path) -> None:
     raw, salt = extract.read_bytes(), secrets.token_bytes(SALT_BYTES)
     try:
         config = load_config(os.environ, need_token_keys=False)
-        electors = read_extract(raw, now_s=int(time.time()))
+        electors = read_extract(raw, now_s=choose_clock(config).now_s())
         open_database(config.database_url)
         with connected():
             found = match_extract(config, electors, root=compute_root(raw, salt))

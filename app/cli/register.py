@@ -5,13 +5,13 @@ Never: prints anything of a person.
 """
 
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
 
 import app.wiring as wiring
+from app.core.clock import choose_clock
 from app.core.config import ConfigError, load_config
 from app.core.database import connected, open_database
 from app.core.problems import Problem
@@ -38,7 +38,7 @@ def show_retention() -> None:
 def run_purge() -> None:
     """End what its time has come for; to be run daily, and after a backup was restored."""
     with _opened() as opened:
-        for name, count in purge(opened, now_s=int(time.time())).items():
+        for name, count in purge(opened, now_s=_read_now_s()).items():
             click.echo(f"{name}\t{count}")
 
 
@@ -46,7 +46,7 @@ def run_purge() -> None:
 def reapply_erasures() -> None:
     """After a restore and before the API answers: erase again whom the backup brought back."""
     with _opened() as opened:
-        click.echo(f"erased {opened.sweep_erased(now_s=int(time.time()))}")
+        click.echo(f"erased {opened.sweep_erased(now_s=_read_now_s())}")
 
 
 @register.command("rotate-index-key")
@@ -56,6 +56,11 @@ def rotate(finish: bool) -> None:
     with _opened() as opened:
         done = finish_rotation(opened) if finish else rotate_index_key(opened)
         click.echo(f"indexed {done} files under version {opened.index.current().version}")
+
+
+def _read_now_s() -> int:
+    """The town's time: the rehearsed one where the configuration moves the clock."""
+    return choose_clock(load_config(os.environ, need_token_keys=False)).now_s()
 
 
 @contextmanager

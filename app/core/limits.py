@@ -13,11 +13,11 @@ from typing import Any, Final
 import structlog
 from flask import Flask, request
 from flask_limiter import Limiter
-from flask_limiter.util import get_remote_address
 from limits import RateLimitItem, RateLimitItemPerMinute
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from app.core.addresses import read_network
 from app.core.codes import LIMITER_DOWN, RATE_EXCEEDED
 from app.core.config import Config
 from app.core.context import Actor
@@ -65,7 +65,7 @@ class RequestLimits:
             account=RateLimitItemPerMinute(max(most // ACCOUNT_SHARE, 1)),
         )
         self._limiter = Limiter(
-            get_remote_address,
+            read_network,
             app=app,
             storage_uri=config.limits_storage,
             storage_options=_options_of(config.limits_storage),
@@ -74,7 +74,7 @@ class RequestLimits:
         app.before_request(self._check_request)
 
     def _check_request(self) -> None:
-        address = str(request.remote_addr)
+        address = read_network()
         counted = [(self._allowed.address, "address", address)]
         if request.path.startswith(LOGIN_PREFIX) and request.method != "GET":
             counted.append((self._allowed.login, "login", address))

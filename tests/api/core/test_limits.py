@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from limits import RateLimitItemPerMinute
 
+from app.core.addresses import name_network
 from app.core.limits import ALL_FACTOR
 from app.factory import create_app
 from tests.api.conftest import Town, close_database
@@ -38,6 +39,18 @@ def test_an_address_has_its_share_and_another_has_its_own(narrow: Town) -> None:
     assert answer.json["code"] == "rate_exceeded"
     assert int(answer.headers["Retry-After"]) > 0
     assert answer.json["trace_id"]
+
+
+def test_a_household_of_ipv6_is_one_caller_however_many_addresses_it_takes(narrow: Town) -> None:
+    statuses = [from_address(narrow, "/v1/health", f"2001:db8:0:7::{n:x}") for n in range(101)]
+    assert statuses == [200] * 100 + [429]
+    assert from_address(narrow, "/v1/health", "2001:db8:0:8::1") == 200
+
+
+def test_callers_are_counted_by_network() -> None:
+    assert name_network("192.0.2.1") == name_network("::ffff:192.0.2.1") == "192.0.2.1"
+    assert name_network("2001:db8::ffff:1") == name_network("2001:db8::2") == "2001:db8::/64"
+    assert name_network("") == ""
 
 
 def test_logging_in_has_a_smaller_share_and_reading_goes_on(narrow: Town) -> None:

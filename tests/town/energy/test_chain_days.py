@@ -1,0 +1,261 @@
+"""Life of a day on the chain: allocated, witnessed, challenged, corrected, reconciled, settled, each in its turn."""
+
+import pytest
+from msgspec.structs import replace
+
+from chain.town.energy import records
+from chain.town.energy_schemas import (
+    EnergyChallenge,
+    EnergyReconcile,
+    EnergyReport,
+    EnergyVerdict,
+    EnergyWitness,
+    Sums,
+)
+from tests.town.energy.chain_kit import OP, Village, digest, make_village, ok
+from tests.town.town_kit import key, name_of
+
+MONTH = "2026-08"
+
+
+@pytest.fixture
+def village() -> Village:
+    """In force for the last three days of August; today is 21 September."""
+    return make_village(back_days=23)
+
+
+def play_month(village: Village, *, is_witnessed: bool = True) -> list[str]:
+    days = [day for day in village.days_of(MONTH) if day >= village.day(-23)]
+    for day in days:
+        village.read(day)
+        village.publish(day, is_witnessed=is_witnessed)
+    village.reconcile(days[0], days[-1])
+    return days
+
+
+def test_a_month_goes_from_readings_to_statements(village: Village) -> None:
+    days = play_month(village)
+    assert days == ["2026-08-29", "2026-08-30", "2026-08-31"]
+    data = village.town.result_data(ok(village.pmo(village.statement(MONTH))))
+    assert (data["days"], data["lot"]["shared_wh"]) == (3, 3 * 96 * 400)
+    assert {village.day_record(day).state for day in days} == {"settled"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"readings": digest("others")}, "energy_readings_invalid"),
+        ({"key_hash": digest("others")}, "energy_key_invalid"),
+        ({"engine": "another-engine"}, "energy_key_invalid"),
+        ({"totals": None}, "energy_sums_wrong"),
+        ({"totals": Sums(1, 1, 1, 0)}, "energy_sums_wrong"),
+        ({"day": "2026-09-02"}, "energy_interval_state"),
+        ({"operation": "les-ormes"}, "energy_unknown_operation"),
+    ],
+)
+def test_an_allocation_that_does_not_fit_is_refused(
+    village: Village, changes: dict, code: str
+) -> None:
+    day = village.day(-5)
+    village.read(day)
+    body = village.allocation(day)
+    assert name_of(village.pmo(replace(body, **changes))) == code
+    assert name_of(village.pmo(replace(body, steps=body.steps[1:]))) == "energy_readings_invalid"
+    assert name_of(village.pmo(body, of="commerces")) == "tx_not_entitled"
+    ok(village.pmo(body))
+    assert name_of(village.pmo(body)) == "energy_interval_state"
+
+
+def test_a_witness_of_another_body_signs_the_very_root_later(village: Village) -> None:
+    day = village.day(-5)
+    village.read(day)
+    village.publish(day, is_witnessed=False)
+    root = village.day_record(day).root
+    for body, code in (
+        (EnergyWitness(OP, day, 1, digest("another root")), "energy_version_stale"),
+        (EnergyWitness(OP, day, 2, root), "energy_version_stale"),
+        (EnergyWitness(OP, village.day(-6), 1, root), "energy_interval_state"),
+    ):
+        assert name_of(village.witness(body)) == code
+    good = EnergyWitness(OP, day, 1, root)
+    assert name_of(village.witness(good, of="coop")) == "energy_not_independent"
+    ok(village.witness(good))
+    assert village.day_record(day).witnesses == ("body:mairie",)
+
+
+def test_an_unwitnessed_day_cannot_be_settled(village: Village) -> None:
+    days = play_month(village, is_witnessed=False)
+    for day in days[1:]:
+        ok(village.witness(EnergyWitness(OP, day, 1, village.day_record(day).root)))
+    assert name_of(village.pmo(village.statement(MONTH))) == "energy_unwitnessed"
+    ok(village.witness(EnergyWitness(OP, days[0], 1, village.day_record(days[0]).root)))
+    ok(village.pmo(village.statement(MONTH)))
+
+
+def test_a_correction_names_the_last_root_and_loses_the_witness(village: Village) -> None:
+    day = village.day(-5)
+    village.read(day)
+    early = village.correction(day, previous=digest("nothing"))
+    early = replace(early, version=2)
+    assert name_of(village.pmo(early)) == "energy_interval_state"
+    village.publish(day)
+    first = village.day_record(day)
+    good = village.correction(day)
+    for changes in ({"previous": digest("other")}, {"version": 3}):
+        assert name_of(village.pmo(replace(good, **changes))) == "energy_version_stale"
+    ok(village.pmo(good))
+    fresh = village.day_record(day)
+    assert (fresh.state, fresh.version, fresh.witnesses) == ("corrected", 2, ())
+    kept = village.record(records.VERSIONS, records.version_id(OP, day, 2))
+    assert (kept.previous, kept.evidence) == (first.root, digest("evidence"))
+    assert name_of(village.pmo(good)) == "energy_version_stale"
+
+
+def test_corrected_readings_ask_for_a_corrected_allocation_before_settling(
+    village: Village,
+) -> None:
+    days = play_month(village)
+    village.read(days[1])
+    held = village.day_record(days[1])
+    assert (held.readings_version, held.state) == (2, "reconciled")
+    assert name_of(village.pmo(village.statement(MONTH))) == "energy_readings_invalid"
+    stale = replace(village.correction(days[1]), readings=held.allocated_readings)
+    assert name_of(village.pmo(stale)) == "energy_readings_invalid"
+    ok(village.pmo(village.correction(days[1]), key("energy_witness@mairie")))
+    assert name_of(village.pmo(village.statement(MONTH))) == "energy_interval_state"
+    village.reconcile(days[1], days[1])
+    ok(village.pmo(village.statement(MONTH)))
+
+
+def test_a_correction_after_its_time_is_late() -> None:
+    village = make_village(back_days=23, correction_days=10)
+    day = village.day(-5)
+    village.read(day)
+    village.publish(day)
+    village.town.advance(4 * 86_400)
+    ok(village.pmo(village.correction(day)))
+    village.town.advance(2 * 86_400)
+    assert name_of(village.pmo(village.correction(day))) == "energy_correction_late"
+    assert name_of(village.adapter(village.readings(day))) == "energy_correction_late"
+
+
+def test_a_settled_month_is_corrected_by_a_further_issue_of_its_statements(
+    village: Village,
+) -> None:
+    days = play_month(village)
+    first = village.statement(MONTH)
+    ok(village.pmo(first))
+    assert name_of(village.pmo(first)) == "energy_statement_stale"
+    again = replace(first, number=2, previous=first.root, root=digest("issue 2"))
+    assert name_of(village.pmo(again)) == "energy_interval_state"
+    ok(village.pmo(village.correction(days[0]), key("energy_witness@mairie")))
+    village.reconcile(days[0], days[0])
+    unlinked = replace(again, previous=digest("another"))
+    assert name_of(village.pmo(unlinked)) == "energy_statement_stale"
+    skipped = replace(again, number=3)
+    assert name_of(village.pmo(skipped)) == "energy_statement_stale"
+    ok(village.pmo(again))
+    assert village.day_record(days[0]).statement == 2
+
+
+def test_a_statement_waits_for_every_day_and_for_the_end_of_the_month(village: Village) -> None:
+    days = play_month(village)
+    good = village.statement(MONTH)
+    assert name_of(village.pmo(replace(good, month="2026-09"))) == "energy_day_refused"
+    assert name_of(village.pmo(replace(good, month="2026-07"))) == "energy_interval_state"
+    wrong = replace(good, totals=Sums(8, 8, 8, 0))
+    assert name_of(village.pmo(wrong)) == "energy_sums_wrong"
+    unlawful = replace(good, totals=Sums(8, 8, 8, 1))
+    assert name_of(village.pmo(unlawful)) == "energy_sums_wrong"
+    assert name_of(village.pmo(good, of="commerces")) == "tx_not_entitled"
+    assert len(days) == 3
+    ok(village.pmo(good))
+
+
+# --- challenges ----------------------------------------------------------------------------
+
+
+def challenge(village: Village, day: str, member: int = 0, version: int = 1):
+    return village.member(member, EnergyChallenge(OP, day, version, digest("claim")))
+
+
+def test_nothing_is_settled_while_a_day_can_be_challenged() -> None:
+    village = make_village(back_days=23, params={"energy_challenge_s": 10 * 86_400})
+    play_month(village)
+    assert name_of(village.pmo(village.statement(MONTH))) == "energy_challenge_open"
+    village.town.advance(10 * 86_400)
+    assert name_of(challenge(village, "2026-08-30")) == "energy_challenge_refused"
+    ok(village.pmo(village.statement(MONTH)))
+
+
+def test_an_open_challenge_stops_the_statement_and_an_upheld_one_asks_for_a_correction() -> None:
+    village = make_village(back_days=23, params={"energy_challenge_s": 86_400})
+    days = play_month(village)
+    name = village.town.result_data(ok(challenge(village, days[0])))["challenge"]
+    assert name_of(challenge(village, days[0])) == "energy_challenge_refused"
+    village.town.advance(2 * 86_400)
+    assert name_of(village.pmo(village.statement(MONTH))) == "energy_challenge_open"
+    verdict = EnergyVerdict(OP, days[0], name, "upheld", digest("evidence"))
+    assert name_of(village.witness(verdict, of="coop")) == "energy_not_independent"
+    ok(village.witness(verdict))
+    assert name_of(village.witness(verdict)) == "energy_challenge_refused"
+    assert name_of(village.pmo(village.statement(MONTH))) == "energy_challenge_open"
+    ok(village.pmo(village.correction(days[0]), key("energy_witness@mairie")))
+    village.reconcile(days[0], days[0])
+    village.town.advance(86_400)
+    ok(village.pmo(village.statement(MONTH)))
+
+
+def test_a_rejected_challenge_lets_the_month_go_on() -> None:
+    village = make_village(back_days=23, params={"energy_challenge_s": 86_400})
+    days = play_month(village)
+    name = village.town.result_data(ok(challenge(village, days[0])))["challenge"]
+    village.town.advance(2 * 86_400)
+    ok(village.witness(EnergyVerdict(OP, days[0], name, "rejected", digest("evidence"))))
+    ok(village.pmo(village.statement(MONTH)))
+
+
+def test_who_was_no_member_that_day_cannot_challenge_it() -> None:
+    village = make_village(back_days=23, params={"energy_challenge_s": 86_400})
+    late = village.settle_in("late", village.day(-3))
+    for day in (village.day(-5), village.day(-2)):
+        village.read(day)
+        village.publish(day)
+    assert name_of(challenge(village, village.day(-5), late)) == "energy_not_member"
+    assert name_of(challenge(village, village.day(-2), late, 2)) == "energy_version_stale"
+    ok(challenge(village, village.day(-2), late))
+
+
+# --- the grid operator ---------------------------------------------------------------------
+
+
+def test_a_result_of_the_operator_beyond_the_tolerance_asks_for_a_correction(
+    village: Village,
+) -> None:
+    day = village.day(-5)
+    village.read(day)
+    village.publish(day)
+    rows = 96 * village.columns(day)
+    report = EnergyReport(OP, day, day, digest("coefficients"))
+    assert name_of(village.pmo(EnergyReconcile(OP, day, day, digest("dso"), 0))) == (
+        "energy_interval_state"
+    )
+    ok(village.pmo(report))
+    assert name_of(village.pmo(report)) == "energy_interval_state"
+    wide = EnergyReconcile(OP, day, day, digest("dso"), rows + 1)
+    assert name_of(village.pmo(wide)) == "energy_dso_disagrees"
+    ok(village.pmo(village.correction(day)))
+    ok(village.pmo(EnergyReconcile(OP, day, day, digest("dso"), rows)))
+
+
+def test_a_range_moves_whole_or_not_at_all(village: Village) -> None:
+    for offset in (-5, -3):
+        village.read(village.day(offset))
+        village.publish(village.day(offset))
+    body = EnergyReport(OP, village.day(-5), village.day(-3), digest("coefficients"))
+    assert name_of(village.pmo(body)) == "energy_interval_state"
+    assert village.day_record(village.day(-5)).state == "allocated"
+    backwards = EnergyReport(OP, village.day(-3), village.day(-5), digest("coefficients"))
+    assert name_of(village.pmo(backwards)) == "energy_day_refused"
+    long = EnergyReport(OP, village.day(-40), village.day(-5), digest("coefficients"))
+    assert name_of(village.pmo(long)) == "energy_day_refused"

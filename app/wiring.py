@@ -20,7 +20,7 @@ from app.city import models as city_models
 from app.city import service as city_service
 from app.core import api as core_api
 from app.core import headers
-from app.core.access import register_admission
+from app.core.access import register_admission, register_till_gate
 from app.core.audit_log import AuditEntry
 from app.core.database import Row
 from app.core.idempotency import IdempotencyRecord
@@ -50,6 +50,9 @@ from app.loyalty import value_api as loyalty_value_api
 from app.settlement import api as settlement_api
 from app.settlement import models as settlement_models
 from app.settlement import service as settlement_service
+from app.tills import api as tills_api
+from app.tills import models as tills_models
+from app.tills import service as tills_service
 from app.webhooks import api as webhooks_api
 from app.webhooks import models as webhooks_models
 
@@ -72,6 +75,7 @@ BLUEPRINTS: Final = (
     loyalty_value_api.blp,
     invoice_api.blp,
     loyalty_offline_api.blp,
+    tills_api.blp,
     picture_api.blp,
     reading_api.blp,
     webhooks_api.blp,
@@ -102,6 +106,7 @@ _OFF_CHAIN: Final[tuple[type[Row], ...]] = (
     *webhooks_models.TABLES,
     *lifecycle_models.TABLES,
     *settlement_models.TABLES,
+    *tills_models.TABLES,
 )
 
 
@@ -117,4 +122,5 @@ def all_tables() -> tuple[type[Row], ...]:
 
 
 register_admission(auth_sessions.admit)
+register_till_gate(tills_service.check_till_is_open)
 register_personal_tables(_OFF_CHAIN)

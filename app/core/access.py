@@ -81,14 +81,28 @@ def register_admission(find: Admission) -> None:
     _admission[:] = [find]
 
 
+class TillGate(Protocol):
+    """Raises Problem when nobody has opened a till that must be opened; told the time in unix seconds."""
+
+    def __call__(self, actor: Actor, now_s: int) -> None: ...
+
+
+_till_gate: list[TillGate] = []
+
+
+def register_till_gate(check: TillGate) -> None:
+    """Told once by `app.wiring` how to see whether a till is open; before idempotency, which keeps answers."""
+    _till_gate[:] = [check]
+
+
 def access(
-    *scopes: str, rule: str, objects: str = "", step_up: bool = False
+    *scopes: str, rule: str, objects: str = "", step_up: bool = False, closed_till: bool = False
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Let through keys that hold one of `scopes`.
 
     `objects` is a kind of OBJECTS, and `rule` says in words whose objects the caller reaches. A route without
     `objects` still runs, and `tests/house` refuses it. `step_up` asks for a second factor shown within the last
-    STEP_UP_S seconds.
+    STEP_UP_S seconds. A till passes only while somebody has it open, unless the route is for `closed_till` too.
     """
     unknown = set(scopes) - set(SCOPES)
     assert scopes, "a route names its scopes"
@@ -102,6 +116,8 @@ def access(
             g.actor = None if PUBLIC in scopes else _admit(frozenset(scopes))
             if step_up:
                 check_fresh(g.actor)
+            if "till" in scopes and not closed_till and "till" in g.actor.scopes:
+                _till_gate[0](g.actor, get_services().clock.now_s())
             return view(*args, **kwargs)
 
         wrapper._apidoc = _document(view, scopes, objects, rule, step_up)  # type: ignore[attr-defined]

@@ -77,6 +77,36 @@ SETTLEMENT_BANK_MISSING: Final = app_code(
     "A shop of this payment has not given its bank account yet; ask it, or call the association.",
     "Un commerce de ce paiement n'a pas encore donné son compte bancaire ; demandez-le-lui ou appelez l'association.",
 )
+TILL_CLOSED: Final = app_code(
+    403,
+    "till_closed",
+    "Nobody has opened this till today; enter your PIN.",
+    "Personne n'a ouvert cette caisse aujourd'hui ; saisissez votre code.",
+)
+TILL_PIN_WRONG: Final = app_code(
+    403,
+    "till_pin_wrong",
+    "The PIN is wrong; after five wrong ones the till waits for the shop's owner.",
+    "Le code est faux ; après cinq codes faux, la caisse attend le commerçant.",
+)
+TILL_LOCKED: Final = app_code(
+    403,
+    "till_locked",
+    "Too many wrong PINs; the shop's owner unlocks the till.",
+    "Trop de codes faux ; le commerçant débloque la caisse.",
+)
+TILL_PIN_WEAK: Final = app_code(
+    422,
+    "till_pin_weak",
+    "This PIN is the first that anybody would try; choose another.",
+    "Ce code est le premier que n'importe qui essaierait ; choisissez-en un autre.",
+)
+TILL_EMPLOYEES_MAX: Final = app_code(
+    409,
+    "till_employees_max",
+    "The shop has as many employees as it may; end one first.",
+    "Le commerce a autant d'employés que possible ; terminez-en un d'abord.",
+)
 JSON_BAD_TEXT: Final = app_code(
     400,
     "json_bad_text",

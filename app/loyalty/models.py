@@ -290,6 +290,21 @@ class PaidInvoice(Row):
         primary_key = CompositeKey("shop", "invoice")
 
 
+class StaffAccount(Row):
+    """An account that a shop's owner named as staff at `since`, and no longer since `ended_at` (0: still)."""
+
+    shop = CharField(max_length=SLUG_CHARS)
+    account = CharField(max_length=KID_CHARS)
+    since = BigIntegerField()
+    ended_at = BigIntegerField(default=0)
+
+    class Meta:
+        """Table `loyalty_staff`."""
+
+        table_name = "loyalty_staff"
+        primary_key = CompositeKey("shop", "account", "since")
+
+
 class PoolMember(Row):
     """An account in a household pool, or invited into it; the lowest `rank` founded it or took over."""
 
@@ -320,5 +335,6 @@ PROJECTED: Final = (
     Series,
     VoucherUse,
     PaidInvoice,
+    StaffAccount,
     PoolMember,
 )

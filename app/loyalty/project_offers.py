@@ -10,7 +10,16 @@ from app.city.service import put_role, revoke_role
 from app.core.database import insert_row
 from app.core.projection import ProjectedJournal, ProjectedTx
 from app.loyalty import project_points
-from app.loyalty.models import Campaign, PoolMember, Programme, Reward, Series, Shop, Terminal
+from app.loyalty.models import (
+    Campaign,
+    PoolMember,
+    Programme,
+    Reward,
+    Series,
+    Shop,
+    StaffAccount,
+    Terminal,
+)
 from app.loyalty.rows import record
 from chain.codec.canonical import encode_canonical
 from chain.town.schemas import Jwk
@@ -181,7 +190,19 @@ def _put_members(pool: str, accounts: Iterable[str], *, is_member: int) -> None:
         insert_row(PoolMember, row)
 
 
+def project_staff(tx: ProjectedTx) -> None:
+    """An account is staff from now on, or no longer; twice in one second is once."""
+    shop, account = tx.data["shop"], tx.data["account"]
+    mine = (StaffAccount.shop == shop) & (StaffAccount.account == account)
+    if not tx.data["is_staff"]:
+        StaffAccount.update(ended_at=tx.time_s).where(mine & (StaffAccount.ended_at == 0)).execute()
+    elif not StaffAccount.select().where(mine & (StaffAccount.ended_at == 0)).exists():
+        StaffAccount.delete().where(mine & (StaffAccount.since == tx.time_s)).execute()
+        insert_row(StaffAccount, {"shop": shop, "account": account, "since": tx.time_s})
+
+
 PROJECTIONS: Final = {
+    "loyalty.staff": project_staff,
     "loyalty.programme": project_programme,
     "loyalty.shop": project_shop,
     "loyalty.owner_key": project_owner_key,

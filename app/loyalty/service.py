@@ -25,6 +25,7 @@ from app.loyalty.models import (
     Reward,
     Series,
     Shop,
+    StaffAccount,
     Terminal,
 )
 
@@ -135,6 +136,15 @@ def check_own_shop(shop: str, bodies: Iterable[str]) -> None:
     """Raise Problem(not_found) unless the caller acts for the shop."""
     if f"shop:{shop}" not in bodies:
         raise Problem(NOT_FOUND)
+
+
+def list_staff(shop: str) -> list[dict[str, Any]]:
+    """Accounts that are or were staff of a shop, in the order they were named."""
+    rows = StaffAccount.select().where(StaffAccount.shop == shop)
+    return [
+        {"account": row.account, "since": row.since, "ended_at": row.ended_at}
+        for row in rows.order_by(StaffAccount.since, StaffAccount.account)
+    ]
 
 
 # --- the citizen's account -------------------------------------------------------------------

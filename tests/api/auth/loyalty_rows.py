@@ -287,6 +287,28 @@ def _by_webhook(path: str, body: dict[str, int] | None) -> Row:
     )
 
 
+def _employee(world: World, shop: str) -> str:
+    """Of a shop of no other row: from the first employee on its tills ask for PINs."""
+    name = f"employee of {shop}"
+    if name not in world.objects:
+        world.spares[f"owner of {shop}"] = key(f"owner of {shop}")
+        asked = Asked(f"/v1/tills/shops/{shop}/employees", _ZOE)
+        answer = world.ask("POST", asked, f"owner of {shop}")
+        assert answer.status_code == 201, answer.json
+        world.objects[name] = answer.json["employee"]
+    return world.objects[name]
+
+
+def _by_employer(make: Callable[[World, str], Asked]) -> Row:
+    """Of a shop whose tills no other row uses, and of another one."""
+    return Row(
+        "a shop that leaves",
+        own=lambda w: make(w, "marchand"),
+        other=lambda w: make(w, "librairie"),
+    )
+
+
+_ZOE = {"name": "Zoé", "pin": "402913"}
 _DAY = "first=2026-09-01&last=2026-09-02"
 _NOBODY = LoyaltyReferral("club", "", UNKNOWN_REF, "A" * 342)
 LOYALTY_ROWS: dict[str, Row] = {
@@ -298,6 +320,23 @@ LOYALTY_ROWS: dict[str, Row] = {
     "GET /v1/webhooks/{webhook}/deliveries": _by_webhook("deliveries", None),
     "POST /v1/webhooks/{webhook}/replays": _by_webhook("replays", {"since": 0}),
     "POST /v1/webhooks/{webhook}/end": _by_webhook("end", {}),
+    "GET /v1/tills/shops/{shop}/staff": _by_employer(
+        lambda w, shop: Asked(f"/v1/tills/shops/{shop}/staff")
+    ),
+    "POST /v1/tills/shops/{shop}/employees": _by_employer(
+        lambda w, shop: Asked(f"/v1/tills/shops/{shop}/employees", _ZOE)
+    ),
+    "POST /v1/tills/employees/{employee}/pin": _by_employer(
+        lambda w, shop: Asked(f"/v1/tills/employees/{_employee(w, shop)}/pin", {"pin": "775102"})
+    ),
+    "POST /v1/tills/employees/{employee}/end": _by_employer(
+        lambda w, shop: Asked(f"/v1/tills/employees/{_employee(w, shop)}/end", {})
+    ),
+    "POST /v1/tills/shops/{shop}/terminals/{kid}/unlock": _by_employer(
+        lambda w, shop: Asked(
+            f"/v1/tills/shops/{shop}/terminals/{key(f'till of {shop}').kid}/unlock", {}
+        )
+    ),
     "POST /v1/loyalty/campaigns": _by_shop("/campaigns", "shop_owner", _campaign),
     "POST /v1/loyalty/rewards": _by_shop("/rewards", "shop_owner", lambda w: _reward(w, "mug")),
     "POST /v1/loyalty/rewards/preview": _preview("/rewards/preview", _preview_reward),

@@ -1,0 +1,1 @@
+"""Who stands at a shop's till: employees, their PINs, and the shifts they open."""

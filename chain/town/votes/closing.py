@@ -80,6 +80,7 @@ def end_voting(ctx: BlockContext, election: str) -> None:
     box = add_event(box, "EncryptedTally", sha256(sized).hexdigest())
     BOXES.put(ctx.state, election.encode(), box)
     put_document(ctx.state, election, "tally", text.decode())
+    put_document(ctx.state, election, "sized", sized.decode())
     ELECTIONS.put(ctx.state, election.encode(), replace(record, phase="tally"))
     release_town(ctx.state, election)
     schedule_due(ctx.state, ctx.time_s, ALPHAS_KIND, election)

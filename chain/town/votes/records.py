@@ -170,7 +170,7 @@ class CeremonyRecord(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DocumentRecord(Struct, frozen=True, forbid_unknown_fields=True):
-    """A record of Belenios as text; id `<uuid>/election`, `/trustees`, `/tally`, `/result`."""
+    """A record of Belenios as text; id `<uuid>/election`, `/trustees`, `/tally`, `/sized`, `/result`."""
 
     text: str
 

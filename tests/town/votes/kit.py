@@ -29,6 +29,7 @@ from chain.town.engine import JOURNAL
 from chain.town.envelope import build_anonymous
 from chain.town.router import town_router
 from chain.town.rules import BODY, AnonymousRule, Route, Router, Rule
+from chain.town.votes.assembly import ArchiveAssembler
 from chain.town.votes.records import (
     COUNTS,
     CREDENTIALS,
@@ -39,6 +40,7 @@ from chain.town.votes.records import (
     ElectionRecord,
     RegistrarRecord,
     credential_id,
+    get_box,
     get_counts,
     get_document,
     get_election,
@@ -52,8 +54,10 @@ from chain.town.votes_schemas import (
     BallotCast,
     BallotSpoil,
     CredRegister,
+    ElectionArchive,
     ElectionCreate,
     ElectionOpenIssuance,
+    ElectionPurge,
     RegistrarKeys,
     RollFreeze,
     StationKey,
@@ -291,10 +295,10 @@ class Vote:
         opening = replace(ElectionOpenIssuance(self.uuid, rolls), **changes)
         return self.do(opening, CITY_HALL, *signers)
 
-    def register(self, station: int = 0) -> ExecTxResult:
+    def register(self, station: int = 0, secret: int = 0) -> ExecTxResult:
         """A fresh credential of a station (its place in the list); the voter's number is its place."""
         group = group_of(self.record)
-        secret = draw_scalar(group, self.draw)
+        secret = secret or draw_scalar(group, self.draw)
         self.voter_secrets.append(secret)
         line = self.body.stations[station]
         credential = group.encode(group.generator_power(secret))
@@ -310,13 +314,15 @@ class Vote:
         body = RollFreeze(self.uuid, counts.requests, counts.registrations)
         return self.do(body, COMMISSION, key("electoral_commission@dehors"))
 
-    def fill_list(self, voters: int | Sequence[int] = 3) -> None:
+    def fill_list(self, voters: int | Sequence[int] = 3, secrets: Sequence[int] = ()) -> None:
         """Registration with that many voters at the first station, or one at each station named; list frozen."""
         self.go_to(self.body.calendar.issuance_closes)
         assert self.phase == "registration"
         for station in [0] * voters if isinstance(voters, int) else voters:
             result = self.register(station)
             assert result.info == "ok", result.log
+        for secret in secrets:
+            assert self.register(secret=secret).info == "ok"
         self.go_to(self.body.calendar.registration_closes)
         assert self.freeze().info == "ok"
         self.settle()
@@ -388,6 +394,28 @@ class Vote:
         self.settle()
         assert self.phase == "decided"
         return tuple(tuple(row) for row in self.journal("votes.result")["votes"])
+
+    def file_archive(self, data: bytes, events: int = 0) -> ExecTxResult:
+        """election.archive by the auditor."""
+        events = events or get_box(self.town.reader, self.uuid).events
+        body = ElectionArchive(self.uuid, sha256(data).hexdigest(), len(data), events)
+        return self.do(body, COMMISSION, key("auditor@dehors"))
+
+    def purge_body(self) -> ElectionPurge:
+        return ElectionPurge(self.uuid)
+
+    def purge(self) -> ExecTxResult:
+        """election.purge by city hall."""
+        return self.do(self.purge_body(), CITY_HALL, self.agent())
+
+    # --- the archive ---
+
+    def archive(self) -> bytes:
+        """The .bel out of transactions, results and journal."""
+        assembler = ArchiveAssembler(self.town.town, self.uuid)
+        for block in self.blocks:
+            assembler.add_block(block.txs, block.results, block.journal)
+        return assembler.build()
 
 
 def as_proof(proof: Proof) -> VoteProof:

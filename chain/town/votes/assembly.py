@@ -1,4 +1,4 @@
-"""The `.bel` archive of an election, byte for byte, out of what the chain proves: a pure function, the same for everybody.
+"""The `.bel` archive of an election, byte for byte, out of what the chain proves: a pure function.
 
 Fed with an election's accepted transactions, their results and the journal's entries, in the order of the chain, the
 assembler writes what the application saw; it ends at the `head` that the chain names, or raises. `read_state` gives the

@@ -283,6 +283,15 @@ in, or behind the block that locked an allowance: clocks drift, and nobody looks
 LOYALTY_OFFLINE_VERSIONS: Final = 16
 """Versions of a programme looked back for the one in force when a late purchase was made."""
 
+LOYALTY_OFFLINE_LIVE: Final = 8
+"""Allowances of one account that are not closed yet: one runs, the others wait for late claims."""
+
+LOYALTY_OFFLINE_SHOPS: Final = 32
+"""Shops that may claim of one allowance: its end pays them all in one due item. Nobody shops so far in a day."""
+
+LOYALTY_OFFLINE_SHOP_CLAIMS: Final = 16
+"""Payments one shop may claim of one allowance; with the shops, what its end has to forget."""
+
 # --- town: settlement ----------------------------------------------------------------------------
 
 SETTLEMENT_LEGS_PER_STEP: Final = 256

@@ -23,6 +23,8 @@ from chain.town.settlement.netting import (
 
 CLOSE_KIND: Final = "settlement.close"
 LEGS_KIND: Final = "settlement.legs"
+ALLOWANCE_KIND: Final = "loyalty.allowance"
+"""The end of an allowance for payments without a network: the one spend that block end makes."""
 RESERVE: Final = "~reserve"
 """The association's name in a batch (chain.town.settlement.records)."""
 _SPENDS: Final = frozenset(
@@ -124,7 +126,7 @@ class Recount:
     ) -> list[tuple[str, str, int, int]]:
         """`(issuer, redeemer, points, value of a point)` of what a result says was spent, or given back."""
         shop = data["shop"]
-        if kind in _SPENDS:
+        if kind in _SPENDS or kind == ALLOWANCE_KIND:
             return [self._leg(leg, data, 1) for leg in data["taken"]]
         if kind == "loyalty.voucher_redeem":
             self._nullifiers[data["nullifier"]] = data["series"]
@@ -154,11 +156,15 @@ class Recount:
     # --- block ends ------------------------------------------------------------------------
 
     def add_journal(self, *, height: int, entry: Mapping[str, Any]) -> None:
-        """Compare a closed batch, or count a page of its legs."""
+        """Compare a closed batch, count a page of its legs, or what the end of an allowance paid."""
         if entry["kind"] == CLOSE_KIND:
             self._close(height, entry)
         elif entry["kind"] == LEGS_KIND:
             self._compare_legs(height, entry)
+        elif entry["kind"] == ALLOWANCE_KIND:
+            for paid in entry["paid"]:
+                line = {**paid, "programme": entry["programme"]}
+                self._count_spent(height, ALLOWANCE_KIND, None, line)
 
     def _close(self, height: int, entry: Mapping[str, Any]) -> None:
         net = compute_positions(self._debts)

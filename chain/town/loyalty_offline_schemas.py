@@ -91,11 +91,12 @@ class LoyaltyOfflineClaim(Strict, frozen=True):
 class LoyaltyEquivocation(Strict, frozen=True):
     """Codes of one allowance that no honest phone signs together; from anybody whom the town knows.
 
-    Two with one counter and different content, or payments of more than was allowed in all.
+    Two with one counter and different content, or payments of more than was allowed in all; payments that shops have
+    claimed already need not be shown again.
     """
 
     TYPE: ClassVar[str] = "loyalty.equivocation"
-    codes: Annotated[tuple[OfflineText, ...], Meta(min_length=2, max_length=LOYALTY_OFFLINE_BATCH)]
+    codes: Annotated[tuple[OfflineText, ...], Meta(min_length=1, max_length=LOYALTY_OFFLINE_BATCH)]
 
 
 OfflineBody: TypeAlias = (

@@ -333,6 +333,46 @@ LOYALTY_OFFLINE_EARN_S: Final = _param(
     safe=(0, 7 * DAY_S),
     why="a shop over a long weekend; what a thief could date back is bounded by it, 0 takes no late earns",
 )
+LOYALTY_OFFLINE_POINTS: Final = _param(
+    "loyalty_offline_points",
+    "points",
+    0,
+    possible=range(1_000_001),
+    safe=(0, 5_000),
+    why="what an account may lock for payments without a network; 0 is off: shops bear what a copied phone overspends",
+)
+LOYALTY_OFFLINE_PER_TX: Final = _param(
+    "loyalty_offline_per_tx_points",
+    "points",
+    500,
+    possible=range(1, 1_000_001),
+    safe=(1, 5_000),
+    why="a coffee, not a bicycle: nobody can ask the chain",
+)
+LOYALTY_OFFLINE_PER_SHOP: Final = _param(
+    "loyalty_offline_per_shop_points",
+    "points",
+    1_000,
+    possible=range(1, 1_000_001),
+    safe=(1, 5_000),
+    why="what one shop may take of one allowance: bounds its loss, and with it the town's",
+)
+LOYALTY_OFFLINE_LIFE_S: Final = _param(
+    "loyalty_offline_life_s",
+    "s",
+    DAY_S,
+    possible=range(MINUTE_S, DAY_S + 1),
+    safe=(HOUR_S, DAY_S),
+    why="a revoked phone goes on paying without a network until its allowance ends",
+)
+LOYALTY_OFFLINE_CLAIM_S: Final = _param(
+    "loyalty_offline_claim_s",
+    "s",
+    2 * DAY_S,
+    possible=range(MINUTE_S, 14 * DAY_S + 1),
+    safe=(DAY_S, 7 * DAY_S),
+    why="a shop that was without a network over a weekend still gets its points; the holder waits as long for the rest",
+)
 
 # settlement between shops
 SETTLEMENT_PERIOD_S: Final = _param(

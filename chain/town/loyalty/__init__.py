@@ -8,7 +8,7 @@ The rule evaluator is `chain.town.loyalty_rules`, which clients and auditors imp
 Reads: accounts, roles, parameters.  Writes: namespace loyalty, role keys of shops.  Never: another asset.
 """
 
-from typing import Final
+from typing import Final, get_args
 
 from chain.town import params
 from chain.town.due import DueHandlers
@@ -29,6 +29,14 @@ from chain.town.loyalty.holding import (
     end_hold,
 )
 from chain.town.loyalty.invoicing import INVOICE_KIND, apply_invoice_pay, forget_invoice
+from chain.town.loyalty.offline.allowances import (
+    ALLOWANCE_KIND,
+    apply_allowance,
+    apply_offline_key,
+    close_allowance,
+)
+from chain.town.loyalty.offline.claims import apply_offline_claim
+from chain.town.loyalty.offline.frauds import apply_equivocation
 from chain.town.loyalty.offline.late import apply_earn_batch
 from chain.town.loyalty.owners import OWNER_KIND, apply_owner_key, replace_owner
 from chain.town.loyalty.programmes import apply_programme
@@ -48,7 +56,13 @@ from chain.town.loyalty.sweeping import SWEEP_KIND, apply_till_revoke, continue_
 from chain.town.loyalty.tills import apply_shop, apply_till
 from chain.town.loyalty.vouchers import apply_voucher_redeem, apply_voucher_series
 from chain.town.loyalty.wallet import EXPIRE_KIND
-from chain.town.loyalty_offline_schemas import LoyaltyEarnBatch
+from chain.town.loyalty_offline_schemas import (
+    LoyaltyAllowance,
+    LoyaltyEarnBatch,
+    LoyaltyEquivocation,
+    LoyaltyOfflineClaim,
+    LoyaltyOfflineKey,
+)
 from chain.town.loyalty_schemas import (
     LoyaltyActivate,
     LoyaltyCampaign,
@@ -81,6 +95,7 @@ from chain.town.schemas import (
     LoyaltyShop,
     LoyaltyTill,
     LoyaltyTillRevoke,
+    Role,
 )
 
 _OPERATOR: Final = frozenset({"loyalty_operator"})
@@ -120,6 +135,13 @@ _OPERATOR_RULES: Final[Rules] = {
         quota=params.QUOTA_AGENT_PER_MINUTE,
         signatures_max=2,
         new_keys=_next_owner_key,
+    ),
+    LoyaltyOfflineKey: Rule(
+        apply_offline_key,
+        gas_us=700,
+        senders=BODY,
+        roles=_OPERATOR,
+        quota=params.QUOTA_AGENT_PER_MINUTE,
     ),
     LoyaltyShop: Rule(
         apply_shop,
@@ -183,6 +205,7 @@ _TILL_RULES: Final[Rules] = {
         (LoyaltyHold, apply_hold, 6_500, _TILL),
         (LoyaltyVoucherRedeem, apply_voucher_redeem, 1_300, _TILL),
         (LoyaltyEarnBatch, apply_earn_batch, 25_000, _TILL | _OWNER),
+        (LoyaltyOfflineClaim, apply_offline_claim, 15_000, _TILL | _OWNER),
         (LoyaltyReverse, apply_reverse, 7_500, _TILL | _OWNER),
         (LoyaltyCapture, apply_capture, 7_500, _TILL | _OWNER),
         (LoyaltyRelease, apply_release, 7_500, _TILL | _OWNER),
@@ -209,12 +232,30 @@ _CITIZEN_RULES: Final[Rules] = {
         (LoyaltyReferral, apply_referral, 3_000),
     )
 }
+_OFFLINE_RULES: Final[Rules] = {
+    LoyaltyAllowance: Rule(
+        apply_allowance,
+        gas_us=6_500,
+        senders=ACCOUNT,
+        domain="loyalty",
+        quota=params.QUOTA_ACCOUNT_PER_MINUTE,
+    ),
+    # Whoever the town knows may hand in a proof: it stands by itself.
+    LoyaltyEquivocation: Rule(
+        apply_equivocation,
+        gas_us=12_000,
+        senders=ACCOUNT | BODY | SHOP,
+        roles=frozenset(get_args(Role)),
+        quota=params.QUOTA_ACCOUNT_PER_MINUTE,
+    ),
+}
 RULES: Final[Rules] = {
     **_OPERATOR_RULES,
     **_OFFER_RULES,
     **_OWNER_RULES,
     **_TILL_RULES,
     **_CITIZEN_RULES,
+    **_OFFLINE_RULES,
 }
 
 DUE: Final[DueHandlers] = {
@@ -222,6 +263,7 @@ DUE: Final[DueHandlers] = {
     SWEEP_KIND: continue_sweep,
     ACTIVATE_KIND: activate_due,
     HOLD_KIND: end_hold,
+    ALLOWANCE_KIND: close_allowance,
     INVOICE_KIND: forget_invoice,
     OWNER_KIND: replace_owner,
 }

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from chain.town import params
 from chain.town.context import BlockContext, Overlay
-from chain.town.due import schedule_due
+from chain.town.due import cancel_due, schedule_due
 from chain.town.settlement.records import (
     CURRENT,
     DEBTS,
@@ -79,6 +79,19 @@ def open_epoch(ctx: BlockContext, text: str) -> None:
     opened = replace(epoch, opened_s=ctx.time_s, closes_s=closes_s, from_height=ctx.height)
     EPOCHS.put(ctx.state, CURRENT, opened)
     schedule_due(ctx.state, closes_s, CLOSE_KIND, text)
+
+
+def open_for_due_work(ctx: BlockContext) -> None:
+    """Before block end books debts by itself: open the epoch here, because an item put off waits for the next block.
+
+    An epoch that began a block late would not cover its own first debts, and no auditor could recount it.
+    """
+    epoch = EPOCHS.get(ctx.state, CURRENT) or EpochRecord()
+    if epoch.opened_s:
+        return
+    EPOCHS.put(ctx.state, CURRENT, epoch)
+    cancel_due(ctx.state, 0, OPEN_KIND, str(epoch.number))
+    open_epoch(ctx, str(epoch.number))
 
 
 def compute_close(time_s: int, period_s: int) -> int:

@@ -10,10 +10,18 @@ from click.testing import CliRunner
 from app.cli import audit
 from app.cli.main import main
 from app.core.replay import replay_chain
+from chain.codec.canonical import b64url_encode
 from chain.codec.cmtjson import to_json
+from chain.town.loyalty.offline.records import name_payment
+from chain.town.loyalty_offline_schemas import (
+    LoyaltyAllowance,
+    LoyaltyOfflineClaim,
+    LoyaltyOfflineKey,
+)
 from chain.town.loyalty_schemas import LoyaltyInvoicePay
 from chain.town.schemas import LoyaltyReverse
 from tests.town.loyalty.kit import make_invoice
+from tests.town.loyalty.offline.kit import pay_of_result
 from tests.town.settlement.market import Market
 from tests.town.settlement.month import generate_month
 from tests.town.town_kit import key
@@ -173,3 +181,37 @@ def test_a_late_refund_is_recounted_in_the_epoch_it_came_in() -> None:
         (1, 300, []),
         (2, 120, []),
     ]
+
+
+def test_what_allowances_paid_at_block_end_is_recounted_too(tmp_path, monkeypatch) -> None:
+    """The week's first debt, so the epoch opens in that very block, and a refund of it later."""
+    market = Market(3, params={"loyalty_offline_points": 50, "loyalty_offline_per_tx_points": 50})
+    baker, florist, grocer = market.names
+    phone = market.phone_of(baker)
+    market.earn(baker, phone.account, 100)
+    issuer = key("issuer of town")
+    body = LoyaltyOfflineKey("town", b64url_encode(issuer.public_key.raw))
+    market.put(body, "body:commerces", key("loyalty_operator@commerces"))
+    market.put(LoyaltyAllowance("town", 50), phone.account, phone.key)
+    market.flush()
+    locked = json.loads(market.lab.results[market.lab.height][-1].data)
+    market.lab.now_s += 3_600
+    for counter, (shop, points) in enumerate(((florist, 40), (grocer, 20)), 1):
+        text = pay_of_result(
+            locked, phone, issuer, market.lab.genesis.chain_id, shop, points, counter
+        )
+        market.put(LoyaltyOfflineClaim((text,)), f"shop:{shop}", key(f"till of {shop}"))
+    market.flush()
+    market.lab.now_s = locked["closes"]
+    market.lab.produce()
+    market.compare()
+    paid = name_payment(locked["allowance"], florist)
+    market.put(LoyaltyReverse(paid, 3), f"shop:{florist}", key(f"owner of {florist}"))
+    market.flush()
+    market.close_epoch()
+    answer = run(market, tmp_path, "--json", monkeypatch=monkeypatch)
+    assert answer.exit_code == 0, answer.output
+    shown = json.loads(answer.output)
+    assert shown["verdict"] == "agrees"
+    (batch,) = shown["batches"]
+    assert batch["gross_millicents"] == (33 + 17 - 3) * 1_000

@@ -419,6 +419,9 @@ ENERGY_ORDERS_KEPT_S: Final = 90 * 86_400
 ENERGY_WITNESSES_MAX: Final = 16
 """Bodies that sign the same day; one is needed."""
 
+ENERGY_CONTRACT_MAX_BYTES: Final = 64 * KIB
+"""One contract document: a price for each hour of the week and 32 legal references fit twice."""
+
 ENERGY_CREDITS_PER_TX_MAX: Final = 128
 """Accounts credited by one transaction; a larger operation sends several."""
 

@@ -749,6 +749,9 @@ VOTES_STEP_PURGED: Final = 500
 VOTES_VERDICTS_KEPT: Final = 65_536
 """Ballots whose verdict a node remembers from CheckTx to decision: 10 MB at most."""
 
+VOTES_DOUBTS_MAX: Final = 10_000
+"""Credentials a node lets wait after a ballot of false proofs; getting there cost it 10 to 100 ms each."""
+
 VOTES_COMPLAINTS_MAX: Final = 10_000
 """Complaints noted for one election."""
 

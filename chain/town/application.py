@@ -26,11 +26,12 @@ from chain.town.engine import (
     TownFacts,
     Verdict,
 )
-from chain.town.envelope import EnvelopeCache
+from chain.town.envelope import EnvelopeCache, is_anonymous
 from chain.town.forest import Forest, RecordChange, compute_app_hash, prove, update_forest
 from chain.town.genesis import decode_genesis_state, write_genesis
 from chain.town.migration import decode_migration, import_state, is_migration
 from chain.town.nodes import describe_nodes
+from chain.town.params import VOTES_BALLOT_INTERVAL_S, get_param
 from chain.town.ports import SnapshotStore, StateStore, StateVersion
 from chain.town.rolling import SIDE_PREFIX
 from chain.town.router import town_router
@@ -38,6 +39,7 @@ from chain.town.rules import Router
 from chain.town.snapshot_chunks import pending_hashes
 from chain.town.snapshot_desk import RestoreDesk, SnapshotDesk, SnapshotPolicy
 from chain.town.tree import value_hash
+from chain.town.votes.doubts import Doubts
 from chain.types import codes
 from chain.types.abci import (
     CheckTxType,
@@ -169,6 +171,7 @@ class TownApplication:
         self._decided: Decided | None = None
         self._check: BlockRun | None = None
         self._checked: dict[bytes, ResponseCheckTx] = {}
+        self._doubts = Doubts()
         self._rechecked = 0
         """Waiting transactions looked at again since the last block."""
         self._snapshots: SnapshotDesk | None = None
@@ -305,6 +308,9 @@ class TownApplication:
             return known
         now = max(self._clock(), self._last_time)
         run = self._check_run(now.seconds)
+        is_unsigned = is_anonymous(request.tx)
+        if is_unsigned and self._doubts.must_wait(request.tx, run.town, now.seconds):
+            return _check_refusal(codes.VOTES_BALLOT_QUOTA)
         if request.type is CheckTxType.RECHECK:
             self._rechecked += 1
             if self._rechecked > TOWN_RECHECKED_WHOLE:
@@ -316,6 +322,9 @@ class TownApplication:
             self._checked[raw_hash] = response
         elif tx.verdict is Verdict.FAILED:
             run.charge_quota(request.tx)
+        elif is_unsigned and tx.result.code == codes.VOTES_BALLOT_PROOF.number:
+            interval_s = get_param(self._base, VOTES_BALLOT_INTERVAL_S)
+            self._doubts.note(request.tx, run.town, now.seconds + interval_s)
         return response
 
     def _check_run(self, now_s: int) -> BlockRun:
@@ -569,6 +578,10 @@ def _check_response(result: ExecTxResult) -> ResponseCheckTx:
         gas_used=result.gas_used,
         codespace=result.codespace,
     )
+
+
+def _check_refusal(code: codes.Code) -> ResponseCheckTx:
+    return ResponseCheckTx(code=code.number, log=code.en, info=code.name, codespace=code.codespace)
 
 
 def _query_refusal(code: codes.Code, detail: str) -> ResponseQuery:

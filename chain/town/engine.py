@@ -143,6 +143,11 @@ class BlockRun:
         self._results: list[ExecTxResult] = []
         self.gas_used_us = 0
 
+    @property
+    def town(self) -> str:
+        """The town's name."""
+        return self._facts.town
+
     # --- transactions ----------------------------------------------------------------------
 
     def execute(self, raw: bytes) -> TxRun:

@@ -14,6 +14,7 @@ Every block goes through `Vote.run`, which keeps what the projector would see: t
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import sha256
@@ -143,6 +144,20 @@ class Vote:
     blocks: list[Block] = field(default_factory=list)
     trustee_secrets: list[int] = field(default_factory=list)
     voter_secrets: list[int] = field(default_factory=list)
+
+    def fork(self) -> "Vote":
+        """Another town with the same state and secrets, which goes its own way."""
+        town = copy(self.town)
+        town.store = self.town.store.copy()
+        town.restart()
+        return Vote(
+            town,
+            self.body,
+            seeded("fork"),
+            list(self.blocks),
+            list(self.trustee_secrets),
+            list(self.voter_secrets),
+        )
 
     # --- reading ---
 

@@ -1,6 +1,6 @@
-"""`beffroi votes`: verify an election's archive, without asking the town anything.
+"""`beffroi votes`: verify an election's archive without asking the town anything, or fetch it with the chain's proof.
 
-Reads: the files named on the command line.  Writes: the terminal.  Never: the network, a town's state.
+`verify` and `verify-diff` read the files named and nothing else; `fetch` asks the nodes named and believes none.
 The proofs of ballots are spread over the machine's cores by `app.cli.judging`; `chain.votes` stays pure.
 """
 
@@ -12,8 +12,13 @@ from typing import Any, Final
 
 import click
 
+from app.cli.ballot_board import Board, UnknownElection
 from app.cli.judging import judge_over_cores, show_progress
-from chain.votes.archive import Unreadable, check_prefix, read_archive
+from app.cli.trust import ChainOptions, chain_options, open_chain
+from app.core.chain_client import RpcError
+from app.core.problems import NodeUnavailable
+from app.core.trusted_chain import NotProved
+from chain.votes.archive import Unreadable, check_prefix, read_archive, write_archive
 from chain.votes.checks import Flaw
 from chain.votes.election import Unsupported
 from chain.votes.verifier import Verdict, verify_archive
@@ -70,6 +75,37 @@ def verify_diff(earlier: Path, later: Path, is_json: bool) -> None:
         sys.exit(EXIT_UNREADABLE)
     _say(_describe(Verdict(flaw)) if flaw else {"verdict": "prefix"}, is_json)
     sys.exit(EXIT_INVALID if flaw else 0)
+
+
+@votes.command()
+@click.argument("election")
+@chain_options
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where it is written.")
+@click.option("--json", "is_json", is_flag=True, help="One JSON object instead of text.")
+def fetch(election: str, chain: ChainOptions, out: Path, is_json: bool) -> None:
+    """Write the archive of ELECTION out of a node's records, proved to be the chain's by the light client.
+
+    Then `verify` it. Exit 0: written. 1: there is no such election. 2: nothing that can be trusted.
+    """
+    try:
+        with open_chain(chain) as trusted, show_progress(is_json) as progress:
+            board = Board(trusted, election)
+            trustees = len(board.election().trustees)
+            task = progress.add_task("fetching")
+            assembled = board.assemble(
+                trustees, lambda done, of: progress.update(task, completed=done, total=of)
+            )
+            height = trusted.state_height
+    except (NotProved, NodeUnavailable, RpcError) as error:
+        _say({"verdict": "unreached", "reason": str(error)}, is_json)
+        sys.exit(EXIT_UNREADABLE)
+    except UnknownElection:
+        _say({"verdict": "unknown", "reason": f"there is no election {election}"}, is_json)
+        sys.exit(EXIT_INVALID)
+    out.write_bytes(write_archive(assembled.archive))
+    box = assembled.box
+    said = {"events": box.events, "head": box.head, "ballots": box.ballots, "height": height}
+    _say({"verdict": "written", "file": str(out), **said}, is_json)
 
 
 def _compare(earlier: Path, data: bytes) -> Flaw | None:

@@ -24,6 +24,7 @@ from chain.execution.building import EMPTY_COMMIT, make_block, make_commit
 from chain.execution.genesis import apply_init_chain, make_genesis_state, make_init_chain_request
 from chain.execution.updating import finalize_request, misbehavior_of, update_state
 from chain.town.application import TownApplication
+from chain.town.rules import Router
 from chain.types.abci import RequestCheckTx, RequestQuery
 from chain.types.block import Vote
 from chain.types.evidence import Evidence
@@ -38,7 +39,14 @@ URL = "http://node.test:26657"
 class Lab:
     """One chain that grows when told to."""
 
-    def __init__(self, *, validators: int = 4, now_s: int = GENESIS_S, **genesis: Any) -> None:
+    def __init__(
+        self,
+        *,
+        validators: int = 4,
+        now_s: int = GENESIS_S,
+        router: Router | None = None,
+        **genesis: Any,
+    ) -> None:
         request = make_genesis(validators=validators, genesis_s=now_s, **genesis)
         self.genesis = GenesisDoc(
             genesis_time=request.time,
@@ -54,7 +62,8 @@ class Lab:
             address(ed25519.derive_public(validator_seed(i))): validator_seed(i)
             for i in range(validators + 8)
         }
-        self.app = TownApplication(MemoryStateStore(), lambda: Timestamp(self.now_s))
+        self.store = MemoryStateStore()
+        self.app = TownApplication(self.store, lambda: Timestamp(self.now_s), router)
         init = make_init_chain_request(self.genesis, request.app_state_bytes)
         self.state = apply_init_chain(make_genesis_state(self.genesis), self.app.init_chain(init))
         self.town: str = json.loads(self.app.query(RequestQuery(path="/status")).value)["town"]

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from app.cli.trustee.board import CeremonyLine, ElectionState, SignedText
+from app.cli.ballot_board import CeremonyLine, ElectionState, SignedText
 from app.cli.trustee.ceremony import DONE, Move, NotOurs, next_move
 from app.cli.trustee.vault import Secrets
 from chain.town.votes_schemas import TrusteeReveal, VoteSigned

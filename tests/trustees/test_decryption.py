@@ -5,17 +5,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from app.cli.trustee.board import Assembled, BoxState, ElectionState
+from app.cli.ballot_board import Assembled, BoxState, ElectionState
 from app.cli.trustee.decryption import Refused, decrypt_tally
 from app.cli.trustee.memory import Memory, OtherTally
 from app.cli.trustee.vault import Secrets
 from chain.votes import formats
-from chain.votes.archive import Step, hash_hex
+from chain.votes.archive import Step, hash_hex, read_archive
 from chain.votes.checks import Flaw
 from chain.votes.formats import PartialDecryption
 from chain.votes.tally import check_decryption, encode_tally, size_tally
 from chain.votes.verifier import judge_in_turn
-from tests.votes.kit import Booth, ballot_step, seeded, tally_step
+from tests.votes.kit import Booth, ballot_step, build, seeded, tally_step
 
 
 def state_of(booth: Booth) -> ElectionState:
@@ -37,7 +37,8 @@ def secrets_of(booth: Booth, rank: int) -> Secrets:
 
 
 def decrypt(booth: Booth, steps: list[Step], folder: Path, rank: int = 1, **how):  # type: ignore[no-untyped-def]
-    assembled = Assembled(tuple(steps), BoxState(), {})
+    archive = read_archive(build(steps))
+    assembled = Assembled(archive, tuple(steps), BoxState(), {})
     return decrypt_tally(
         how.get("state", state_of(booth)),
         assembled,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from app.cli.trustee.board import CeremonyLine, ElectionState, SignedText
+from app.cli.ballot_board import CeremonyLine, ElectionState, SignedText
 from app.cli.trustee.vault import Secrets
 from chain.crypto.randomness import RandomBytes
 from chain.town.votes_schemas import (

@@ -18,10 +18,10 @@ import click
 import msgspec
 from rich.progress import Progress
 
+from app.cli.ballot_board import Board, ElectionState, UnknownElection
 from app.cli.judging import judge_over_cores, show_progress
 from app.cli.trust import ChainOptions, chain_options, open_chain
 from app.cli.trustee import decryption
-from app.cli.trustee.board import Board, ElectionState, UnknownElection
 from app.cli.trustee.ceremony import DONE, Move, NotOurs, next_move
 from app.cli.trustee.memory import Memory, OtherTally
 from app.cli.trustee.vault import Vault
@@ -38,6 +38,7 @@ EXIT_REFUSED: Final = 1
 EXIT_UNREACHED: Final = 2
 EXIT_WAITING: Final = 3
 LIFE_S: Final = 3_600
+"""From the newest header on: no clock of this machine goes into what is signed."""
 POLL_S: Final = 0.5
 FINAL_WAIT_S: Final = 60
 """A transaction sent is final within seconds; after a minute the operator is told to look again."""
@@ -238,7 +239,7 @@ def _send(desk: Desk, body: msgspec.Struct) -> None:
         body,
         [desk.key.signer],
         chance.token_bytes(16),
-        int(time.time()) + LIFE_S,
+        chain.header.time.seconds + LIFE_S,
     )
     answer = chain.rpc.broadcast(transaction)
     if answer.code:
@@ -248,6 +249,7 @@ def _send(desk: Desk, body: msgspec.Struct) -> None:
 def _await(desk: Desk, is_there: Callable[[], bool]) -> None:
     """Wait until the chain proves it; raises Refusal."""
     end_s = time.monotonic() + FINAL_WAIT_S
+    desk.board.chain.catch_up()
     while not is_there():
         if time.monotonic() > end_s:
             text = f"sent, and not proved within {FINAL_WAIT_S} s: run the command again"

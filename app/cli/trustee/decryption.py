@@ -5,15 +5,14 @@ and compared with the published one; only then is it decrypted, once, and writte
 Reads: an assembled box, secrets, the memory.  Writes: the memory.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.cli.trustee.board import Assembled, ElectionState
+from app.cli.ballot_board import Assembled, ElectionState
 from app.cli.trustee.memory import Decrypted, Memory
 from app.cli.trustee.vault import Secrets
 from chain.crypto.randomness import RandomBytes
 from chain.votes import formats
-from chain.votes.archive import ArchiveWriter, Step, hash_hex
+from chain.votes.archive import hash_hex
 from chain.votes.checks import Flaw
 from chain.votes.tally import Tally, check_decryption, decrypt_partially, encode_tally
 from chain.votes.verifier import BallotJudge, Setup, count_ballots, open_setup, verify_records
@@ -43,7 +42,7 @@ def decrypt_tally(
     draw: RandomBytes,
 ) -> Decryption:
     """Verify everything, decrypt the tally, remember it; raises Refused, OtherTally, KeyFileError."""
-    setup, tally = recompute(election, assembled.steps, judge)
+    setup, tally = recompute(election, assembled, judge)
     body = encode_tally(setup.election, tally)
     keys = setup.trustees.keys
     scalar = int(secrets.scalar or 0)
@@ -61,15 +60,13 @@ def decrypt_tally(
 
 
 def recompute(
-    election: ElectionState, steps: Sequence[Step], judge: BallotJudge
+    election: ElectionState, assembled: Assembled, judge: BallotJudge
 ) -> tuple[Setup, Tally]:
     """The tally of a box that holds in every way the verifier knows; raises Refused."""
-    writer = ArchiveWriter(0)
-    for step in steps:
-        writer.add_step(step)
-    verdict = verify_records(writer.build(), judge)
+    verdict = verify_records(assembled.archive, judge)
     if verdict.flaw is not None:
         raise Refused(f"{verdict.flaw.check}: {verdict.flaw.detail}")
+    steps = assembled.steps
     if not any(step.type == "EncryptedTally" for step in steps):
         raise Refused("the ballot box is not closed")
     setup = open_setup(steps[0])

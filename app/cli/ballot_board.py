@@ -19,7 +19,7 @@ import msgspec
 from app.core.chain_client import read_query_answer
 from app.core.trusted_chain import NotProved, TrustedChain
 from chain.votes import formats
-from chain.votes.archive import ArchiveWriter, Step, collect_steps, hash_hex
+from chain.votes.archive import Archive, ArchiveWriter, Step, collect_steps, hash_hex
 from chain.votes.checks import Flaw
 from chain.votes.formats import PartialDecryption
 
@@ -75,8 +75,17 @@ class BoxState(msgspec.Struct, frozen=True):
 
     ballots: int = 0
     voters: int = 0
+    weight: int = 0
     events: int = 0
     head: str = ""
+
+    def size(self, tally_hash: str) -> formats.SizedTally:
+        """How many the encrypted tally counts, as the archive says it."""
+        return formats.SizedTally(
+            num_tallied=self.voters,
+            total_weight=formats.encode_count(self.weight),
+            encrypted_tally=tally_hash,
+        )
 
 
 class ShareLine(msgspec.Struct, frozen=True):
@@ -90,6 +99,7 @@ class ShareLine(msgspec.Struct, frozen=True):
 class Assembled:
     """The archive of the box as it stands."""
 
+    archive: Archive
     steps: tuple[Step, ...]
     box: BoxState
     shares: dict[int, ShareLine]
@@ -135,34 +145,38 @@ class Board:
         return self._document("election"), self._document("trustees"), formats.encode(entries)
 
     def assemble(self, trustees: int, note: Note = lambda _done, _of: None) -> Assembled:
-        """The archive of a box that is closed; raises NotProved when any byte of it is not the chain's."""
-        raw = self._proved("box")
-        if raw is None:
-            raise NotProved(f"election {self.name} has no ballot box yet")
-        box = msgspec.json.decode(raw, type=BoxState)
-        writer = ArchiveWriter(0)
+        """The archive of the box as it stands; raises NotProved when any byte of it is not the chain's."""
+        box = self._box()
+        writer = ArchiveWriter(self._opening_s())
         writer.add_setup(*self.setup())
         for place, ballot in enumerate(self._ballots(box.ballots), 1):
             writer.add_ballot(ballot)
             note(place, box.ballots)
-        writer.add_end_of_ballots()
-        tally = self._document("tally")
-        writer.add_encrypted_tally(tally, self._sized(hash_hex(tally)))
+        tally = self._find_document("tally")
+        if tally is not None:
+            writer.add_end_of_ballots()
+            writer.add_encrypted_tally(tally, box.size(hash_hex(tally)))
         shares = {rank: self.share(rank) for rank in range(1, trustees + 1)}
         given = {rank: line for rank, line in shares.items() if line is not None}
         for rank, line in sorted(given.items(), key=lambda item: item[1].place):
             writer.add_decryption(rank, formats.decode(PartialDecryption, line.share))
-        return Assembled(_checked(writer, box), box, given)
+        result = self._find_document("result")
+        if result is not None:
+            writer.add_result(result)
+        archive = writer.build()
+        return Assembled(archive, _checked(archive, box), box, given)
 
-    def _sized(self, tally_hash: str) -> formats.SizedTally:
+    def _box(self) -> BoxState:
         raw = self._proved("box")
-        assert raw is not None, "it was there"
-        box = json.loads(raw)
-        return formats.SizedTally(
-            num_tallied=box["voters"],
-            total_weight=formats.encode_count(box["weight"]),
-            encrypted_tally=tally_hash,
-        )
+        if raw is None:
+            raise NotProved(f"election {self.name} has no ballot box yet")
+        return msgspec.json.decode(raw, type=BoxState)
+
+    def _opening_s(self) -> int:
+        """The one free value of an archive, the time in its headers: the hour of voting as first published."""
+        raw = self._proved("draft")
+        assert raw is not None, "an election was published"
+        return int(json.loads(raw)["calendar"]["voting_opens"])
 
     def _ballots(self, count: int) -> Iterator[bytes]:
         """Ballots in order of arrival, unproved."""
@@ -187,10 +201,14 @@ class Board:
                 yield str(json.loads(value)["ballot"]).encode()
 
     def _document(self, name: str) -> bytes:
-        raw = self._proved("document", name.encode())
-        if raw is None:
+        text = self._find_document(name)
+        if text is None:
             raise NotProved(f"election {self.name} has no {name} yet")
-        return str(json.loads(raw)["text"]).encode()
+        return text
+
+    def _find_document(self, name: str) -> bytes | None:
+        raw = self._proved("document", name.encode())
+        return None if raw is None else str(json.loads(raw)["text"]).encode()
 
     def _proved(self, table: str, part: bytes = b"") -> bytes | None:
         return self.chain.record(NAMESPACE, self._id(table, part))
@@ -200,9 +218,8 @@ class Board:
         return table.encode() + b"/" + own
 
 
-def _checked(writer: ArchiveWriter, box: BoxState) -> tuple[Step, ...]:
+def _checked(archive: Archive, box: BoxState) -> tuple[Step, ...]:
     """The archive's events, if they end where the box's record says."""
-    archive = writer.build()
     steps = collect_steps(archive)
     assert not isinstance(steps, Flaw), "it was just written"
     head = archive.records[-1].name[:64]

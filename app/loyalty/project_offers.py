@@ -76,8 +76,9 @@ def project_owner_key(tx: ProjectedTx) -> None:
 
 
 def project_owner_change(entry: ProjectedJournal) -> None:
-    """A replacement that waited has taken effect."""
-    _replace_owner(entry.data, Jwk(**entry.data["key"]), entry.height)
+    """A replacement that waited has taken effect, or was dropped with the role of who asked for it."""
+    if entry.data["status"] == "done":
+        _replace_owner(entry.data, Jwk(**entry.data["key"]), entry.height)
 
 
 def _replace_owner(data: Mapping[str, Any], jwk: Jwk, height: int) -> None:

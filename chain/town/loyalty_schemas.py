@@ -227,7 +227,8 @@ class LoyaltyReferral(Strict, frozen=True):
     """Welcome points for a newcomer and for whoever brought it (empty: nobody); signed by the newcomer.
 
     `prefix` and `signature` are a welcome token (RFC 9474 RSABSSA-SHA384-PSS-Randomized over
-    "beffroi-welcome" ‖ 0x00 ‖ programme): one per person, unlinkable to the person, spent once.
+    "beffroi-welcome" ‖ 0x00 ‖ programme ‖ 0x00 ‖ account): one per person, unlinkable to the person, good for the
+    account it was asked for, spent once.
     """
 
     TYPE: ClassVar[str] = "loyalty.referral"

@@ -323,6 +323,14 @@ SHOP_OWNER_WAIT_S: Final = _param(
     safe=(48 * HOUR_S, 14 * DAY_S),
     why="an owner whose key still lives can stop a replacement that an operator asked for",
 )
+SHOP_OWNER_STOP_S: Final = _param(
+    "shop_owner_stop_s",
+    "s",
+    30 * DAY_S,
+    possible=range(366 * DAY_S + 1),
+    safe=(7 * DAY_S, 90 * DAY_S),
+    why="who stole an owner's key cannot stop replacements for ever: the next one within this time stands",
+)
 
 # loyalty without a network
 LOYALTY_OFFLINE_EARN_S: Final = _param(

@@ -35,13 +35,16 @@ from chain.types import codes
 
 
 def _check_offer(
-    ctx: TxContext, programme: str, shop: str, *, starts: int, ends: int
+    ctx: TxContext, programme: str, shop: str, *, starts: int, ends: int, is_end: bool
 ) -> ProgrammeRecord | Refused:
-    """The programme, if the sender may offer something in it: its operator anywhere, an owner in its own shop."""
+    """The programme, if the sender may offer something in it: its operator anywhere, an owner in its own shop.
+
+    What was offered may be ended (`is_end`) once the programme is closed, too.
+    """
     record = PROGRAMMES.get(ctx.state, programme.encode())
     if record is None:
         return Refused(codes.LOYALTY_UNKNOWN_PROGRAMME)
-    if record.status != "active":
+    if record.status != "active" and not is_end:
         return Refused(codes.LOYALTY_PROGRAMME_INACTIVE, record.status)
     if ctx.sender not in (record.operator, SHOP_PREFIX + shop):
         return Refused(codes.TX_NOT_ENTITLED, f"programme of {record.operator}")
@@ -52,12 +55,19 @@ def _check_offer(
 
 def apply_campaign(ctx: TxContext, body: LoyaltyCampaign) -> Outcome:
     """Open, change or end a campaign; it is never retroactive, and its budget never below what it gave."""
-    programme = _check_offer(ctx, body.programme, body.shop, starts=body.starts, ends=body.ends)
+    held = CAMPAIGNS.get(ctx.state, body.campaign.encode())
+    programme = _check_offer(
+        ctx,
+        body.programme,
+        body.shop,
+        starts=body.starts,
+        ends=body.ends,
+        is_end=held is not None and body.status == "ended",
+    )
     if isinstance(programme, Refused):
         return programme
     if body.hour_from >= body.hour_to:
         return Refused(codes.TX_BODY_INVALID, "hour_to: before hour_from")
-    held = CAMPAIGNS.get(ctx.state, body.campaign.encode())
     refused = _check_change(ctx, held, body)
     if refused is not None:
         return refused
@@ -104,10 +114,17 @@ def _open_campaigns(
 
 def apply_reward(ctx: TxContext, body: LoyaltyReward) -> Outcome:
     """Put a reward into the catalogue, change or end it."""
-    programme = _check_offer(ctx, body.programme, body.shop, starts=body.starts, ends=body.ends)
+    held = REWARDS.get(ctx.state, body.reward.encode())
+    programme = _check_offer(
+        ctx,
+        body.programme,
+        body.shop,
+        starts=body.starts,
+        ends=body.ends,
+        is_end=held is not None and body.status == "ended",
+    )
     if isinstance(programme, Refused):
         return programme
-    held = REWARDS.get(ctx.state, body.reward.encode())
     if held is not None and (held.owner, held.terms.programme) != (ctx.sender, body.programme):
         return Refused(codes.TX_NOT_ENTITLED, f"reward of {held.owner}")
     taken = held.taken if held else 0

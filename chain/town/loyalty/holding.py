@@ -26,6 +26,7 @@ from chain.town.loyalty.spending import describe_taken, take_by_code
 from chain.town.loyalty.tills import shop_of
 from chain.town.loyalty.wallet import cut_first
 from chain.town.loyalty_schemas import LoyaltyCapture, LoyaltyHold, LoyaltyRelease
+from chain.town.settlement.standing import check_may_take
 from chain.types import codes
 
 HOLD_KIND: Final = "loyalty.hold"
@@ -61,10 +62,16 @@ def open_hold(state: Overlay, ref: str, record: HoldRecord) -> None:
 
 
 def apply_capture(ctx: TxContext, body: LoyaltyCapture) -> Outcome:
-    """Spend part of a hold: the points first taken. The rest goes back."""
+    """Spend part of a hold: the points first taken. The rest goes back.
+
+    A shop that left or failed meanwhile takes no more points, so it can only release, or let time do it.
+    """
     hold = _get_open_hold(ctx, body.hold)
     if isinstance(hold, Refused):
         return hold
+    refused = check_may_take(ctx.state, hold.shop)
+    if refused is not None:
+        return refused
     if body.points > hold.points:
         return Refused(codes.LOYALTY_CAPTURE_EXCEEDS, f"{hold.points} points held")
     spent, rest = cut_first(hold.legs, body.points)

@@ -2,6 +2,11 @@
 
 A replacement waits while the old key still lives: its owner, who sees it in the journal, stops it by renewing. Once
 the old key ended or ran out there is nobody to ask, and the replacement takes effect at once.
+
+Whoever stole the owner's key can renew it too, and nobody can tell them from the owner by a key. So a renewal stops a
+replacement once: within a month of it, the operator's next one waits as long again and is not stopped by a key. An
+operator who abuses this is stopped by the council, which ends the operator's role: a replacement is dropped when the
+key that asked for it no longer lives on its day.
 Reads and writes: shops, role keys, the due queue.  Never: touches the shop's tills, whose keys go on.
 """
 
@@ -18,18 +23,20 @@ from chain.town.accounts import (
     live_role,
     register_key,
     revoke_role,
+    role_of,
 )
 from chain.town.context import (
     Accepted,
     BlockContext,
     Outcome,
     Overlay,
+    Reader,
     Refused,
     Table,
     TxContext,
 )
 from chain.town.due import cancel_due, schedule_due
-from chain.town.loyalty.records import NAMESPACE, SHOPS, ShopRecord
+from chain.town.loyalty.records import NAMESPACE, SHOPS, MarkRecord, ShopRecord
 from chain.town.loyalty.tills import SHOP_PREFIX
 from chain.town.schemas import Jwk, LoyaltyOwnerKey
 from chain.types import codes
@@ -38,13 +45,20 @@ OWNER_KIND: Final = "loyalty.owner_key"
 
 
 class OwnerChangeRecord(Struct, frozen=True):
-    """A key that an operator asked for and that waits until `effective_s`; reserved meanwhile."""
+    """A key that an operator asked for and that waits until `effective_s`; reserved meanwhile.
+
+    `asked_kid` is the operator's key. `is_final` when a renewal stopped an earlier one: none stops this one.
+    """
 
     key: Jwk
     effective_s: int
     asked_by: str
+    asked_kid: str = ""
+    is_final: bool = False
 
 
+OWNER_STOPS: Final = Table(NAMESPACE, "owner_stop", MarkRecord)
+"""When a shop's owner last stopped a replacement."""
 OWNER_CHANGES: Final = Table(NAMESPACE, "owner_change", OwnerChangeRecord)
 
 
@@ -57,7 +71,7 @@ def apply_owner_key(ctx: TxContext, body: LoyaltyOwnerKey) -> Outcome:
     if not is_owner and ctx.sender.startswith(SHOP_PREFIX):
         return Refused(codes.TX_NOT_ENTITLED, "another shop")
     if is_owner:
-        _drop_waiting(ctx.state, body.shop)
+        _stop_waiting(ctx, body.shop)
     elif live_role(ctx.state, shop.owner_kid, ctx.time_s) is not None:
         return _ask(ctx, body)
     done = _change(ctx.state, shop, body.new_key, granted_by=ctx.sender, time_s=ctx.time_s)
@@ -72,22 +86,45 @@ def _ask(ctx: TxContext, body: LoyaltyOwnerKey) -> Outcome:
     if isinstance(kid, Refused):
         return kid
     effective_s = ctx.time_s + params.get_param(ctx.state, params.SHOP_OWNER_WAIT_S)
-    record = OwnerChangeRecord(body.new_key, effective_s, ctx.sender)
+    stopped = OWNER_STOPS.get(ctx.state, body.shop.encode())
+    window_s = params.get_param(ctx.state, params.SHOP_OWNER_STOP_S)
+    is_final = stopped is not None and ctx.time_s < stopped.at_s + window_s
+    record = OwnerChangeRecord(body.new_key, effective_s, ctx.sender, ctx.signers[0].kid, is_final)
     OWNER_CHANGES.put(ctx.state, body.shop.encode(), record)
     schedule_due(ctx.state, effective_s, OWNER_KIND, body.shop)
-    return Accepted({"shop": body.shop, "status": "waits", "effective": effective_s})
+    told = {"shop": body.shop, "status": "waits", "effective": effective_s, "is_final": is_final}
+    return Accepted(told)
+
+
+def _stop_waiting(ctx: TxContext, shop: str) -> None:
+    """A renewal stops what an operator asked for, unless one stopped it before."""
+    waiting = OWNER_CHANGES.get(ctx.state, shop.encode())
+    if waiting is None or waiting.is_final:
+        return
+    _drop_waiting(ctx.state, shop)
+    OWNER_STOPS.put(ctx.state, shop.encode(), MarkRecord(ctx.time_s))
 
 
 def replace_owner(ctx: BlockContext, shop_slug: str) -> None:
-    """Due work: the waiting key's day has come and nobody stopped it."""
+    """Due work: the waiting key's day has come and nobody stopped it, nor ended the role of who asked for it."""
     waiting = OWNER_CHANGES.get(ctx.state, shop_slug.encode())
     shop = SHOPS.get(ctx.state, shop_slug.encode())
     assert waiting is not None, "only waiting changes are due"
     assert shop is not None, "a shop is never forgotten"
     _drop_waiting(ctx.state, shop_slug)
+    asked_kid = waiting.asked_kid
+    if asked_kid and not _may_still_ask(ctx.state, asked_kid):
+        ctx.note(OWNER_KIND, shop=shop_slug, status="dropped")
+        return
     done = _change(ctx.state, shop, waiting.key, granted_by=waiting.asked_by, time_s=ctx.time_s)
     assert not isinstance(done, Refused), "a reserved key is free for what it waits for"
     ctx.note(OWNER_KIND, **done, key=jwk_members(waiting.key))
+
+
+def _may_still_ask(state: Reader, kid: str) -> bool:
+    """Whether an operator's role was not taken away since; that it ran out by itself says nothing against it."""
+    role = role_of(state, kid)
+    return role is None or role.revoked_since == 0
 
 
 def _drop_waiting(state: Overlay, shop: str) -> None:

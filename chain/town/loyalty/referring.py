@@ -1,7 +1,8 @@
 """Welcome points: for a newcomer, and for whoever brought it, against one blind token per person.
 
 The register signs one token per verified person and programme without seeing it, so nobody is welcomed twice and
-nobody can say who was. The chain verifies the signature and keeps the hash of what was spent.
+nobody can say who was. The account it is for is part of what was signed, unseen too: a token read off the wire is
+worth nothing to another account. The chain verifies the signature and keeps the hash of what was spent.
 Reads: programmes, accounts.  Writes: tokens, referrers, earns, wallets, totals.  Never: knows a person.
 """
 
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 from chain.codec.canonical import b64url_decode, b64url_encode
 from chain.crypto import blind_rsa
-from chain.town.context import Accepted, Outcome, Reader, Refused, TxContext
+from chain.town.context import Accepted, Outcome, Refused, TxContext
 from chain.town.loyalty.giving import check_receiver, count_gift, get_rule_in_force, give
 from chain.town.loyalty.records import (
     REFERRERS,
@@ -30,9 +31,9 @@ TOKEN_LABEL: Final = b"beffroi-welcome\x00"
 _EXPONENT: Final = 65_537
 
 
-def token_message(programme: str, prefix: bytes) -> bytes:
-    """The prepared message of RFC 9474 whose blind signature is a welcome token."""
-    return prefix + TOKEN_LABEL + programme.encode()
+def token_message(programme: str, account: str, prefix: bytes) -> bytes:
+    """The prepared message of RFC 9474 whose blind signature is a welcome token for that account alone."""
+    return prefix + TOKEN_LABEL + programme.encode() + b"\x00" + account.encode()
 
 
 def read_token_key(key_n: str) -> blind_rsa.SignerPublicKey:
@@ -48,10 +49,10 @@ def apply_referral(ctx: TxContext, body: LoyaltyReferral) -> Outcome:
     referral = rule.earn.referral
     if referral is None:
         return Refused(codes.LOYALTY_NOTHING_EARNED)
-    refused = _check_referrer(ctx, body, referral) or _check_token(ctx.state, body, referral)
+    refused = _check_referrer(ctx, body, referral) or _check_token(ctx, body, referral)
     if refused is not None:
         return refused
-    token = _token_id(body)
+    token = _token_id(ctx.sender, body)
     TOKENS.put(ctx.state, token, MarkRecord(ctx.time_s))
     gifts: list[dict[str, Any]] = []
     for account, kind, points in (
@@ -86,19 +87,19 @@ def _check_referrer(
     return None
 
 
-def _check_token(state: Reader, body: LoyaltyReferral, referral: ReferralRule) -> Refused | None:
-    if TOKENS.get(state, _token_id(body)) is not None:
+def _check_token(ctx: TxContext, body: LoyaltyReferral, referral: ReferralRule) -> Refused | None:
+    if TOKENS.get(ctx.state, _token_id(ctx.sender, body)) is not None:
         return Refused(codes.LOYALTY_TOKEN_SPENT)
-    message = token_message(body.programme, b64url_decode(body.prefix))
+    message = token_message(body.programme, ctx.sender, b64url_decode(body.prefix))
     signature = b64url_decode(body.signature)
     key = read_token_key(referral.key_n)
     is_signed = blind_rsa.verify(key, blind_rsa.RANDOMIZED_PSS, message, signature)
     return None if is_signed else Refused(codes.LOYALTY_TOKEN_INVALID)
 
 
-def _token_id(body: LoyaltyReferral) -> bytes:
+def _token_id(account: str, body: LoyaltyReferral) -> bytes:
     """Of the signed message, not of the signature: a token has one name whatever signature stands beside it."""
-    message = token_message(body.programme, b64url_decode(body.prefix))
+    message = token_message(body.programme, account, b64url_decode(body.prefix))
     return b64url_encode(sha256(message).digest()).encode()
 
 

@@ -249,7 +249,7 @@ def _refer(world: World) -> LoyaltyReferral:
     key_n = b64url_encode(register_key().public.n.to_bytes(256, "big"))
     earn = EarnRule(1, 100, 100, referral=ReferralRule("boulangerie", 30, 10, 1, key_n))
     _programme(world, "club", earn)
-    return LoyaltyReferral("club", world.objects["account"], *token(1))
+    return LoyaltyReferral("club", world.objects["account"], *token(1, _phone(world, "newcomer")))
 
 
 def _late_earns(world: World) -> LoyaltyEarnBatch:

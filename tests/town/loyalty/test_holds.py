@@ -8,6 +8,7 @@ from chain.town.context import Accepted, Outcome, Refused
 from chain.town.loyalty import records
 from chain.town.loyalty.books import get_totals
 from chain.town.loyalty_schemas import LoyaltyCapture, LoyaltyHold, LoyaltyRelease
+from chain.town.settlement.records import STANDINGS, StandingRecord
 from tests.town.loyalty.kit import DAY_S, open_town, owner_key
 
 
@@ -110,3 +111,12 @@ def test_a_code_pays_or_holds_once(held) -> None:
     body = LoyaltyHold("fair", 5, code, town.time_s + 60)
     assert name(town.run("shop:baker", body, tills["baker"])) == "ok"
     assert name(town.redeem("baker", tills["baker"], 5, code, "fair")) == "qr_replayed"
+
+
+@pytest.mark.parametrize("status", ["leaving", "failed"])
+def test_a_shop_that_left_or_failed_captures_nothing_and_gives_back(held, status: str) -> None:
+    town, tills, phone, ref = held
+    STANDINGS.put(town.state, b"baker", StandingRecord(status=status))
+    assert name(capture(town, ref, 10)) == "settlement_shop_left"
+    assert name(town.run("shop:baker", LoyaltyRelease(ref), tills["baker"])) == "ok"
+    assert (left(town, phone), due(town)) == (50, 0)

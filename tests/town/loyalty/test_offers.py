@@ -352,6 +352,22 @@ def test_a_reward_costs_its_price_while_there_is_stock(shop) -> None:
     assert name(take_reward(town, tills, phone)) == "ok"
 
 
+def test_what_a_closed_programme_offered_can_be_ended_and_nothing_else(shop) -> None:
+    town, tills, phone = shop
+    good(town.earn("florist", tills["florist"], phone.account, 6_000))
+    good(offer(town, reward(town), "shop:baker"))
+    good(offer(town, campaign(town)))
+    assert name(town.add_programme("town", status="closed")) == "ok"
+    good(take_reward(town, tills, phone))  # its points stay worth something
+    for body, sender in ((reward(town), "shop:baker"), (campaign(town), OPERATOR)):
+        assert name(offer(town, body, sender)) == "loyalty_programme_inactive"
+        good(offer(town, replace(body, status="ended"), sender))
+        assert name(offer(town, body, sender)) == "loyalty_programme_inactive"
+    fresh = replace(reward(town), reward="cup", status="ended")
+    assert name(offer(town, fresh, "shop:baker")) == "loyalty_programme_inactive"
+    assert name(take_reward(town, tills, phone)) == "loyalty_reward_expired"
+
+
 def test_an_account_takes_a_reward_so_often(shop) -> None:
     town, tills, phone = shop
     town.earn("florist", tills["florist"], phone.account, 9_000)
@@ -510,11 +526,11 @@ def _prime_from(start: int) -> int:
     return number
 
 
-def token(number: int, programme: str = "club") -> tuple[str, str]:
+def token(number: int, account: str, programme: str = "club") -> tuple[str, str]:
     """A welcome token as a phone gets it: blinded, signed unseen, uncovered."""
     key = register_key()
     prefix = sha256(b"prefix %d" % number).digest()
-    prepared = token_message(programme, prefix)
+    prepared = token_message(programme, account, prefix)
     blinded = blind_rsa.blind(
         key.public, blind_rsa.RANDOMIZED_PSS, prepared, lambda size: b"\x17" * size
     )
@@ -535,34 +551,44 @@ def club(shop):
 
 def test_one_token_welcomes_one_newcomer_and_thanks_who_brought_it(club) -> None:
     town, ada, bob = club
-    body = LoyaltyReferral("club", ada.account, *token(1))
+    body = LoyaltyReferral("club", ada.account, *token(1, bob.account))
     gifts = good(town.run(bob.account, body, bob.key))["gifts"]
     assert [(gift["account"], gift["points"]) for gift in gifts] == [
         (bob.account, 10),
         (ada.account, 30),
     ]
     assert [len(town.wallet(p.account).lots) for p in (ada, bob)] == [1, 1]
+    again = LoyaltyReferral("club", "", *token(1, bob.account))
+    assert name(town.run(bob.account, again, bob.key)) == "loyalty_token_spent"
     carl = town.open_phone("carl")
-    assert name(town.run(carl.account, body, carl.key)) == "loyalty_member_limit"
-    again = LoyaltyReferral("club", "", *token(1))
-    assert name(town.run(carl.account, again, carl.key)) == "loyalty_token_spent"
+    other = LoyaltyReferral("club", ada.account, *token(2, carl.account))
+    assert name(town.run(carl.account, other, carl.key)) == "loyalty_member_limit"
     assert get_totals(town.state, "club", "baker").minted == 40
 
 
 def test_a_token_of_another_programme_or_signer_welcomes_nobody(club) -> None:
     town, _ada, bob = club
-    other = LoyaltyReferral("club", "", *token(2, "town"))
+    other = LoyaltyReferral("club", "", *token(2, bob.account, "town"))
     assert name(town.run(bob.account, other, bob.key)) == "loyalty_token_invalid"
-    prefix, signature = token(3)
+    prefix, signature = token(3, bob.account)
     forged = LoyaltyReferral("club", "", prefix, "A" + signature[1:])
     assert name(town.run(bob.account, forged, bob.key)) == "loyalty_token_invalid"
     own = LoyaltyReferral("club", bob.account, prefix, signature)
     assert name(town.run(bob.account, own, bob.key)) == "loyalty_self_dealing"
 
 
+def test_a_token_read_off_the_wire_welcomes_no_other_account(club) -> None:
+    """Whoever sees a referral wait in a mempool cannot spend its token first."""
+    town, _ada, bob = club
+    thief = town.open_phone("thief")
+    stolen = LoyaltyReferral("club", "", *token(5, bob.account))
+    assert name(town.run(thief.account, stolen, thief.key)) == "loyalty_token_invalid"
+    assert name(town.run(bob.account, stolen, bob.key)) == "ok"
+
+
 def test_the_issuer_can_take_a_referral_back(club) -> None:
     town, ada, bob = club
-    body = LoyaltyReferral("club", ada.account, *token(4))
+    body = LoyaltyReferral("club", ada.account, *token(4, bob.account))
     gifts = good(town.run(bob.account, body, bob.key))["gifts"]
     for gift in gifts:
         good(town.reverse("baker", owner_key("baker"), gift["ref"], gift["points"]))

@@ -3,7 +3,7 @@
 import pytest
 
 from chain.town import params
-from chain.town.accounts import find_key, get_key_use, live_role
+from chain.town.accounts import find_key, get_key_use, grant_role, live_role, revoke_role
 from chain.town.context import Accepted
 from chain.town.loyalty import records
 from chain.town.loyalty.owners import OWNER_KIND
@@ -96,3 +96,68 @@ def test_a_shop_nobody_knows_has_no_owner(town) -> None:
     new = make_key("found")
     body = LoyaltyOwnerKey("nobody", jwk_struct(new))
     assert name(town.run(OPERATOR, body, OPERATOR_KEY, new)) == "loyalty_unknown_shop"
+
+
+# --- a thief with the owner's key ----------------------------------------------------------
+
+MONTH_S = 30 * DAY_S
+
+
+def renew_again(town, old_name: str, new_name: str):
+    old, new = make_key(old_name), make_key(new_name)
+    return town.run("shop:baker", LoyaltyOwnerKey("baker", jwk_struct(new)), old, new)
+
+
+def test_a_thief_who_renews_the_key_delays_a_replacement_once_and_not_again(town) -> None:
+    assert name(renew(town, "thief 1")) == "ok"
+    assert replace(town, "owner 1").data["is_final"] is False
+    assert name(renew_again(town, "thief 1", "thief 2")) == "ok"
+    assert replace(town, "owner 2").data["is_final"] is True
+    assert name(renew_again(town, "thief 2", "thief 3")) == "ok"
+    assert name(replace(town, "owner 3")) == "loyalty_owner_key_waits"
+    town.next_block(seconds=WAIT_S - 1)
+    assert holds(town, make_key("thief 3"))
+    town.next_block(seconds=1)
+    assert holds(town, make_key("owner 2"))
+    assert not holds(town, make_key("thief 3"))
+
+
+@pytest.mark.parametrize(("later_s", "is_final"), [(MONTH_S - 1, True), (MONTH_S, False)])
+def test_a_month_after_a_stop_the_owner_may_stop_again(town, later_s: int, is_final: bool) -> None:
+    assert name(replace(town, "found")) == "ok"
+    assert name(renew(town, "next")) == "ok"
+    town.next_block(seconds=later_s)
+    assert replace(town, "again").data["is_final"] is is_final
+
+
+def test_a_renewal_with_nothing_to_stop_uses_up_no_stop(town) -> None:
+    assert name(renew(town, "next")) == "ok"
+    assert replace(town, "found").data["is_final"] is False
+
+
+@pytest.mark.parametrize("since_stop", [False, True])
+def test_a_replacement_falls_with_the_role_of_the_operator_who_asked(town, since_stop) -> None:
+    """What stops an operator who takes shops over: the council, whose word holds at once."""
+    granted = grant_role(
+        town.state,
+        role="loyalty_operator",
+        holder=OPERATOR,
+        jwk=jwk_struct(OPERATOR_KEY),
+        granted_by="council",
+        expires=town.time_s + 300 * DAY_S,
+        now_s=town.time_s,
+    )
+    assert granted.kid == OPERATOR_KEY.kid
+    owner = "owner baker"
+    if since_stop:
+        assert name(replace(town, "first")) == "ok"
+        assert name(renew(town, "next")) == "ok"
+        owner = "next"
+    assert name(replace(town, "takeover")) == "ok"
+    revoke_role(town.state, OPERATOR_KEY.kid, town.time_s)
+    town.next_block(seconds=WAIT_S)
+    assert holds(town, make_key(owner))
+    assert not holds(town, make_key("takeover"))
+    assert get_key_use(town.state, make_key("takeover").kid) is None
+    (note,) = [line for line in town.journal if line["kind"] == OWNER_KIND]
+    assert note["status"] == "dropped"

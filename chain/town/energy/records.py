@@ -206,7 +206,7 @@ class BookRecord(Struct, frozen=True):
 class PlacedRecord(Struct, frozen=True):
     """How many orders one account has standing for one step."""
 
-    orders: int
+    standing: int
 
 
 class OrderRecord(Struct, frozen=True):

@@ -56,13 +56,13 @@ def apply_order(ctx: TxContext, body: EnergyOrder) -> Outcome:
     held = book or BookRecord()
     account_id = placed_id(body.operation, body.start, ctx.sender)
     placed = PLACED.get(ctx.state, account_id) or PlacedRecord(0)
-    if held.seq >= ENERGY_ORDERS_PER_STEP_MAX or placed.orders >= ENERGY_ORDERS_PER_ACCOUNT_MAX:
+    if held.seq >= ENERGY_ORDERS_PER_STEP_MAX or placed.standing >= ENERGY_ORDERS_PER_ACCOUNT_MAX:
         return Refused(codes.ENERGY_BOOK_FULL)
     if book is None:
         text = f"{body.operation}/{body.start}"
         schedule_due(ctx.state, body.start + ENERGY_ORDERS_KEPT_S, DROP_KIND, text)
     ORDERS.put(ctx.state, record_id, OrderRecord(ctx.sender, held.seq))
-    PLACED.put(ctx.state, account_id, PlacedRecord(placed.orders + 1))
+    PLACED.put(ctx.state, account_id, PlacedRecord(placed.standing + 1))
     fresh = BookRecord(held.seq + 1, held.standing + 1)
     BOOKS.put(ctx.state, book_id(body.operation, body.start), fresh)
     return Accepted(_describe(body, held.seq, fresh))
@@ -85,7 +85,7 @@ def apply_order_cancel(ctx: TxContext, body: EnergyOrderCancel) -> Outcome:
     )
     assert placed is not None, "a standing order was counted"
     assert book is not None, "a standing order is in a book"
-    PLACED.put(ctx.state, account_id, PlacedRecord(placed.orders - 1))
+    PLACED.put(ctx.state, account_id, PlacedRecord(placed.standing - 1))
     fresh = replace(book, standing=book.standing - 1)
     BOOKS.put(ctx.state, book_id(body.operation, body.start), fresh)
     return Accepted(_describe(body, found.seq, fresh))

@@ -1511,6 +1511,13 @@ VOTES_KEYS_REFUSED: Final = _code(
     "A registrar's key is not a fresh RSA key of 3072 bits, or was already published.",
     "Une clé de registraire n'est pas une clé RSA de 3072 bits inédite, ou est déjà publiée.",
 )
+VOTES_ANSWERS_UNSORTED: Final = _code(
+    819,
+    "votes",
+    "votes_answers_unsorted",
+    "A registrar's answers are sorted by citizen, each once; build the list again.",
+    "Les réponses d'un registraire sont triées par citoyen, chacune une fois ; refaites la liste.",
+)
 VOTES_NOT_ON_ROLL: Final = _code(
     820,
     "votes",

@@ -1,10 +1,11 @@
 """Votes: anonymous, verifiable by strangers, opened and closed by block time, counted by the application.
 
 `records` what is kept · `calendar` `costs` dates and figures · `create` publishing · `ceremony` the trustees' key ·
-`rolls` issuance opened · `issuance` credentials · `signers` issuance ended · `sealing` the list closed · `ballots` the
-box · `verdicts` what a node remembers · `tallying` the sum · `archiving` the archive's chain of events · `closing` end,
-shares, result · `moving` postponed, cancelled · `keeping` archives, complaints, purge · `assembly` the archive's bytes
-out of verified facts · `journal` what projectors read.
+`rolls` issuance opened · `issuance` credentials: `registrars` their keys, `requesting` requests and blind signatures,
+`registering` the anonymous part · `signers` issuance ended · `sealing` the list closed · `ballots` the box · `verdicts`
+what a node remembers · `tallying` the sum · `archiving` the archive's chain of events · `closing` end, shares, result ·
+`moving` postponed, cancelled · `keeping` archives, complaints, purge · `assembly` the archive's bytes out of verified
+facts · `journal` what projectors read.
 Messages are in `chain.town.votes_schemas`, the protocol in `chain.votes`.
 Reads: bodies, roles, identities, parameters.  Writes: namespace votes, `identity.elections`, holds of council acts.
 """

@@ -18,10 +18,12 @@ import msgspec
 
 from app.core.chain_client import read_query_answer
 from app.core.trusted_chain import NotProved, TrustedChain
+from chain.light.ballot_receipt import BallotReceipt, Following, hash_event, make_receipt
 from chain.votes import formats
 from chain.votes.archive import Archive, ArchiveWriter, Step, collect_steps, hash_hex
+from chain.votes.ballot import tracker
 from chain.votes.checks import Flaw
-from chain.votes.formats import PartialDecryption
+from chain.votes.formats import PartialDecryption, SetupData
 
 NAMESPACE: Final = "votes"
 BATCH: Final = 100
@@ -166,6 +168,22 @@ class Board:
         archive = writer.build()
         return Assembled(archive, _checked(archive, box), box, given)
 
+    def receipt(self, assembled: Assembled, tracker_: str) -> BallotReceipt | None:
+        """The receipt of a ballot of this box, None when it is not there; no node learns which. Raises NotProved."""
+        events = [
+            Following(step.type, hash_hex(step.bodies[-1]) if step.bodies else None)
+            for step in assembled.steps
+        ]
+        events[0] = Following("Setup", _setup_hash(assembled.steps[0]))
+        parents = [""]
+        for height, event in enumerate(events):
+            parents.append(hash_event(parents[-1], height, event))
+        for height, step in enumerate(assembled.steps):
+            if step.type == "Ballot" and tracker(step.bodies[0]) == tracker_:
+                box = self.chain.prove(NAMESPACE, self._id("box"))
+                return make_receipt(self.name, events, parents, height, box)
+        return None
+
     def _box(self) -> BoxState:
         raw = self._proved("box")
         if raw is None:
@@ -216,6 +234,12 @@ class Board:
     def _id(self, table: str, part: bytes = b"") -> bytes:
         own = self.name.encode() + (b"/" + part if part else b"")
         return table.encode() + b"/" + own
+
+
+def _setup_hash(step: Step) -> str:
+    election, trustees, credentials = (hash_hex(body) for body in step.bodies)
+    setup = SetupData(election=election, trustees=trustees, credentials=credentials)
+    return hash_hex(formats.encode(setup))
 
 
 def _checked(archive: Archive, box: BoxState) -> tuple[Step, ...]:

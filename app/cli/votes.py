@@ -6,18 +6,24 @@ The proofs of ballots are spread over the machine's cores by `app.cli.judging`; 
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from app.cli.ballot_board import Board, UnknownElection
+from app.cli.ballot_board import Assembled, Board, UnknownElection
 from app.cli.judging import judge_over_cores, show_progress
 from app.cli.trust import ChainOptions, chain_options, open_chain
 from app.core.chain_client import RpcError
 from app.core.problems import NodeUnavailable
 from app.core.trusted_chain import NotProved
+from chain.codec.errors import DecodeError
+from chain.light.ballot_receipt import encode_receipt, parse_receipt, verify_receipt
+from chain.light.bundle import encode_checkpoint, parse_checkpoint
+from chain.types.timestamp import Timestamp
 from chain.votes.archive import Unreadable, check_prefix, read_archive, write_archive
 from chain.votes.checks import Flaw
 from chain.votes.election import Unsupported
@@ -87,25 +93,91 @@ def fetch(election: str, chain: ChainOptions, out: Path, is_json: bool) -> None:
 
     Then `verify` it. Exit 0: written. 1: there is no such election. 2: nothing that can be trusted.
     """
+    with _reading(chain, election, is_json) as (board, assembled):
+        height = board.chain.state_height
+    out.write_bytes(write_archive(assembled.archive))
+    box = assembled.box
+    said = {"events": box.events, "head": box.head, "ballots": box.ballots, "height": height}
+    _say({"verdict": "written", "file": str(out), **said}, is_json)
+
+
+@votes.command()
+@click.argument("election")
+@click.argument("tracker")
+@chain_options
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where it is written.")
+@click.option("--checkpoint", type=click.Path(path_type=Path), help="Also write the checkpoint.")
+@click.option("--json", "is_json", is_flag=True, help="One JSON object instead of text.")
+def receipt(
+    election: str,
+    tracker: str,
+    chain: ChainOptions,
+    out: Path,
+    checkpoint: Path | None,
+    is_json: bool,
+) -> None:
+    """Write a receipt of the ballot with TRACKER in ELECTION's box; no node learns which ballot it is about.
+
+    Exit 0: written. 1: no such election, or the ballot is not in the box. 2: nothing that can be trusted.
+    """
+    with _reading(chain, election, is_json) as (board, assembled):
+        made = board.receipt(assembled, tracker)
+        trusted = board.chain.checkpoint()
+    if made is None:
+        _say({"verdict": "absent", "reason": f"no ballot {tracker} in the box"}, is_json)
+        sys.exit(EXIT_INVALID)
+    out.write_bytes(encode_receipt(made))
+    if checkpoint is not None:
+        checkpoint.write_bytes(encode_checkpoint(trusted))
+    _say({"verdict": "written", "file": str(out), "event": made.event}, is_json)
+
+
+@votes.command("check-receipt")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--checkpoint", required=True, type=click.Path(path_type=Path))
+@click.option("--at", "at_s", type=int, help="Judge the checkpoint's age at this unix time.")
+@click.option("--json", "is_json", is_flag=True, help="One JSON object instead of text.")
+def check_receipt(file: Path, checkpoint: Path, at_s: int | None, is_json: bool) -> None:
+    """Verify a receipt offline: is the ballot in the box that the checkpoint proves?
+
+    Exit codes as `verify`. The checkpoint is taken as vouched for today unless --at is given.
+    """
+    try:
+        kept = parse_receipt(file.read_bytes())
+        trusted = parse_checkpoint(checkpoint.read_bytes())
+    except (OSError, DecodeError) as error:
+        _say({"verdict": "unreadable", "reason": str(error)}, is_json)
+        sys.exit(EXIT_UNREADABLE)
+    found = verify_receipt(kept, trusted, None if at_s is None else Timestamp(at_s))
+    if found.flaw:
+        _say({"verdict": "invalid", "reason": found.flaw}, is_json)
+        sys.exit(EXIT_INVALID)
+    said = {"tracker": found.tracker, "height": found.height, "time": found.time}
+    _say({"verdict": "valid", "election": kept.election, **said}, is_json)
+
+
+@contextmanager
+def _reading(
+    chain: ChainOptions, election: str, is_json: bool
+) -> Iterator[tuple[Board, Assembled]]:
+    """The proved box of an election; ends the command when there is none."""
     try:
         with open_chain(chain) as trusted, show_progress(is_json) as progress:
             board = Board(trusted, election)
             trustees = len(board.election().trustees)
             task = progress.add_task("fetching")
-            assembled = board.assemble(
-                trustees, lambda done, of: progress.update(task, completed=done, total=of)
+            yield (
+                board,
+                board.assemble(
+                    trustees, lambda done, of: progress.update(task, completed=done, total=of)
+                ),
             )
-            height = trusted.state_height
     except (NotProved, NodeUnavailable, RpcError) as error:
         _say({"verdict": "unreached", "reason": str(error)}, is_json)
         sys.exit(EXIT_UNREADABLE)
     except UnknownElection:
         _say({"verdict": "unknown", "reason": f"there is no election {election}"}, is_json)
         sys.exit(EXIT_INVALID)
-    out.write_bytes(write_archive(assembled.archive))
-    box = assembled.box
-    said = {"events": box.events, "head": box.head, "ballots": box.ballots, "height": height}
-    _say({"verdict": "written", "file": str(out), **said}, is_json)
 
 
 def _compare(earlier: Path, data: bytes) -> Flaw | None:

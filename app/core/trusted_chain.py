@@ -24,6 +24,7 @@ from chain.codec.cmtjson import from_json
 from chain.codec.errors import DecodeError
 from chain.codec.hashing import hash_data
 from chain.light.bisection import Failure
+from chain.light.bundle import Bundle, Checkpoint, checkpoint_of, state_bundle
 from chain.light.client import LightClient, Outcome, TrustRoot, Verified
 from chain.light.sources import Steps
 from chain.light.state_proof import verify_record
@@ -106,6 +107,19 @@ class TrustedChain:
 
         Raises NotProved. `record_id` is the full id, table prefix included.
         """
+        return self._query(namespace, record_id)[0]
+
+    def prove(self, namespace: str, record_id: bytes) -> Bundle:
+        """The same with its proof, to be checked offline by others; raises NotProved."""
+        record, ops = self._query(namespace, record_id)
+        assert self._newest is not None, "trust begins with `begin`"
+        return state_bundle(self._newest, namespace, record_id, record, ops)
+
+    def checkpoint(self) -> Checkpoint:
+        """The newest header verified, for those who trust whoever hands it out."""
+        return checkpoint_of(self.header)
+
+    def _query(self, namespace: str, record_id: bytes) -> tuple[bytes | None, tuple[ProofOp, ...]]:
         try:
             answer = self.rpc.query(
                 f"/record/{namespace}", record_id, height=self.state_height, prove=True
@@ -118,7 +132,7 @@ class TrustedChain:
         if answer.code or not verify_record(app_hash, namespace, record_id, record, ops):
             name = record_id.decode("utf-8", "replace")
             raise NotProved(f"{namespace} {name}: not proved ({answer.log or 'another state'})")
-        return record
+        return record, ops
 
     def town(self) -> str:
         """The town's name, which its transactions carry; raises NotProved."""

@@ -109,28 +109,31 @@ def trustee(
 ) -> tuple[int, dict[str, Any]]:
     """Run `beffroi trustee` against the lab; exit code and its JSON answer."""
 
-    monkeypatch.setattr(command, "open_chain", _opener(lab))
-    return _run("trustee", action, election, *options)
+    monkeypatch.setattr(command, "open_chain", open_lab(lab))
+    return run_command("trustee", action, election, *options)
 
 
 def fetch(
     monkeypatch: pytest.MonkeyPatch, lab: Lab, election: str, out: Path
 ) -> tuple[int, dict[str, Any]]:
     """Run `beffroi votes fetch` against the lab."""
-    monkeypatch.setattr(votes, "open_chain", _opener(lab))
-    return _run("votes", "fetch", election, "--out", str(out))
+    monkeypatch.setattr(votes, "open_chain", open_lab(lab))
+    return run_command("votes", "fetch", election, "--out", str(out))
 
 
-def _opener(lab: Lab) -> Any:
+def open_lab(lab: Lab) -> Any:
+    """What takes the place of `open_chain`."""
+
     @contextmanager
-    def open_lab(_options: Any) -> Iterator[Any]:
+    def opened(_options: Any) -> Iterator[Any]:
         lab.produce()
         yield follow(lab)
 
-    return open_lab
+    return opened
 
 
-def _run(*arguments: str) -> tuple[int, dict[str, Any]]:
+def run_command(*arguments: str) -> tuple[int, dict[str, Any]]:
+    """A command on a chain; exit code and JSON answer."""
     outcome = CliRunner().invoke(main, [*arguments, "--node", URL, "--json"])
     if outcome.exception is not None and not isinstance(outcome.exception, SystemExit):
         raise outcome.exception

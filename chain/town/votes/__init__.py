@@ -98,7 +98,7 @@ _TRUSTEE_RULES: Final[Rules] = {
         (TrusteeCert, ceremony.apply_cert, 10_000),
         (TrusteeCommit, ceremony.apply_commit, 2_000),
         (TrusteeReveal, ceremony.apply_reveal, 20_000),
-        (TrusteeVerify, ceremony.apply_verify, 250_000),
+        (TrusteeVerify, ceremony.apply_verify, 400_000),
         (TallyShare, closing.apply_share, 200_000),
     )
 }

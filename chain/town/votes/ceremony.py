@@ -42,7 +42,7 @@ from chain.types import codes
 from chain.votes import ceremony, formats
 from chain.votes.checks import Flaw
 from chain.votes.election import fingerprint, make_election
-from chain.votes.formats import Proof, SignedMessage, ThresholdKeys, TrusteeKey
+from chain.votes.formats import Coefficients, Proof, SignedMessage, ThresholdKeys, TrusteeKey
 from chain.votes.group import Element, Group
 from chain.votes.trustees import (
     check_trustee_key,
@@ -145,12 +145,7 @@ def apply_verify(ctx: TxContext, body: TrusteeVerify) -> Outcome:
     key = _check_key(place.group, trustee_key(body.public_key, body.pok))
     if isinstance(key, Refused):
         return key
-    rows: list[tuple[Element, ...]] = []
-    for line in place.lines:
-        assert line.coefexps is not None, "all have revealed"
-        row = _open_coefficients(place, line, signed_message(line.coefexps))
-        assert not isinstance(row, Refused), "revealed coefficients were checked"
-        rows.append(row)
+    rows = [_revealed(place.group, line) for line in place.lines]
     if key != compute_share_image(place.group, rows, body.trustee):
         return Refused(codes.VOTES_CEREMONY_PROOF, "not the key of the coefficients")
     changed = replace(place.line, public_key=body.public_key, pok=body.pok)
@@ -243,6 +238,13 @@ def _open_coefficients(
     if isinstance(row, Flaw):
         return Refused(codes.VOTES_CEREMONY_PROOF, row.detail)
     return row
+
+
+def _revealed(group: Group, line: CeremonyRecord) -> tuple[Element, ...]:
+    """Coefficients that were checked when they were revealed."""
+    assert line.coefexps is not None, "all have revealed"
+    texts = formats.decode(Coefficients, line.coefexps.message).coefexps
+    return tuple(group.decode(text) for text in texts)
 
 
 def _write(ctx: TxContext, place: _Place, step: str, changed: CeremonyRecord) -> Outcome:

@@ -11,7 +11,7 @@ from chain.limits import VOTES_BALLOT_MAX_BYTES, VOTES_BALLOT_MAX_GAS_US
 from chain.votes.election import choices_count
 from chain.votes.formats import Question
 
-_DISJUNCT_US: Final = {"BELENIOS-2048": 2_600, "Ed25519": 800}
+_DISJUNCT_US: Final = {"BELENIOS-2048": 2_900, "Ed25519": 900}
 """Verifying one branch of a proof; the hash and the reading of its texts included."""
 _CHOICE_US: Final = {"BELENIOS-2048": 250, "Ed25519": 350}
 """Reading, remembering and counting one ciphertext, and taking back the one before; tree included."""

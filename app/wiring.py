@@ -27,6 +27,12 @@ from app.core.idempotency import IdempotencyRecord
 from app.core.outbox import OutboxRow
 from app.core.projection import PROJECTED, Projections, ProjectorState, collect_projections
 from app.core.replays import UsedName
+from app.energy import api as energy_api
+from app.energy import day_api as energy_day_api
+from app.energy import models as energy_models
+from app.energy import month_api as energy_month_api
+from app.energy import projections as energy_projections
+from app.energy import routes as energy_routes
 from app.identity import api as identity_api
 from app.identity import desk_api, rights_api
 from app.identity import models as identity_models
@@ -81,6 +87,10 @@ BLUEPRINTS: Final = (
     webhooks_api.blp,
     picture_api.short,
     settlement_api.blp,
+    energy_api.blp,
+    energy_routes.blp,
+    energy_day_api.blp,
+    energy_month_api.blp,
 )
 _DOMAINS: Final = (
     (headers, headers),
@@ -92,6 +102,7 @@ _DOMAINS: Final = (
     (lifecycle_projections, lifecycle_models),
     (loyalty_service, loyalty_models),
     (settlement_service, settlement_models),
+    (energy_projections, energy_models),
 )
 _OFF_CHAIN: Final[tuple[type[Row], ...]] = (
     IdempotencyRecord,
@@ -107,6 +118,7 @@ _OFF_CHAIN: Final[tuple[type[Row], ...]] = (
     *lifecycle_models.TABLES,
     *settlement_models.TABLES,
     *tills_models.TABLES,
+    *energy_models.TABLES,
 )
 
 

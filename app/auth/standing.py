@@ -18,6 +18,9 @@ _ROLE_SCOPES: Final = {
     "till": ("till",),
     "auditor": ("auditor",),
     "electoral_commission": ("electoral",),
+    "pmo": ("pmo",),
+    "meter_adapter": ("meter_adapter",),
+    "energy_witness": ("energy_witness",),
 }
 
 

@@ -15,6 +15,7 @@ from app.core.clock import choose_clock
 from app.core.config import ConfigError, load_config
 from app.core.database import connected, open_database
 from app.core.problems import Problem
+from app.energy.erasing import purge_energy
 from app.identity.keystore import KeyStoreError
 from app.identity.register import Register
 from app.identity.retention import describe_rules, purge
@@ -38,8 +39,11 @@ def show_retention() -> None:
 def run_purge() -> None:
     """End what its time has come for; to be run daily, and after a backup was restored."""
     with _opened() as opened:
-        for name, count in purge(opened, now_s=_read_now_s()).items():
+        now_s = _read_now_s()
+        for name, count in purge(opened, now_s=now_s).items():
             click.echo(f"{name}\t{count}")
+        config = load_config(os.environ, need_token_keys=False)
+        click.echo(f"energy\t{purge_energy(config, now_s=now_s)}")
 
 
 @register.command("reapply-erasures")

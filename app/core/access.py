@@ -44,6 +44,9 @@ SCOPES: Final = {
     "council": "seat key of a body",
     "auditor": "live role key of an auditor",
     "electoral": "live role key of an electoral commission",
+    "pmo": "live role key of an energy operation's manager",
+    "meter_adapter": "live role key of a meter adapter",
+    "energy_witness": "live role key of an energy witness",
 }
 FACTOR_SCOPES: Final = frozenset(
     scope

@@ -6,6 +6,9 @@
     slug      2 to 32 of a-z 0-9 and the hyphen, a letter first: a shop, a programme, an election
     word      1 to 20 of a-z and the hyphen, a letter first: one of a short list
     printed   10 letters or digits in either case: a printed code
+    day       YYYY-MM-DD, a local day; the calendar is asked later
+    month     YYYY-MM
+    invoice   an invoice's number: operation, month, issue, seller and serial, joined by hyphens
 
 The same patterns stand in `openapi.yaml`. They keep what a stranger writes into a path out of logs, of the
 audit log and of the database, where names of ours go.
@@ -24,6 +27,9 @@ _FORMS: Final = {
     "slug": "[a-z][a-z0-9-]{1,31}",
     "word": "[a-z][a-z-]{0,19}",
     "printed": "[0-9A-Za-z]{10}",
+    "day": "20[0-9]{2}-[01][0-9]-[0-3][0-9]",
+    "month": "20[0-9]{2}-(?:0[1-9]|1[0-2])",
+    "invoice": "[a-z][a-z0-9-]{12,62}[0-9]",
 }
 
 

@@ -33,6 +33,7 @@ WORDS: Final = {
     "en": {
         "day": "Energy of {0}",
         "day_desc": "Produced {0}, consumed {1}, shared {2}. Most was produced at {3}.",
+        "hidden": "{0} steps are not shown: too few homes would hide each other.",
         "produced": "produced",
         "consumed": "consumed",
         "shared": "shared",
@@ -49,6 +50,7 @@ WORDS: Final = {
     "fr": {
         "day": "Énergie du {0}",
         "day_desc": "Produit {0}, consommé {1}, partagé {2}. Le plus fort de la production est à {3}.",
+        "hidden": "{0} pas ne sont pas montrés : trop peu de foyers s'y cacheraient.",
         "produced": "produit",
         "consumed": "consommé",
         "shared": "partagé",
@@ -74,6 +76,8 @@ class DayCurve:
     produced_wh: Sequence[int]
     consumed_wh: Sequence[int]
     shared_wh: Sequence[int]
+    hidden: frozenset[int] = frozenset()
+    """Steps whose sums are not published: nothing is drawn there."""
 
 
 def draw_day(curve: DayCurve, language: str) -> str:
@@ -87,12 +91,14 @@ def draw_day(curve: DayCurve, language: str) -> str:
     said = words["day_desc"].format(
         *(format_kwh(wh, language) for wh in (produced, consumed, shared)), peak
     )
+    if curve.hidden:
+        said += " " + words["hidden"].format(len(curve.hidden))
     body = [
         *_grid(top, language),
         *_hours(curve.clocks, words["hour"]),
-        _area(curve.shared_wh, top, "url(#hatch)", GREEN),
-        _line(curve.consumed_wh, top, BLUE, "none"),
-        _line(curve.produced_wh, top, ORANGE, "7 4"),
+        *_areas(curve.shared_wh, top, curve.hidden),
+        *_lines(curve.consumed_wh, top, BLUE, "none", curve.hidden),
+        *_lines(curve.produced_wh, top, ORANGE, "7 4", curve.hidden),
         *_legend(
             (
                 (ORANGE, "7 4", words["produced"]),
@@ -255,28 +261,40 @@ def _x(place: int, count: int) -> int:
     return LEFT + PLOT_W * place // max(count, 1)
 
 
-def _points(values: Sequence[int], top: int) -> list[str]:
+def _runs(count: int, hidden: frozenset[int]) -> list[range]:
+    """Stretches of steps that are shown."""
+    runs, first = [], 0
+    for at in (*sorted(hidden), count):
+        if at > first:
+            runs.append(range(first, at))
+        first = at + 1
+    return runs
+
+
+def _points(values: Sequence[int], top: int, places: range) -> list[str]:
+    return [f"{_x(at, len(values))},{TOP + PLOT_H - PLOT_H * values[at] // top}" for at in places]
+
+
+def _lines(
+    values: Sequence[int], top: int, colour: str, dash: str, hidden: frozenset[int]
+) -> list[str]:
     return [
-        f"{_x(place, len(values))},{TOP + PLOT_H - PLOT_H * value // top}"
-        for place, value in enumerate(values)
-    ]
-
-
-def _line(values: Sequence[int], top: int, colour: str, dash: str) -> str:
-    return (
-        f'<polyline points="{" ".join(_points(values, top))}" fill="none" stroke="{colour}" '
+        f'<polyline points="{" ".join(_points(values, top, run))}" fill="none" stroke="{colour}" '
         f'stroke-width="2" stroke-dasharray="{dash}"/>'
-    )
-
-
-def _area(values: Sequence[int], top: int, fill: str, colour: str) -> str:
-    floor = TOP + PLOT_H
-    corners = [
-        f"{LEFT},{floor}",
-        *_points(values, top),
-        f"{_x(len(values) - 1, len(values))},{floor}",
+        for run in _runs(len(values), hidden)
     ]
-    return f'<polygon points="{" ".join(corners)}" fill="{fill}" stroke="{colour}"/>'
+
+
+def _areas(values: Sequence[int], top: int, hidden: frozenset[int]) -> list[str]:
+    floor, parts = TOP + PLOT_H, []
+    for run in _runs(len(values), hidden):
+        corners = [
+            f"{_x(run.start, len(values))},{floor}",
+            *_points(values, top, run),
+            f"{_x(run.stop - 1, len(values))},{floor}",
+        ]
+        parts.append(f'<polygon points="{" ".join(corners)}" fill="url(#hatch)" stroke="{GREEN}"/>')
+    return parts
 
 
 def _legend(series: Sequence[tuple[str, str, str]]) -> list[str]:

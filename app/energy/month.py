@@ -85,12 +85,16 @@ def sum_steps(
     *,
     pool_price_micro_eur: int,
     zone: Zone = EUROPE_PARIS,
+    into: "MonthSum | None" = None,
 ) -> MonthSum:
-    """Add up steps with their allocations, in any order."""
-    total = MonthSum(
-        {name: PointSum() for name in roster.consumers},
-        {name: PointSum() for name in roster.producers},
-    )
+    """Add up steps with their allocations, in any order; `into` takes the days of another roster or price."""
+    total = into or MonthSum({}, {})
+    for names, points in (
+        (roster.consumers, total.consumers),
+        (roster.producers, total.producers),
+    ):
+        for name in names:
+            points.setdefault(name, PointSum())
     for step, allocation in pairs:
         day = local_day(zone, step.start_s)
         _add_points(total.consumers, roster.consumers, step.cons_wh, allocation.autocons_wh, day)

@@ -61,6 +61,8 @@ class Statement(Struct, frozen=True, forbid_unknown_fields=True):
     schema: Annotated[int, Meta(ge=SCHEMA, le=SCHEMA)]
     operation: str
     month: str
+    issue: int
+    """1, then one more for each correction of the month, whose lines are deltas."""
     member: str
     convention_hash: str
     roots_hash: str
@@ -113,22 +115,28 @@ class MonthInputs:
     owners: Mapping[str, str]
     """Point (roster name) to member."""
     roots_hash: str = ""
+    issue: int = 1
+    billed: Mapping[LineKey, Billed] | None = None
+    """What earlier issues of this month hold: the lines are then deltas."""
     changes: Sequence[tuple[str, MonthSum, Mapping[LineKey, Billed]]] = ()
     """Earlier months that were computed again: (month, new sums, what was billed of it)."""
 
 
 def build_lines(inputs: MonthInputs) -> tuple[StatementLine, ...]:
     """All lines of the month, of every pair of points: energy, then deltas of corrected months."""
-    drafts = [
-        (ENERGY, inputs.month, key, line.energy_wh, line.amount_nano_eur)
-        for key, line in sorted(inputs.current.lines.items())
-        if line.energy_wh
-    ]
+    if inputs.billed is not None:
+        drafts = _deltas(inputs.month, inputs.current, inputs.billed)
+    else:
+        drafts = [
+            (ENERGY, inputs.month, key, line.energy_wh, line.amount_nano_eur)
+            for key, line in sorted(inputs.current.lines.items())
+            if line.energy_wh
+        ]
     for month, again, billed in inputs.changes:
         drafts += _deltas(month, again, billed)
     named = [
         (
-            f"{inputs.month}/{kind}/{month}/{key.buyer}/{key.seller}/{key.source}",
+            f"{inputs.month}/{inputs.issue}/{kind}/{month}/{key.buyer}/{key.seller}/{key.source}",
             kind,
             month,
             key,
@@ -213,6 +221,7 @@ def _statement(
         schema=SCHEMA,
         operation=convention.operation,
         month=inputs.month,
+        issue=inputs.issue,
         member=member,
         convention_hash=convention_hash,
         roots_hash=inputs.roots_hash,
@@ -295,7 +304,7 @@ def build_invoices(inputs: MonthInputs, lines: Sequence[StatementLine]) -> tuple
     invoices = []
     for (seller, buyer), own in sorted(pairs.items()):
         numbers[seller] += 1
-        series = f"{inputs.convention.operation}-{inputs.month}-{sellers.index(seller) + 1:03}"
+        series = f"{inputs.convention.operation}-{inputs.month}-{inputs.issue}-{sellers.index(seller) + 1:03}"
         invoices.append(
             Invoice(
                 f"{series}-{numbers[seller]:04}",

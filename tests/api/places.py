@@ -13,6 +13,9 @@ SAMPLES = {
     "slug": "some-name",
     "word": "some-name",
     "printed": "A" * 10,
+    "day": "2026-08-30",
+    "month": "2026-08",
+    "invoice": "some-name-2026-08-1-001-0001",
 }
 
 

@@ -3,14 +3,28 @@
 import re
 from pathlib import Path
 
+from app.energy.members import MemberOpening, PointOpening
+from app.energy.months import KeptInvoice, KeptStatement
 from app.identity.civil import Civil
 from app.identity.lifecycle.links import Link, Links
 from app.identity.lifecycle.mandates import Terms
 from app.identity.register import SealedFile
 from app.wiring import all_tables
+from chain.town.energy.commitments import SealedOrder
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "privacy.md"
-SEALED = (Civil, Link, Links, SealedFile, Terms)
+SEALED = (
+    Civil,
+    KeptInvoice,
+    KeptStatement,
+    Link,
+    Links,
+    MemberOpening,
+    PointOpening,
+    SealedFile,
+    SealedOrder,
+    Terms,
+)
 ROW = re.compile(r"^\| `(\w+)` \| ((?:`\w+`(?:, )?)+) \|")
 
 

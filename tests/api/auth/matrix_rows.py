@@ -49,6 +49,7 @@ from chain.town.schemas import (
     SettlementStanding,
     StationCount,
 )
+from tests.api.auth.energy_rows import ENERGY_ROWS
 from tests.api.auth.loyalty_rows import LOYALTY_ROWS
 from tests.api.auth.matrix_world import Asked, Row, World, blind, jwk
 from tests.journeys.kit import CIVIL
@@ -434,3 +435,4 @@ ROWS: dict[str, Row] = {
     ),
 }
 ROWS |= LOYALTY_ROWS
+ROWS |= ENERGY_ROWS

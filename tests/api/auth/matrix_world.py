@@ -12,6 +12,8 @@ from chain.town.schemas import Jwk
 from tests.journeys.kit import PROGRAMME, Street
 from tests.town.town_kit import key
 
+LOGGED_OUT = ("auth_session_ended", "auth_token_expired")
+"""Rows close sessions, and the town's clock goes on with every block."""
 DOMAINS = ("identity", "loyalty", "sel", "energy")
 
 
@@ -45,6 +47,8 @@ class World:
     spares: dict[str, SigningKey] = field(default_factory=dict)
     objects: dict[str, str] = field(default_factory=dict)
     """Named objects that rows use: accounts, cids, enrolments, payload hashes."""
+    kept: dict[str, Any] = field(default_factory=dict)
+    """What rows made once and use again."""
     _headers: dict[str, dict[str, str]] = field(default_factory=dict)
     _sent: int = 0
 
@@ -61,7 +65,7 @@ class World:
     def ask(self, method: str, asked: Asked, who: str = "") -> Any:
         """Send one request, with a fresh Idempotency-Key; logs in again where a row closed the session."""
         answer = self._send(method, asked, who)
-        if answer.is_json and answer.json.get("code") == "auth_session_ended":
+        if answer.is_json and answer.json.get("code") in LOGGED_OUT:
             del self._headers[who]
             answer = self._send(method, asked, who)
         return answer
@@ -113,7 +117,7 @@ def build_world(town: Any) -> World:
         "citizen:identity": ana.identity_key,
         "citizen:loyalty": ana.key,
         "citizen:sel": key("ana in the SEL"),
-        "citizen:energy": key("ana's roof"),
+        "citizen:energy": key("energy home 0"),
         "clerk": key("clerk@mairie"),
         "supervisor": key("agent_supervisor@commerces"),
         "operator": key("loyalty_operator@commerces"),
@@ -122,6 +126,9 @@ def build_world(town: Any) -> World:
         "council": key("seat@mairie"),
         "auditor": key("auditor@dehors"),
         "electoral": key("electoral_commission@dehors"),
+        "pmo": key("pmo@coop"),
+        "meter_adapter": key("meter_adapter@dehors"),
+        "energy_witness": key("energy_witness@mairie"),
     }
     expect("till", street.owner("boulangerie").register_till(key("spare till")))
     for domain in ("sel", "energy"):

@@ -12,6 +12,9 @@ from app.core.access import SCOPES
 from tests.api.auth.matrix_rows import ROWS
 from tests.api.auth.matrix_world import Asked, World, build_world
 from tests.api.conftest import Town, close_database
+from tests.api.energy.kit import PARAMS as PARAMS_OF_ENERGY
+from tests.api.energy.kit import ROLES_OF_ENERGY
+from tests.api.lab import Lab
 from tests.api.places import fill
 from tests.house.test_identity_requirements import is_a_test
 
@@ -35,7 +38,12 @@ OPERATIONS = operations()
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    yield build_world(Town(Path(tmp_path_factory.mktemp("matrix"))))
+    yield build_world(
+        Town(
+            Path(tmp_path_factory.mktemp("matrix")),
+            lab=Lab(roles=ROLES_OF_ENERGY, params=PARAMS_OF_ENERGY),
+        )
+    )
     close_database()
 
 

@@ -1,0 +1,239 @@
+"""Orders and contracts: what they say, sealed beside the chain's commitments, and who may read it.
+
+An order is opened to the auction once its gate closed; a contract's document to its parties and the *PMO*.
+Reads and writes: `energy_order_file`, `energy_contract_file`.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from app.core.codes import NOT_FOUND
+from app.core.config import Config
+from app.core.database import insert_row, write
+from app.core.problems import Problem
+from app.energy.codes import ENERGY_OPENING_DIFFERS
+from app.energy.days import compute, open_orders, read_basis, read_input
+from app.energy.keys import MemberKeys
+from app.energy.members import get_operation
+from app.energy.models import (
+    ContractFile,
+    ContractRow,
+    ContractStepRow,
+    DayRow,
+    Operation,
+    OrderFile,
+    OrderRow,
+    PointRow,
+)
+from app.energy.month import format_day, parse_day
+from app.energy.readings import zone_of
+from chain.codec.canonical import b64url_decode, encode_canonical
+from chain.town.energy import commitments
+from chain.town.energy.calendar import local_day, steps_of_day
+from chain.town.energy.contract_document import decode_document, hash_document, terms_of
+from chain.town.energy.refusals import Refused
+from chain.town.energy_schemas import EnergyContract, EnergyOrder
+
+LISTED_MAX: Final = 500
+
+
+# --- orders ----------------------------------------------------------------------------------------
+
+
+def _sealed(body: EnergyOrder, opening: dict[str, Any]) -> commitments.SealedOrder:
+    return commitments.SealedOrder(
+        body.operation,
+        body.start,
+        opening["point"],
+        opening["side"],
+        opening["price_micro_eur"],
+        opening["energy_wh"],
+    )
+
+
+def check_order(account: str, body: EnergyOrder, opening: dict[str, Any]) -> None:
+    """Raise Problem when what an order says does not open its commitment, or names another's point."""
+    sealed = _sealed(body, opening)
+    if commitments.commit_order(sealed, b64url_decode(opening["salt"])) != body.commitment:
+        raise Problem(ENERGY_OPENING_DIFFERS)
+    owned = (
+        (PointRow.operation == body.operation)
+        & (PointRow.account == account)
+        & (PointRow.name == sealed.point.partition("_")[2])
+    )
+    if not PointRow.select().where(owned).exists():
+        raise Problem(ENERGY_OPENING_DIFFERS, "the point is not your own")
+
+
+def keep_order(config: Config, account: str, body: EnergyOrder, opening: dict[str, Any]) -> None:
+    """Seal what an order says."""
+    content = encode_canonical(_sealed(body, opening))
+    row = {
+        "operation": body.operation,
+        "start": body.start,
+        "commitment": body.commitment,
+        "account": account,
+        "sealed": MemberKeys(config).seal_readings(account, content),
+    }
+    with write():
+        insert_row(OrderFile, row, is_new=False)
+
+
+def list_own_orders(
+    config: Config, operation: Operation, account: str, day: str
+) -> list[dict[str, Any]]:
+    """An account's orders for the steps of a day."""
+    steps = steps_of_day(zone_of(operation.zone), parse_day(day), operation.step_s)
+    keys = MemberKeys(config)
+    mine = (
+        (OrderRow.operation == operation.operation)
+        & (OrderRow.account == account)
+        & (OrderRow.start >= steps.start)
+        & (OrderRow.start < steps.stop)
+    )
+    found = []
+    for row in OrderRow.select().where(mine).order_by(OrderRow.start, OrderRow.seq):
+        file = OrderFile.get_or_none(
+            (OrderFile.operation == row.operation)
+            & (OrderFile.start == row.start)
+            & (OrderFile.commitment == row.commitment)
+        )
+        if file is None:
+            continue
+        raw = keys.open_readings(account, bytes(file.sealed))
+        sealed = msgspec.json.decode(raw, type=commitments.SealedOrder)
+        found.append(
+            {
+                "operation": row.operation,
+                "start": row.start,
+                "commitment": row.commitment,
+                "seq": row.seq,
+                "is_standing": row.is_standing,
+                "side": sealed.side,
+                "point": sealed.point,
+                "limit_micro_eur": sealed.price_micro_eur,
+                "energy_wh": sealed.energy_wh,
+            }
+        )
+    return found
+
+
+def describe_book(operation: str, start_s: int) -> dict[str, int]:
+    """How many orders were placed for a step, and how many stand."""
+    here = (OrderRow.operation == operation) & (OrderRow.start == start_s)
+    rows = list(OrderRow.select().where(here))
+    return {
+        "start": start_s,
+        "orders": len(rows),
+        "standing": sum(row.is_standing for row in rows),
+    }
+
+
+def describe_clearing(
+    config: Config, operation: Operation, start_s: int, *, now_s: int, households_min: int
+) -> dict[str, Any]:
+    """The auction of a step within its day's published allocation; nothing before its gate closed."""
+    if now_s <= start_s - operation.gate_s:
+        raise Problem(NOT_FOUND, "the gate is open")
+    day = format_day(local_day(zone_of(operation.zone), start_s))
+    row = DayRow.get_or_none((DayRow.operation == operation.operation) & (DayRow.day == day))
+    if row is None or not row.version:
+        raise Problem(NOT_FOUND)
+    loaded, convention = read_input(config, operation, day, read_basis(row))
+    result = compute(loaded, convention, row.version, households_min)
+    trades = []
+    for step, shared in zip(result.steps, result.allocations, strict=True):
+        if step.start_s != start_s:
+            continue
+        for delivery in shared.deliveries:
+            if delivery.source.startswith("order:"):
+                bid, _, offer = delivery.source.removeprefix("order:").partition("/")
+                trades.append(
+                    {
+                        "bid": bid,
+                        "offer": offer,
+                        "energy_wh": delivery.energy_wh,
+                        "price_micro_eur": delivery.price_micro_eur or 0,
+                    }
+                )
+    return {
+        "start": start_s,
+        "orders": len(open_orders(config, operation, day).get(start_s, ())),
+        "volume_wh": sum(trade["energy_wh"] for trade in trades),
+        "trades": trades,
+    }
+
+
+# --- contracts -------------------------------------------------------------------------------------
+
+
+def check_document(body: EnergyContract, document: str) -> None:
+    """An offer brings the document its hash names, whose terms it repeats; raises Problem otherwise."""
+    if body.step != "offer":
+        return
+    read = decode_document(document.encode())
+    if isinstance(read, Refused):
+        raise Problem(read.code, read.detail)
+    if hash_document(read) != body.contract or terms_of(read) != body.terms:
+        raise Problem(ENERGY_OPENING_DIFFERS, "the document is not the one offered")
+
+
+def keep_document(
+    config: Config, body: EnergyContract, account: str, document: str, now_s: int
+) -> None:
+    """Seal an offered document with the seller's books key."""
+    if body.step != "offer":
+        return
+    keys = MemberKeys(config)
+    keys.create(account)
+    row = {
+        "contract": body.contract,
+        "operation": body.operation,
+        "account": account,
+        "sealed": keys.seal_books(account, document.encode()),
+        "at": now_s,
+    }
+    with write():
+        insert_row(ContractFile, row, is_new=False)
+
+
+def list_contracts(config: Config, account: str) -> list[dict[str, Any]]:
+    """Contracts an account is a party of."""
+    mine = (ContractRow.seller == account) | (ContractRow.buyer == account)
+    rows = ContractRow.select().where(mine).order_by(ContractRow.start_day.desc()).limit(LISTED_MAX)
+    return [_describe_contract(config, row) for row in rows]
+
+
+def get_contract(
+    config: Config, contract: str, account: str, bodies: Sequence[str]
+) -> dict[str, Any]:
+    """A contract for its parties and the operation's *PMO*; anybody else's does not exist."""
+    row = ContractRow.get_or_none(ContractRow.contract == contract)
+    if row is None:
+        raise Problem(NOT_FOUND)
+    is_party = bool(account) and account in (row.seller, row.buyer)
+    if not is_party and get_operation(row.operation).pmo not in bodies:
+        raise Problem(NOT_FOUND)
+    return _describe_contract(config, row)
+
+
+def _describe_contract(config: Config, row: ContractRow) -> dict[str, Any]:
+    file = ContractFile.get_or_none(ContractFile.contract == row.contract)
+    document = ""
+    if file is not None:
+        document = MemberKeys(config).open_books(file.account, bytes(file.sealed)).decode()
+    steps = ContractStepRow.select().where(ContractStepRow.contract == row.contract)
+    return {
+        **{name: getattr(row, name) for name in row._meta.sorted_field_names},
+        "document": document,
+        "steps": [
+            {
+                name: getattr(step, name)
+                for name in step._meta.sorted_field_names
+                if name != "contract"
+            }
+            for step in steps.order_by(ContractStepRow.number)
+        ],
+    }

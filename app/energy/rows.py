@@ -1,0 +1,315 @@
+"""A local day as rows: readings and key in, roots, sums and each one's opening out; for whoever recomputes it.
+
+The town's API, a witness and `beffroi audit energy` all go through here, so there is one way to get from readings to
+roots. A column is one direction of a point (`cons_`, `prod_`, `charge_`, `discharge_` and the point's name); its rows
+are salted under a key of that column and day, which opens no other day.
+Reads: its arguments.  Never: a database, a clock.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from chain.codec.canonical import b64url_decode, b64url_encode
+from chain.codec.errors import DecodeError
+from chain.town.energy import roots, tables
+from chain.town.energy.batches import add_sums, choose_published, compute_day_root
+from chain.town.energy.conventions import Key, hash_key
+from chain.town.energy.keys import ENGINE, allocate, prepare
+from chain.town.energy.market import Order
+from chain.town.energy.refusals import Refused
+from chain.town.energy.steps import Allocation, Step, check_law
+from chain.town.energy_schemas import (
+    AllocationStep,
+    EnergyAllocate,
+    EnergyCorrect,
+    EnergyReadings,
+    ReadingStep,
+    Sums,
+)
+from chain.types.codes import ENERGY_FILE_MALFORMED
+
+SCHEMA: Final = 1
+_TAKERS: Final = ("cons", "charge")
+
+
+@dataclass(frozen=True, slots=True)
+class DayInput:
+    """Everything a day's figures follow from; columns in the order of `tables.roster_of`."""
+
+    operation: str
+    day: str
+    readings: tables.Readings
+    keys: tuple[bytes, ...]
+    """Per column, the key of its salts on this day."""
+    estimated: frozenset[tuple[int, int]] = frozenset()
+    """(column, step) of readings that the convention completed."""
+    orders: Mapping[int, tuple[Order, ...]] = field(default_factory=dict)
+    """Opened orders by start of their step."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayResult:
+    """A day allocated: what is published, and what stays with the members."""
+
+    steps: tuple[Step, ...]
+    allocations: tuple[Allocation, ...]
+    published: tuple[AllocationStep, ...]
+    totals: Sums | None
+
+
+# --- readings -------------------------------------------------------------------------------------
+
+
+def publish_readings(day: DayInput, version: int) -> tuple[ReadingStep, ...]:
+    """One root and the number of estimates per step."""
+    steps = []
+    for at in range(len(day.readings.rows)):
+        root = roots.compute_root(reading_rows(day, at, version)).root
+        estimated = sum(step == at for _, step in day.estimated)
+        steps.append(ReadingStep(b64url_encode(root), estimated))
+    return tuple(steps)
+
+
+def reading_rows(day: DayInput, at: int, version: int) -> list[tuple[roots.Row, bytes]]:
+    """The salted reading rows of step number `at`, in the order of the columns."""
+    start_s = day.readings.starts[at]
+    salted: list[tuple[roots.Row, bytes]] = []
+    for place, (column, key) in enumerate(zip(day.readings.columns, day.keys, strict=True)):
+        row = roots.ReadingRow(
+            day.operation,
+            start_s,
+            version,
+            column.point,
+            side_of(column),
+            day.readings.rows[at][place],
+            "estimated" if (place, at) in day.estimated else "measured",
+        )
+        salted.append((row, roots.compute_salt(key, row)))
+    return salted
+
+
+def side_of(column: tables.Column) -> Literal["consumer", "producer"]:
+    """A store stands on either side, by direction."""
+    return "consumer" if column.side in _TAKERS else "producer"
+
+
+# --- allocation -----------------------------------------------------------------------------------
+
+
+def allocate_day(
+    day: DayInput, key: Key, version: int, *, households_min: int, households: int
+) -> DayResult | Refused:
+    """Share every step by the key; sums of a step appear where enough households hide each other."""
+    roster = tables.roster_of(day.readings)
+    if isinstance(roster, Refused):
+        return roster
+    plan = prepare(key, roster)
+    if isinstance(plan, Refused):
+        return plan
+    steps = tuple(tables.steps_of(day.readings, day.operation, day.orders))
+    allocations = []
+    for step in steps:
+        result = allocate(plan, step)
+        if isinstance(result, Refused):
+            return result
+        flaw = check_law(roster, step, result)
+        if flaw is not None:
+            return flaw
+        allocations.append(result)
+    return _publish(day, steps, tuple(allocations), version, households_min, households)
+
+
+def _publish(
+    day: DayInput,
+    steps: tuple[Step, ...],
+    allocations: tuple[Allocation, ...],
+    version: int,
+    households_min: int,
+    households: int,
+) -> DayResult:
+    sums = [_sum(step, result) for step, result in zip(steps, allocations, strict=True)]
+    is_public = households >= households_min
+    shown = choose_published(
+        [step.cons_wh for step in steps],
+        [step.prod_wh for step in steps],
+        households_min=households_min,
+    )
+    published = tuple(
+        AllocationStep(
+            b64url_encode(roots.compute_root(allocation_rows(day, at, step, result, version)).root),
+            sums[at] if is_public and shown[at] else None,
+            len(step.orders),
+        )
+        for at, (step, result) in enumerate(zip(steps, allocations, strict=True))
+    )
+    return DayResult(steps, allocations, published, add_sums(sums) if is_public else None)
+
+
+def _sum(step: Step, result: Allocation) -> Sums:
+    produced, shared = sum(step.prod_wh), sum(result.autocons_wh)
+    return Sums(produced, sum(step.cons_wh), shared, produced - shared)
+
+
+def allocation_rows(
+    day: DayInput, at: int, step: Step, result: Allocation, version: int
+) -> list[tuple[roots.Row, bytes]]:
+    """The salted result rows of one step, consumers' columns first, in the order of the columns."""
+    takers = [c for c in day.readings.columns if side_of(c) == "consumer"]
+    givers = [c for c in day.readings.columns if side_of(c) == "producer"]
+    order = dict(zip(day.readings.columns, day.keys, strict=True))
+    salted: list[tuple[roots.Row, bytes]] = []
+    for columns, metered, shared in (
+        (sorted_as_roster(takers), step.cons_wh, result.autocons_wh),
+        (sorted_as_roster(givers), step.prod_wh, result.autoprod_wh),
+    ):
+        for column, metered_wh, shared_wh in zip(columns, metered, shared, strict=True):
+            row = roots.AllocationRow(
+                day.operation,
+                day.readings.starts[at],
+                version,
+                column.point,
+                side_of(column),
+                metered_wh,
+                shared_wh,
+                metered_wh - shared_wh,
+            )
+            salted.append((row, roots.compute_salt(order[column], row)))
+    return salted
+
+
+def sorted_as_roster(columns: Sequence[tables.Column]) -> list[tables.Column]:
+    """Stores come after the others of their side, as `roster_of` has them."""
+    return sorted(columns, key=lambda column: column.side in ("charge", "discharge"))
+
+
+# --- messages -------------------------------------------------------------------------------------
+
+
+def readings_message(day: DayInput, *, version: int, previous: str, key: Key) -> EnergyReadings:
+    """What the meter adapter signs for the day."""
+    return EnergyReadings(
+        day.operation,
+        day.day,
+        version,
+        previous,
+        b64url_encode(hash_key(key)),
+        len(day.readings.columns),
+        publish_readings(day, version),
+    )
+
+
+def allocation_message(
+    day: DayInput,
+    result: DayResult,
+    *,
+    version: int,
+    readings: str,
+    key: Key,
+    previous: str = "",
+    evidence: str = "",
+) -> EnergyAllocate | EnergyCorrect:
+    """What the *PMO* signs: the first version of the day, or the next one over what it names."""
+    key_hash = b64url_encode(hash_key(key))
+    if version == 1:
+        return EnergyAllocate(
+            day.operation, day.day, readings, key_hash, ENGINE, result.published, result.totals
+        )
+    return EnergyCorrect(
+        day.operation,
+        day.day,
+        version,
+        previous,
+        evidence,
+        readings,
+        key_hash,
+        ENGINE,
+        result.published,
+        result.totals,
+    )
+
+
+def result_root(result: DayResult) -> str:
+    """The day's root as the chain computes it."""
+    return compute_day_root(result.published)
+
+
+# --- openings -------------------------------------------------------------------------------------
+
+
+def open_rows(
+    salted: Sequence[tuple[roots.Row, bytes]], points: frozenset[str]
+) -> tuple[roots.Root, list[dict[str, Any]]]:
+    """The step's root, and row, salt and path of each row of these points."""
+    root, openings = roots.compute_openings(salted)
+    return root, [
+        {
+            "row": roots.encode_row(opening.row).decode(),
+            "salt": b64url_encode(opening.salt),
+            "index": opening.proof.index,
+            "total": opening.proof.total,
+            "aunts": [b64url_encode(aunt) for aunt in opening.proof.aunts],
+        }
+        for opening in openings
+        if opening.row.point in points
+    ]
+
+
+# --- as a file ------------------------------------------------------------------------------------
+
+
+def dump_day(day: DayInput) -> dict[str, Any]:
+    """The day as JSON: all of it for a witness or an auditor."""
+    return {
+        "schema": SCHEMA,
+        "operation": day.operation,
+        "day": day.day,
+        "step_s": day.readings.step_s,
+        "start": day.readings.start_s,
+        "columns": [
+            {
+                "column": column.name,
+                "key": b64url_encode(key),
+                "energy_wh": [row[place] for row in day.readings.rows],
+                "estimated": sorted(at for column_at, at in day.estimated if column_at == place),
+            }
+            for place, (column, key) in enumerate(zip(day.readings.columns, day.keys, strict=True))
+        ],
+        "orders": [
+            {"start": start_s, **order._asdict()}
+            for start_s, book in sorted(day.orders.items())
+            for order in book
+        ],
+    }
+
+
+def load_day(shown: Mapping[str, Any]) -> DayInput | Refused:
+    """A day from JSON; refused when it is not one."""
+    try:
+        columns = shown["columns"]
+        names = [tables.Column(c["column"].partition("_")[0], c["column"]) for c in columns]
+        values = [tuple(map(int, column["energy_wh"])) for column in columns]
+        orders: dict[int, tuple[Order, ...]] = {}
+        for order in shown["orders"]:
+            fields = {name: order[name] for name in Order._fields}
+            start_s = int(order["start"])
+            orders[start_s] = (*orders.get(start_s, ()), Order(**fields))
+        return DayInput(
+            str(shown["operation"]),
+            str(shown["day"]),
+            tables.Readings(
+                int(shown["step_s"]),
+                int(shown["start"]),
+                tuple(names),
+                tuple(zip(*values, strict=True)),
+            ),
+            tuple(b64url_decode(column["key"]) for column in columns),
+            frozenset(
+                (place, int(at))
+                for place, column in enumerate(columns)
+                for at in column["estimated"]
+            ),
+            orders,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, DecodeError) as error:
+        return Refused(ENERGY_FILE_MALFORMED, f"day: {error}")

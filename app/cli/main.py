@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "webhooks": "app.cli.webhooks:webhooks",
     "votes": "app.cli.votes:votes",
     "trustee": "app.cli.trustee.command:trustee",
+    "registrar": "app.cli.registrar.command:registrar",
     "energy": "app.cli.energy:energy",
     "electoral": "app.cli.electoral:electoral",
     "openapi": "app.cli.openapi:openapi",

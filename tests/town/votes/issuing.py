@@ -19,6 +19,7 @@ from chain.crypto.blind_rsa import RANDOMIZED_PSS, Blinded, SignerKey, SignerPub
 from chain.crypto.rsa_modulus import EXPONENT
 from chain.town.envelope import build_anonymous
 from chain.town.votes.records import (
+    KEYS,
     REQUESTS,
     CountsRecord,
     ElectionRecord,
@@ -27,8 +28,10 @@ from chain.town.votes.records import (
     get_counts,
     get_station,
     group_of,
+    key_id,
     part_id,
 )
+from chain.town.votes.registrars import read_key
 from chain.town.votes_schemas import (
     CredRegister,
     IssuedSignature,
@@ -108,10 +111,15 @@ class Issuance:
 
     @classmethod
     def sealed(
-        cls, citizens: int = 2, *, stations: tuple[str, ...] = ("1",), **changes: Any
+        cls,
+        citizens: int = 2,
+        *,
+        stations: tuple[str, ...] = ("1",),
+        town: Any = None,
+        **changes: Any,
     ) -> "Issuance":
-        """The trustees' key is made; registrars may publish theirs."""
-        town = make_town(bodies=BODIES, roles=VOTE_ROLES, params=LAX)
+        """The trustees' key is made; registrars may publish theirs. `town` is another than one in memory."""
+        town = make_town(bodies=BODIES, roles=VOTE_ROLES, params=LAX) if town is None else town
         fields = {
             "policy": "budget",
             "stations": tuple(VoteStation(station, CLASS, 1) for station in stations),
@@ -199,6 +207,11 @@ class Issuance:
     def signer(self, rank: int, station: str = "1") -> SignerKey:
         return registrar_key(rank - 1 + 4 * self.stations.index(station))
 
+    def public_key(self, rank: int, station: str = "1") -> SignerPublicKey:
+        """The key a registrar published, or would publish."""
+        found = KEYS.get(self.town.reader, key_id(UUID, station, CLASS, rank))
+        return self.signer(rank, station).public if found is None else read_key(found.n)
+
     def token(self, name: str, variant: str = "") -> Token:
         """A citizen's secret and its hidden message; another variant is another credential."""
         label = f"{name}{variant}"
@@ -211,7 +224,7 @@ class Issuance:
         message = token_message(UUID, self.station_of(name), CLASS, credential)
         token = Token(secret, draw(32) + message, credential)
         for rank in range(1, len(REGISTRARS) + 1):
-            public = self.signer(rank, self.station_of(name)).public
+            public = self.public_key(rank, self.station_of(name))
             token.blinded.append(blind_rsa.blind(public, RANDOMIZED_PSS, token.prepared, draw))
         self.tokens[label] = token
         return token
@@ -266,7 +279,7 @@ class Issuance:
         assert request is not None
         token = self.token(name, variant)
         signature = blind_rsa.finalize(
-            self.signer(rank, request.station).public,
+            self.public_key(rank, request.station),
             RANDOMIZED_PSS,
             token.prepared,
             b64url_decode(request.signatures[rank - 1]),

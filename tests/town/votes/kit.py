@@ -292,17 +292,13 @@ class Vote:
 
     def open_issuance(self) -> None:
         """Registrars' keys and rolls; header time moves into the window."""
-        self.publish_keys()
-        result = self.fix_rolls()
-        assert result.info == "ok", result.log
-        self.go_to(self.body.calendar.issuance_opens)
-
-    def publish_keys(self) -> None:
-        """Every registrar's."""
         for number, body in enumerate(self.body.registrars, 1):
             given = RegistrarKeys(self.uuid, number, _no_keys(self.body))
             result = self.do(given, f"body:{body}", key(f"registrar@{body}"))
             assert result.info == "ok", result.log
+        result = self.fix_rolls()
+        assert result.info == "ok", result.log
+        self.go_to(self.body.calendar.issuance_opens)
 
     def fix_rolls(self, electors: int = 200, **changes: Any) -> ExecTxResult:
         """election.open_issuance."""

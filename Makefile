@@ -59,8 +59,8 @@ fuzz: $(STAMP) ## schemathesis against every route: EXAMPLES=200 of each, from a
 	FUZZ_EXAMPLES=$(or $(EXAMPLES),200) FUZZ_SEED=$(or $(SEED),$(shell date +%s)) \
 		$(BIN)/python -m pytest -q -p no:xdist tests/api/core/test_fuzz.py
 
-machines: $(STAMP) ## the ledger against a naive one: 400 random histories of 60 steps, RUNS=4000 for more
-	BEFFROI_MACHINE_RUNS=$(or $(RUNS),400) $(BIN)/python -m pytest -q -p no:xdist tests/town/loyalty/test_ledger_machine.py
+machines: $(STAMP) ## points, energy days and credits against naive books: 400 random histories of 60 steps, RUNS=4000 for more
+	BEFFROI_MACHINE_RUNS=$(or $(RUNS),400) $(BIN)/python -m pytest -q -p no:xdist tests/town/loyalty/test_ledger_machine.py tests/town/energy/test_machine.py
 
 linkage: $(STAMP) ## who cast which ballot? the attacker of docs/votes.md over STATIONS=1000 simulated stations of 200
 	$(BIN)/python -m tests.votes.linkage --stations $(or $(STATIONS),1000)

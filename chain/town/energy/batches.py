@@ -96,7 +96,8 @@ def choose_published(
     """Per step of a day, whether its sums may be published; arguments are readings by step, then by column.
 
     Seen alone, a step needs `households_min` active consumers, and no plant that produces by itself. The hidden steps
-    taken together need the same; while they do not have it, more steps are hidden, those with fewest consumers first.
+    taken together need the same, and to be two at least; while they are not, one more is hidden: the first that makes
+    them so, or else the first of all.
     """
     shown = [
         _is_crowd(cons, prod, households_min) for cons, prod in zip(cons_wh, prod_wh, strict=True)
@@ -104,14 +105,22 @@ def choose_published(
     hidden = [index for index, is_shown in enumerate(shown) if not is_shown]
     cons = _add_columns([cons_wh[index] for index in hidden])
     prod = _add_columns([prod_wh[index] for index in hidden])
-    for index in sorted(range(len(shown)), key=lambda i: (sum(wh > 0 for wh in cons_wh[i]), i)):
-        if not hidden or (len(hidden) > 1 and _is_crowd(cons, prod, households_min)):
-            break
-        if shown[index]:
-            shown[index] = False
-            hidden.append(index)
-            cons = _add_columns((cons, cons_wh[index]))
-            prod = _add_columns((prod, prod_wh[index]))
+    while any(shown) and hidden and not (len(hidden) > 1 and _is_crowd(cons, prod, households_min)):
+        left = [index for index, is_shown in enumerate(shown) if is_shown]
+        enough = (
+            index
+            for index in left
+            if _is_crowd(
+                _add_columns((cons, cons_wh[index])),
+                _add_columns((prod, prod_wh[index])),
+                households_min,
+            )
+        )
+        index = next(enough, left[0])
+        shown[index] = False
+        hidden.append(index)
+        cons = _add_columns((cons, cons_wh[index]))
+        prod = _add_columns((prod, prod_wh[index]))
     return tuple(shown)
 
 

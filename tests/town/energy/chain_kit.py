@@ -47,6 +47,7 @@ ENERGY_ROLES = (
     ("pmo", "commerces"),
     ("meter_adapter", "dehors"),
     ("meter_adapter", "coop"),
+    ("meter_adapter", "commerces"),
     ("energy_witness", "mairie"),
     ("energy_witness", "coop"),
 )

@@ -175,6 +175,9 @@ def test_the_readings_of_a_day_are_the_adapters_and_of_every_active_column() -> 
     ):
         assert name_of(village.adapter(body)) == code
     assert name_of(village.adapter(good, of="coop")) == "energy_not_independent"
+    assert name_of(village.adapter(good, of="commerces")) == "tx_not_entitled"
+    invented = replace(good, steps=(replace(good.steps[0], estimated=9), *good.steps[1:]))
+    assert name_of(village.adapter(invented)) == "energy_readings_invalid"
     assert name_of(village.adapter(village.readings(village.day(0)))) == "energy_day_refused"
     ok(village.adapter(good))
     repeated = replace(good, version=2, previous=village.day_record(day).readings)
@@ -199,3 +202,11 @@ def test_an_unwitnessed_allocation_says_so_and_the_managers_own_body_is_no_witne
     assert name_of(village.pmo(body, own)) == "energy_not_independent"
     ok(village.pmo(body))
     assert village.day_record(day).witnesses == ()
+
+
+def test_a_missing_reading_is_refused_where_the_convention_refuses_it() -> None:
+    village = make_village(consumers=1, producers=0, missing="refuse")
+    good = village.readings(village.day(-3))
+    gap = replace(good, steps=(replace(good.steps[0], estimated=1), *good.steps[1:]))
+    assert name_of(village.adapter(gap)) == "energy_reading_missing"
+    ok(village.adapter(good))

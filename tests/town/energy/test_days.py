@@ -98,6 +98,17 @@ def test_the_same_reading_has_another_leaf_at_every_step_and_version() -> None:
     assert len(set(roots)) == len(roots)
 
 
+def test_whoever_lacks_a_members_key_cannot_try_readings_until_the_root_fits() -> None:
+    given = make_day(Random("guess"))
+    guessed = replace(given, member_keys=dict.fromkeys(given.member_keys, bytes(32)))
+    for honest, tried in zip(
+        (compute(given).readings_root, compute(given).root),
+        (compute(guessed).readings_root, compute(guessed).root),
+        strict=True,
+    ):
+        assert honest != tried
+
+
 def test_a_day_short_of_steps_or_long_is_not_computed() -> None:
     given = make_day(Random("short"))
     short = days.compute_day(replace(given, steps=given.steps[:96]))
@@ -187,6 +198,9 @@ def test_stores_are_counted_on_both_sides_and_are_no_household() -> None:
     given = replace(given, roster=roster, steps=steps, member_keys=keys)
     assert (given.count, given.households) == (9, 5)
     assert compute(given).totals is not None
+    four = (7, 7, 7, 7, 0, 50)
+    quiet = replace(given, steps=(replace(steps[0], cons_wh=four), *steps[1:]))
+    assert compute(quiet).allocation_steps[0].sums is None
 
 
 def test_orders_that_were_opened_are_counted_and_decide_the_step() -> None:

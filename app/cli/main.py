@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "audit": "app.cli.audit:audit",
     "proof": "app.cli.proof:proof",
     "qr": "app.cli.qr:qr",
+    "voucher": "app.cli.voucher:voucher",
     "webhooks": "app.cli.webhooks:webhooks",
     "votes": "app.cli.votes:votes",
     "trustee": "app.cli.trustee.command:trustee",

@@ -33,6 +33,8 @@ from app.core.projector import HALTED_EXIT
 WORKERS: Final = 2
 THREADS: Final = 16
 NODE_FAILED_EXIT: Final = 1
+WEBHOOKS_FAILED_EXIT: Final = 1
+"""Click's exit for a configuration that is wrong."""
 VALIDATORS: Final = 4
 """The fewest that outlive a liar or a failure among them (n = 3f + 1)."""
 
@@ -155,7 +157,22 @@ def _children(town: TownHome, *, port: int, node_port: int) -> list[Child]:
             ),
             lambda: is_answering(port, "/v1/health"),
         ),
+        _webhooks(town),
     ]
+
+
+def _webhooks(town: TownHome) -> Child:
+    """Tells shops' endpoints; nobody waits for it. A town of trial keys may reach endpoints on this machine."""
+    genesis = load_config(town.environment(node_port=0, api_port=0)).genesis_file
+    trial = ("--allow-private",) if is_insecure_genesis(genesis) else ()
+    return Child(
+        "webhooks",
+        python("-m", "app.cli", "webhooks", *trial),
+        lambda: True,
+        quiet_exits={
+            WEBHOOKS_FAILED_EXIT: "Webhooks are not sent: the configuration lacks something; the town goes on."
+        },
+    )
 
 
 def _validators(town: TownHome, ports: list[int]) -> list[Child]:

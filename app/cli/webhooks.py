@@ -13,7 +13,7 @@ from app.core.config import ConfigError, load_config
 from app.core.database import connected, migrate, open_database
 from app.core.logs import configure_logging
 from app.webhooks.sending import Sender
-from app.webhooks.service import purge, queue_lines, send_due
+from app.webhooks.service import Turn, purge, queue_lines, send_due
 
 PAUSE_S = 1.0
 _log = structlog.get_logger("app.webhooks")
@@ -43,12 +43,12 @@ def webhooks(allow_private: bool) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    sender = Sender(allow_private=allow_private)
+    sender, turn = Sender(allow_private=allow_private), Turn()
     while not stop.is_set():
         with connected():
             now_s = clock.now_s()
             queued = queue_lines(now_s=now_s)
-            heard = send_due(sender, master_key=config.master_key, now_s=now_s)
+            heard = send_due(sender, turn, master_key=config.master_key, now_s=now_s)
             purge(now_s=now_s)
         if queued or heard:
             _log.info("webhooks", queued=queued, heard=heard)

@@ -71,6 +71,12 @@ SETTLEMENT_IBAN_INVALID: Final = app_code(
     "This is not a correct IBAN; copy it again from the bank's own document.",
     "Cet IBAN n'est pas correct ; recopiez-le depuis le RIB de la banque.",
 )
+SETTLEMENT_BANK_UNSIGNED: Final = app_code(
+    403,
+    "settlement_bank_unsigned",
+    "The shop owner's key must sign where the shop is paid, just now; nothing was changed.",
+    "La clé du commerçant doit signer, à l'instant, le compte où le commerce est payé ; rien n'a changé.",
+)
 SETTLEMENT_BANK_MISSING: Final = app_code(
     409,
     "settlement_bank_missing",

@@ -8,6 +8,7 @@ from app.core.access import PUBLIC, access
 from app.core.blueprint import TownBlueprint
 from app.core.context import get_clock, require_actor
 from app.core.idempotency import idempotent
+from app.core.projection import get_projector_state
 from app.core.submission import SubmissionSchema, TransactionSchema, submit
 from app.settlement import service
 from app.settlement.schemas import (
@@ -133,7 +134,12 @@ def get_bank() -> dict[str, Any]:
 @blp.arguments(SettlementBankRequestSchema)
 @blp.response(200, SettlementBankSchema)
 def put_bank(args: dict[str, Any]) -> dict[str, Any]:
-    """Say where the own shop is paid."""
+    """Say where the own shop is paid; the owner's key signs it, the session alone does not do."""
+    state = get_projector_state()
     return service.put_bank(
-        _names()[0], holder=args["holder"], iban_text=args["iban"], now_s=get_clock().now_s()
+        _names()[0],
+        args["statement"],
+        kid=require_actor().kid,
+        chain_id=state.chain_id if state is not None else "",
+        now_s=get_clock().now_s(),
     )

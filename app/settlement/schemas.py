@@ -95,10 +95,9 @@ class SettlementLegsQuerySchema(SettlementEpochQuerySchema):
 
 
 class SettlementBankRequestSchema(TownSchema):
-    """Where the shop is paid."""
+    """Where the shop is paid, signed by its owner's key (JWS `beffroi-bank-account`: chain, shop, holder, iban, at)."""
 
-    holder = fields.String(required=True, validate=validate.Length(min=1, max=70))
-    iban = fields.String(required=True, validate=validate.Length(min=15, max=50))
+    statement = fields.String(required=True, validate=validate.Length(min=10, max=2_048))
 
 
 class SettlementBankSchema(TownSchema):

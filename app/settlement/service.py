@@ -31,6 +31,7 @@ from app.settlement.models import (
     SettlementStanding,
     SettlementWatch,
 )
+from app.settlement.statements import read_statement
 
 RESERVE: Final = "~reserve"
 """The association's name in a batch (chain.town.settlement.records)."""
@@ -166,16 +167,28 @@ def get_bank(names: tuple[str, ...]) -> dict[str, Any]:
     return {"shop": bank.shop, "holder": bank.holder, "iban": bank.iban}
 
 
-def put_bank(names: tuple[str, ...], *, holder: str, iban_text: str, now_s: int) -> dict[str, Any]:
-    """Note where the caller is paid; raises Problem when the IBAN's check digits are wrong."""
-    iban = read_iban(iban_text)
-    if iban is None:
-        raise Problem(SETTLEMENT_IBAN_INVALID)
+def put_bank(
+    names: tuple[str, ...], statement: str, *, kid: str, chain_id: str, now_s: int
+) -> dict[str, Any]:
+    """Note where the caller is paid, as its key signed it; raises Problem.
+
+    `changed_at` is the time the owner signed, so that no older word comes after it.
+    """
     with write():
+        held = _find_bank(names[0])
+        said = read_statement(
+            statement,
+            kid=kid,
+            chain_id=chain_id,
+            shop=names[0],
+            after_s=held.changed_at if held else 0,
+            now_s=now_s,
+        )
+        iban, holder = read_iban(said.iban), clean_name(said.holder)
+        if iban is None or not holder:
+            raise Problem(SETTLEMENT_IBAN_INVALID)
         SettlementBank.delete().where(SettlementBank.shop == names[0]).execute()
-        SettlementBank.insert(
-            shop=names[0], holder=clean_name(holder), iban=iban, changed_at=now_s
-        ).execute()
+        SettlementBank.insert(shop=names[0], holder=holder, iban=iban, changed_at=said.at).execute()
     return get_bank(names)
 
 

@@ -8,7 +8,9 @@ Reads and writes: this domain's tables; reads loyalty's list.  Never: tells a sh
 import json
 import secrets
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Any, Final, cast
 
 from peewee import fn
@@ -148,13 +150,44 @@ def _queue_for(row: Webhook, now_s: int) -> int:
     return len(wanted)
 
 
-def send_due(sender: Sender, *, master_key: bytes, now_s: int) -> int:
-    """Send what is due, oldest first, a bounded number; returns how many were heard."""
-    due = (Delivery.status == "pending") & (Delivery.next_at <= now_s)
+@dataclass(slots=True)
+class Turn:
+    """The endpoint that was served last: the next round begins behind it."""
+
+    webhook: str = ""
+
+
+def send_due(sender: Sender, turn: Turn, *, master_key: bytes, now_s: int) -> int:
+    """Send what is due, a bounded number, in turn over endpoints; returns how many were heard."""
     heard = 0
-    for row in list(Delivery.select().where(due).order_by(Delivery.next_at).limit(SEND_BATCH)):
+    for row in pick_due(turn, now_s=now_s):
+        turn.webhook = row.webhook
         heard += _send(row, sender, master_key=master_key, now_s=now_s)
     return heard
+
+
+def pick_due(turn: Turn, *, now_s: int) -> list[Delivery]:
+    """The next deliveries, an equal share for every endpoint that waits, each one's oldest first.
+
+    So an endpoint that replays a month, or answers slowly, delays its own messages and nobody else's.
+    """
+    due = (Delivery.status == "pending") & (Delivery.next_at <= now_s)
+    waiting = Delivery.select(Delivery.webhook).where(due).distinct()
+    names = sorted(row.webhook for row in waiting)
+    names = [name for name in names if name > turn.webhook] + [
+        name for name in names if name <= turn.webhook
+    ]
+    names = names[:SEND_BATCH]
+    share = -(-SEND_BATCH // len(names)) if names else 0
+    order = (Delivery.next_at, Delivery.position)
+    queues = [
+        list(
+            Delivery.select().where(due & (Delivery.webhook == name)).order_by(*order).limit(share)
+        )
+        for name in names
+    ]
+    rounds = [row for one in zip_longest(*queues) for row in one if row is not None]
+    return rounds[:SEND_BATCH]
 
 
 def _send(row: Delivery, sender: Sender, *, master_key: bytes, now_s: int) -> bool:

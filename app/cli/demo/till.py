@@ -15,9 +15,10 @@ from PIL import Image
 
 from app.cli.demo.client import Client
 from app.cli.demo.http import Answer
+from app.settlement.statements import BANK_TYP, BankStatement
 from chain.codec import bf1, bf1_orders
-from chain.codec.canonical import b64url_encode
-from chain.crypto.jws import SigningKey
+from chain.codec.canonical import b64url_encode, encode_canonical
+from chain.crypto.jws import SigningKey, sign_compact
 from chain.crypto.keys import jwk_of
 from chain.town.schemas import (
     Jwk,
@@ -135,6 +136,17 @@ class Owner(Client):
     """The shopkeeper's own device: registers and revokes tills, refunds after the five minutes."""
 
     shop: str = ""
+
+    def sign_bank(self, holder: str, iban: str, *, at_s: int | None = None) -> str:
+        """Where the shop is paid, in the owner's own hand."""
+        at_s = self.clock() if at_s is None else at_s
+        said = BankStatement(self.town.chain_id, self.shop, holder, iban, at_s)
+        return sign_compact(encode_canonical(said), BANK_TYP, self.key).decode()
+
+    def set_bank(self, holder: str, iban: str) -> Answer:
+        """Say where the shop is paid."""
+        body = {"statement": self.sign_bank(holder, iban)}
+        return self.api.post("/v1/settlements/bank-account", body, token=self.token)
 
     def register_till(
         self,

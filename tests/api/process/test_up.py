@@ -88,6 +88,13 @@ class RunningTown:
                 return pid
         raise LookupError(name)
 
+    def has_child(self, name: str, other_than: int) -> bool:
+        """Whether a child of that name runs that is not the one named."""
+        try:
+            return self.child(name) != other_than
+        except LookupError:
+            return False
+
     def wait_for(self, condition: Any) -> None:
         deadline = time.monotonic() + WAIT_S
         while not condition():
@@ -180,6 +187,12 @@ def test_a_town_comes_up_works_survives_kills_stops_and_goes_on(town: RunningTow
     assert status in (201, 202), second
     place = f"/v1/transactions/{second['transaction']}"
     town.wait_for(lambda: town.get(place)[1]["state"] == "final")
+
+    killed = town.child(
+        "webhooks"
+    )  # it tells shops' endpoints, and is started again like the others
+    os.kill(killed, signal.SIGKILL)
+    town.wait_for(lambda: town.has_child("webhooks", other_than=killed))
 
     os.kill(town.child("chain.node"), signal.SIGSTOP)
     stopped = town.child("chain.node")

@@ -1,8 +1,11 @@
 """Who sees what of a batch, and how it is paid: through the public API, on a chain in memory."""
 
+from dataclasses import replace
+
 import pytest
 
 from app.cli.demo.client import expect
+from app.settlement.statements import LIFE_S
 from chain.town.schemas import (
     SettlementAck,
     SettlementPaid,
@@ -10,6 +13,7 @@ from chain.town.schemas import (
     SettlementStanding,
 )
 from tests.town.settlement.kit import digest
+from tests.town.town_kit import key
 
 WEEK_S = 7 * 86_400
 IBANS = {"boulangerie": "FR7630006000011234567890189", "librairie": "DE89370400440532013000"}
@@ -36,11 +40,7 @@ def owner_gets(street, shop: str, path: str):
 
 def give_banks(street) -> None:
     for shop, iban in IBANS.items():
-        answer = street.api.post(
-            "/v1/settlements/bank-account",
-            {"holder": shop.title(), "iban": iban},
-            token=street.owner(shop).token,
-        )
+        answer = street.owner(shop).set_bank(shop.title(), iban)
         assert answer.status == 200, answer.body
 
 
@@ -127,10 +127,102 @@ def test_legs_unpaid_at_the_pay_date_are_shown_as_overdue(closed) -> None:
 
 
 def test_a_wrong_iban_is_refused(closed) -> None:
-    answer = closed.api.post(
-        "/v1/settlements/bank-account",
-        {"holder": "Librairie", "iban": "FR7630006000011234567890188"},
-        token=closed.owner("librairie").token,
-    )
+    answer = closed.owner("librairie").set_bank("Librairie", "FR7630006000011234567890188")
     assert (answer.status, answer.code) == (422, "settlement_iban_invalid")
     assert owner_gets(closed, "librairie", "/v1/settlements/bank-account").status == 404
+
+
+# --- who may say where a shop is paid --------------------------------------------------------
+
+OLD, NEW = IBANS["librairie"], IBANS["boulangerie"]
+
+
+def by_a_session_alone(owner):
+    return {"holder": "Thief", "iban": NEW}
+
+
+def by_another_key(owner):
+    owner.key = key("thief")
+    return {"statement": owner.sign_bank("Thief", NEW)}
+
+
+def by_another_shops_owner(owner):
+    owner.key = key("owner of boulangerie")
+    return {"statement": owner.sign_bank("Thief", NEW)}
+
+
+def for_another_shop(owner):
+    owner.shop = "boulangerie"
+    return {"statement": owner.sign_bank("Thief", NEW)}
+
+
+def for_another_town(owner):
+    owner.town = replace(owner.town, chain_id="elsewhere-1")
+    return {"statement": owner.sign_bank("Thief", NEW)}
+
+
+def with_another_iban_than_signed(owner):
+    head, _, tail = owner.sign_bank("Librairie", OLD).split(".")
+    _, body, _ = owner.sign_bank("Librairie", NEW).split(".")
+    return {"statement": f"{head}.{body}.{tail}"}
+
+
+def signed_long_ago(owner):
+    return {"statement": owner.sign_bank("Thief", NEW, at_s=owner.clock() - LIFE_S - 1)}
+
+
+def signed_for_later(owner):
+    return {"statement": owner.sign_bank("Thief", NEW, at_s=owner.clock() + LIFE_S + 1)}
+
+
+def no_jws(owner):
+    return {"statement": "not a signature at all"}
+
+
+@pytest.mark.parametrize(
+    ("forge", "status"),
+    [
+        (by_a_session_alone, 422),
+        *(
+            (forge, 403)
+            for forge in (
+                by_another_key,
+                by_another_shops_owner,
+                for_another_shop,
+                for_another_town,
+                with_another_iban_than_signed,
+                signed_long_ago,
+                signed_for_later,
+                no_jws,
+            )
+        ),
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_the_session_of_an_owner_redirects_no_payment(street, forge, status: int) -> None:
+    """Whoever has the session but not the key, or an old signature, changes nothing."""
+    for shop in ("boulangerie", "librairie"):
+        street.open_shop(shop)
+    owner = street.owner("librairie")
+    expect("bank", owner.set_bank("Librairie", OLD))
+    street.town.lab.now_s += 60
+    owner.login()
+    token = owner.token
+    body = forge(owner)
+    answer = street.api.post("/v1/settlements/bank-account", body, token=token)
+    assert answer.status == status
+    assert status == 422 or answer.code == "settlement_bank_unsigned"
+    assert owner_gets(street, "librairie", "/v1/settlements/bank-account").body["iban"] == OLD
+
+
+def test_an_older_word_does_not_come_back_after_a_newer_one(street) -> None:
+    street.open_shop("librairie")
+    owner = street.owner("librairie")
+    old = {"statement": owner.sign_bank("Librairie", OLD)}
+    expect("old", street.api.post("/v1/settlements/bank-account", old, token=owner.token))
+    street.town.lab.now_s += 60
+    owner.login()
+    expect("new", owner.set_bank("Librairie", NEW))
+    again = street.api.post("/v1/settlements/bank-account", old, token=owner.token)
+    assert (again.status, again.code) == (403, "settlement_bank_unsigned")
+    assert owner_gets(street, "librairie", "/v1/settlements/bank-account").body["iban"] == NEW

@@ -12,9 +12,17 @@ import pytest
 
 from app.cli.demo.client import expect
 from app.cli.demo.http import new_key
-from app.core.database import connected
+from app.core.database import connected, insert_row, write
+from app.webhooks.models import Delivery
 from app.webhooks.sending import NotDelivered, Sender, _is_public, is_acceptable_url
-from app.webhooks.service import BACKOFF_S, queue_lines, send_due
+from app.webhooks.service import (
+    BACKOFF_S,
+    SEND_BATCH,
+    Turn,
+    pick_due,
+    queue_lines,
+    send_due,
+)
 from chain.crypto import ed25519
 
 MASTER = bytes(32)
@@ -28,11 +36,11 @@ def register(street, owner, url: str, **more) -> dict:
     )
 
 
-def run(now_s: int, sender: Sender = NEAR) -> int:
+def run(now_s: int, sender: Sender = NEAR, turn: Turn | None = None) -> int:
     """One round of the dispatcher; returns how many were heard."""
     with connected():
         queue_lines(now_s=now_s)
-        return send_due(sender, master_key=MASTER, now_s=now_s)
+        return send_due(sender, turn or Turn(), master_key=MASTER, now_s=now_s)
 
 
 def verify(key: str, headers: dict[str, str], body: bytes) -> bool:
@@ -221,3 +229,58 @@ def test_the_key_of_an_endpoint_lies_in_no_table(street, listener):
     secret = made["key"].removeprefix("whsec_").encode()
     home = street.town.config.home
     assert secret not in b"".join(path.read_bytes() for path in home.glob("town.db*"))
+
+
+# --- whose turn it is ------------------------------------------------------------------------
+
+
+def wait_in_line(endpoints: dict[str, int]) -> None:
+    """So many deliveries wait for each endpoint; those of the first named are the oldest."""
+    with connected(), write():
+        for rank, (webhook, count) in enumerate(endpoints.items()):
+            for number in range(count):
+                row = {
+                    "id": f"msg_{webhook}-{number}",
+                    "webhook": webhook,
+                    "position": number,
+                    "occurred_at": 1,
+                    "status": "pending",
+                    "next_at": 10 * rank + number,
+                }
+                insert_row(Delivery, row)
+
+
+def picked(turn: Turn) -> list[str]:
+    with connected():
+        return [row.webhook for row in pick_due(turn, now_s=10**9)]
+
+
+def test_an_endpoint_that_replays_a_month_takes_its_share_of_a_round_and_no_more(street):
+    wait_in_line({"a": 500, "b": 3, "c": 1})
+    turns = picked(Turn())
+    assert len(turns) <= SEND_BATCH
+    assert turns[:4] == ["a", "b", "c", "a"]
+    assert {name: turns.count(name) for name in "abc"} == {"a": 7, "b": 3, "c": 1}
+
+
+def test_one_endpoint_alone_uses_the_whole_round(street):
+    wait_in_line({"a": 500})
+    assert picked(Turn()) == ["a"] * SEND_BATCH
+
+
+def test_with_more_endpoints_than_a_round_holds_each_has_its_turn_within_two(street):
+    names = [f"w{number:03d}" for number in range(SEND_BATCH + 10)]
+    wait_in_line(dict.fromkeys(names, 100))
+    turn, served = Turn(), []
+    for _ in range(2):
+        served += (round_ := picked(turn))
+        turn.webhook = round_[-1]
+    assert set(served) == set(names)
+
+
+def test_each_endpoint_hears_its_own_oldest_first(street):
+    wait_in_line({"a": 9, "b": 9})
+    with connected():
+        rows = [row.next_at for row in pick_due(Turn(), now_s=10**9) if row.webhook == "b"]
+    assert rows == sorted(rows)
+    assert len(rows) == 9

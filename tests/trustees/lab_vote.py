@@ -26,6 +26,7 @@ from chain.town.application import StoreReader
 from chain.town.envelope import build_transaction
 from chain.types.abci import ExecTxResult, RequestQuery
 from tests.api.lab import URL, Lab
+from tests.town.town_kit import key
 from tests.town.votes.kit import BODIES, LAX, VOTE_ROLES, Vote, lenient_router, make_body
 from tests.trustees.lab_chain import follow
 from tests.votes.kit import seeded
@@ -63,6 +64,13 @@ class LabTown:
     def tx(self, body: Struct, sender: str, *signers: SigningKey) -> bytes:
         nonce16 = next(self._nonces).to_bytes(16, "big")
         return build_transaction(self.town, sender, body, signers, nonce16, self.now_s + 600)
+
+    def role(self, role: str) -> SigningKey:
+        """The genesis key of a role (the first body that holds it)."""
+        return next(key(f"{name}@{body}") for name, body in VOTE_ROLES if name == role)
+
+    def do(self, body: Struct, sender: str, *signers: SigningKey) -> ExecTxResult:
+        return self.run(self.tx(body, sender, *signers))[0]
 
     def run(self, *txs: bytes) -> list[ExecTxResult]:
         return list(self.lab.results[self.lab.produce(*txs)])

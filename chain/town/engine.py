@@ -215,13 +215,10 @@ class BlockRun:
         """Count a transaction that waited when a block came: what it draws on is drawn, its rule is not run again.
 
         Refused when it expired or was recorded meanwhile. Signature and entitlement are left alone: they may rest on
-        another transaction that waits. An anonymous one is run again: its dear part, the proofs, is remembered.
+        another transaction that waits. An anonymous one draws on nothing: it is only asked whether it is over.
         """
         if is_anonymous(raw):
-            run = self.execute(raw)
-            if run.verdict is Verdict.ACCEPTED:
-                self.keep(run)
-            return run.result
+            return self._look_again(raw)
         envelope = self._cache.decode(raw)
         if isinstance(envelope, Refused):
             return _refused_result(envelope, 0)
@@ -232,6 +229,16 @@ class BlockRun:
         rolling.record_replay(self._state, envelope.payload.exp, envelope.tx_key)
         self.charge_quota(raw)
         return ExecTxResult(gas_wanted=rule.gas_us)
+
+    def _look_again(self, raw: bytes) -> ExecTxResult:
+        envelope = decode_anonymous(raw, self._facts.town)
+        if isinstance(envelope, Refused):
+            return _refused_result(envelope, 0)
+        rule = self._router.anonymous[envelope.type]
+        refused = rule.why_over(self._state, envelope.body, self.block.time_s)
+        if refused is not None:
+            return _refused_result(refused, 0)
+        return ExecTxResult(gas_wanted=rule.gas_us(self._state, envelope.body))
 
     def _admit(self, state: Overlay, raw: bytes) -> _Admitted | Refused:
         envelope = self._cache.decode(raw)

@@ -83,6 +83,8 @@ class AnonymousRule:
     """Worst cost in µs, as state and body tell it: a ballot's depends on the election's questions."""
     key: Callable[[Any], bytes]
     """The transaction's name for ever, 32 bytes: clients follow it by that (a ballot's hash, a credential's)."""
+    why_over: Callable[[Reader, Any, int], Refused | None]
+    """Why one that waits in the mempool will never be taken (state, body, header time); must cost next to nothing."""
 
 
 AnonymousRules: TypeAlias = Mapping[type[Struct], AnonymousRule]

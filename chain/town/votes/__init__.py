@@ -119,8 +119,12 @@ RULES: Final[Rules] = {
     **issuance.RULES,
 }
 ANONYMOUS_RULES: Final[AnonymousRules] = {
-    BallotCast: AnonymousRule(ballots.apply_cast, ballots.cast_gas_us, ballots.cast_key),
-    BallotSpoil: AnonymousRule(ballots.apply_spoil, ballots.spoil_gas_us, ballots.spoil_key),
+    BallotCast: AnonymousRule(
+        ballots.apply_cast, ballots.cast_gas_us, ballots.cast_key, ballots.why_cast_over
+    ),
+    BallotSpoil: AnonymousRule(
+        ballots.apply_spoil, ballots.spoil_gas_us, ballots.spoil_key, ballots.why_spoil_over
+    ),
     **issuance.ANONYMOUS_RULES,
 }
 DUE: Final[DueHandlers] = {

@@ -76,6 +76,22 @@ def cast_gas_us(state: Reader, body: BallotCast) -> int:
     return UNKNOWN_GAS_US if record is None else record.ballot_gas_us
 
 
+def why_cast_over(state: Reader, body: BallotCast, now_s: int) -> Refused | None:
+    """Why a ballot that waits will never be taken: its box is closed, or a block holds it."""
+    record = _find_open(state, body.election, now_s)
+    if isinstance(record, Refused):
+        return record
+    return _check_unseen(state, body.election, cast_key(body))
+
+
+def why_spoil_over(state: Reader, body: BallotSpoil, now_s: int) -> Refused | None:
+    """Why a spoil that waits will never be taken."""
+    record = _find_open(state, body.election, now_s)
+    if isinstance(record, Refused):
+        return record
+    return _check_unseen(state, body.election, bytes.fromhex(body.ballot))
+
+
 def spoil_key(body: BallotSpoil) -> bytes:
     """A spoil's name."""
     return sha256(spoil_prefix(body.election, body.ballot).encode()).digest()
@@ -88,7 +104,7 @@ def spoil_gas_us(_state: Reader, _body: BallotSpoil) -> int:
 
 def apply_cast(ctx: TxContext, body: BallotCast) -> Outcome:
     """Take a ballot; the last one of a credential counts."""
-    record = _find_open(ctx, body.election)
+    record = _find_open(ctx.state, body.election, ctx.time_s)
     if isinstance(record, Refused):
         return record
     raw = body.ballot.encode()
@@ -123,7 +139,7 @@ def apply_cast(ctx: TxContext, body: BallotCast) -> Outcome:
 
 def apply_spoil(ctx: TxContext, body: BallotSpoil) -> Outcome:
     """A ballot that was opened to check the device (Benaloh): its hash is taken, so it is never cast."""
-    record = _find_open(ctx, body.election)
+    record = _find_open(ctx.state, body.election, ctx.time_s)
     if isinstance(record, Refused):
         return record
     voter = _find_voter(ctx.state, record, body.credential)
@@ -155,13 +171,13 @@ def apply_spoil(ctx: TxContext, body: BallotSpoil) -> Outcome:
 # --- checks --------------------------------------------------------------------------------------
 
 
-def _find_open(ctx: TxContext, election: str) -> ElectionRecord | Refused:
+def _find_open(state: Reader, election: str, now_s: int) -> ElectionRecord | Refused:
     """The election, if its box takes ballots at header time."""
-    record = get_election(ctx.state, election)
+    record = get_election(state, election)
     if isinstance(record, Refused):
         return record
     opens_s, closes_s = record.calendar.voting_opens, record.calendar.voting_closes
-    if record.phase in _AFTER_VOTING or (ctx.time_s >= closes_s and record.phase != "cancelled"):
+    if record.phase in _AFTER_VOTING or (now_s >= closes_s and record.phase != "cancelled"):
         return Refused(codes.VOTES_CLOSED, f"since {closes_s}")
     if record.phase == "cancelled":
         return Refused(codes.VOTES_WRONG_PHASE, record.phase)

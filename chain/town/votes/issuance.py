@@ -18,6 +18,7 @@ from chain.town.votes.registering import (
     apply_register,
     register_gas_us,
     registration_key,
+    why_register_over,
 )
 from chain.town.votes.registrars import apply_keys
 from chain.town.votes.requesting import apply_request, apply_sign
@@ -63,5 +64,10 @@ RULES: Final[Rules] = {
     ),
 }
 ANONYMOUS_RULES: Final[AnonymousRules] = {
-    CredRegister: AnonymousRule(apply_register, gas_us=register_gas_us, key=registration_key),
+    CredRegister: AnonymousRule(
+        apply_register,
+        gas_us=register_gas_us,
+        key=registration_key,
+        why_over=why_register_over,
+    ),
 }

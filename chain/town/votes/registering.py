@@ -61,6 +61,20 @@ def register_gas_us(state: Reader, body: CredRegister) -> int:
     return _BASE_GAS_US[group] + len(body.signatures) * _SIGNATURE_GAS_US
 
 
+def why_register_over(state: Reader, body: CredRegister, now_s: int) -> Refused | None:
+    """Why a registration that waits will never be taken: the list is closed, or a block holds it."""
+    record = get_election(state, body.election)
+    if isinstance(record, Refused):
+        return record
+    if record.phase != "registration" or now_s >= record.calendar.registration_closes:
+        return Refused(codes.VOTES_REGISTRATION_CLOSED)
+    credential = _read_credential(group_of(record), body)
+    if isinstance(credential, Refused):
+        return credential
+    known = CREDENTIALS.get(state, credential_id(group_of(record), body.election, credential))
+    return None if known is None else Refused(codes.VOTES_CREDENTIAL_KNOWN)
+
+
 def apply_register(ctx: TxContext, body: CredRegister) -> Outcome:
     """One credential more on the list."""
     record = get_election(ctx.state, body.election)

@@ -12,8 +12,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from chain.town.engine import BlockInput
 from chain.town.envelope import build_anonymous
+from chain.town.votes.verdicts import Verdicts
 from chain.town.votes_schemas import BallotCast, RollFreeze
+from chain.types.abci import CheckTxType, RequestCheckTx
 from chain.votes import ballot as ballots
 from chain.votes import formats
 from chain.votes.ballot import make_ballot, sign_ballot
@@ -284,6 +287,27 @@ def test_the_mempool_counts_what_waits() -> None:
     vote = open_vote(1, params={"votes_ballot_interval_s": 60})
     assert vote.town.check(vote.cast_tx(vote.ballot(0, CHOICE))).info == "ok"
     assert vote.town.check(vote.cast_tx(vote.ballot(0, CHOICE))).info == "votes_ballot_quota"
+
+
+def test_what_waits_is_looked_at_again_after_a_block_without_judging_its_proofs(vote: Vote) -> None:
+    """A replayed ballot leaves the mempool, one that may still come stays; neither costs a proof."""
+    town = vote.town
+    cast, waiting = (vote.cast_tx(vote.ballot(voter, CHOICE)) for voter in (0, 1))
+    spoil = vote.anonymous(vote.spoil_body(2, vote.ballot(2, CHOICE)))
+    for tx in (cast, waiting, spoil):
+        assert town.check(tx).info == "ok"
+    vote.run(cast)
+    run = town.app._new_run(BlockInput(town.height + 1, town.now_s))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Verdicts, "judge_answers", None)
+        assert run.count_again(cast).info == "votes_ballot_seen"
+        assert run.count_again(waiting).code == run.count_again(spoil).code == 0
+        assert run.count_again(waiting).gas_wanted == vote.record.ballot_gas_us
+        late = BlockInput(town.height + 1, vote.record.calendar.voting_closes)
+        over = town.app._new_run(late)
+        assert over.count_again(waiting).info == over.count_again(spoil).info == "votes_closed"
+    for kind, left in ((waiting, "ok"), (cast, "votes_ballot_seen")):
+        assert town.app.check_tx(RequestCheckTx(kind, CheckTxType.RECHECK)).info == left
 
 
 def test_a_signed_ballot_of_false_proofs_makes_its_credential_wait_at_this_node() -> None:

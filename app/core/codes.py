@@ -553,6 +553,20 @@ _CHAIN_STATUS: Final[dict[str, int]] = {
     "loyalty_reward_gone": 409,
     "loyalty_token_spent": 409,
     "loyalty_token_invalid": 422,
+    "loyalty_note_invalid": 422,
+    "loyalty_note_old": 409,
+    "loyalty_note_early": 409,
+    "loyalty_till_revoked": 403,
+    "loyalty_offline_off": 409,
+    "loyalty_offline_limit": 409,
+    "loyalty_offline_runs": 409,
+    "loyalty_offline_unknown": 422,
+    "loyalty_offline_closed": 409,
+    "loyalty_offline_shop_cap": 409,
+    "loyalty_offline_crowded": 409,
+    "loyalty_offline_claimed": 409,
+    "loyalty_no_fraud": 422,
+    "loyalty_fraud_known": 409,
     "qr_malformed": 422,
     "qr_expired": 422,
     "qr_unknown_key": 422,
@@ -598,7 +612,13 @@ _CHAIN_STATUS: Final[dict[str, int]] = {
     "energy_regime_condition": 409,
 }
 _CHAIN_RETRYABLE: Final = frozenset(
-    {"tx_quota_exceeded", "identity_batch_too_small", "identity_recovery_early"}
+    {
+        "tx_quota_exceeded",
+        "identity_batch_too_small",
+        "identity_recovery_early",
+        "loyalty_note_early",
+        "loyalty_offline_runs",
+    }
 )
 
 AnyCode = AppCode | Code

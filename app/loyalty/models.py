@@ -305,6 +305,74 @@ class StaffAccount(Row):
         primary_key = CompositeKey("shop", "account", "since")
 
 
+class OfflineKey(Row):
+    """The key that signs a programme's allowances for payments without a network."""
+
+    programme = CharField(max_length=SLUG_CHARS, primary_key=True)
+    key = CharField(max_length=KID_CHARS)
+    since = BigIntegerField()
+    height = BigIntegerField()
+
+    class Meta:
+        """Table `loyalty_offline_key`."""
+
+        table_name = "loyalty_offline_key"
+
+
+class AllowanceRow(Row):
+    """Points locked for payments without a network: all its certificate says, and what became of it.
+
+    `status` open or closed; `claimed` of all shops so far, `paid` in the end; `fraud` counter, sum or empty.
+    """
+
+    allowance = CharField(max_length=KID_CHARS, primary_key=True)
+    account = CharField(max_length=KID_CHARS, index=True)
+    programme = CharField(max_length=SLUG_CHARS)
+    device_key = CharField(max_length=KID_CHARS)
+    issuer_key = CharField(max_length=KID_CHARS)
+    points = IntegerField()
+    per_tx_points = IntegerField()
+    shop_points = IntegerField()
+    issued_at = BigIntegerField()
+    expires_at = BigIntegerField()
+    closes_at = BigIntegerField()
+    status = CharField(max_length=8)
+    claimed = IntegerField(default=0)
+    paid = IntegerField(default=0)
+    fraud = CharField(max_length=8, default="")
+    height = BigIntegerField()
+
+    class Meta:
+        """Table `loyalty_allowance`."""
+
+        table_name = "loyalty_allowance"
+
+
+class ClaimRow(Row):
+    """A payment a shop claimed, by the hash of what the phone signed; `status` waiting, paid or short.
+
+    `ref` names the one spend that all claims of this shop and allowance came to; "short": less was there.
+    """
+
+    payment = CharField(max_length=KID_CHARS, primary_key=True)
+    allowance = CharField(max_length=KID_CHARS, index=True)
+    shop = CharField(max_length=SLUG_CHARS, index=True)
+    programme = CharField(max_length=SLUG_CHARS)
+    counter = BigIntegerField()
+    points = IntegerField()
+    spent_at = BigIntegerField()
+    claimed_at = BigIntegerField()
+    paid_at = BigIntegerField()
+    status = CharField(max_length=8)
+    ref = CharField(max_length=HASH_CHARS, default="")
+    height = BigIntegerField()
+
+    class Meta:
+        """Table `loyalty_claim`."""
+
+        table_name = "loyalty_claim"
+
+
 class PoolMember(Row):
     """An account in a household pool, or invited into it; the lowest `rank` founded it or took over."""
 
@@ -336,5 +404,8 @@ PROJECTED: Final = (
     VoucherUse,
     PaidInvoice,
     StaffAccount,
+    OfflineKey,
+    AllowanceRow,
+    ClaimRow,
     PoolMember,
 )

@@ -34,7 +34,11 @@ PROJECTIONS: Final = {
     **project_points.PROJECTIONS,
     **project_offline.PROJECTIONS,
 }
-JOURNAL: Final = {**project_offers.JOURNAL, **project_points.JOURNAL}
+JOURNAL: Final = {
+    **project_offers.JOURNAL,
+    **project_points.JOURNAL,
+    **project_offline.JOURNAL,
+}
 
 
 # --- programmes, shops, tills ----------------------------------------------------------------

@@ -16,12 +16,12 @@ K_ACCOUNTS: Final = 5
 """research/loyalty-sel.md §3.1 and §7."""
 K_SHOPS: Final = 3
 """Of two shops each could take its own figure off the town's and see the other's."""
-KINDS: Final = ("earn", "redeem", "capture", "reward")
+KINDS: Final = ("earn", "redeem", "capture", "reward", "offline")
 DAYS_MAX: Final = 31
 _CELLS: Final = (
     "SELECT time / ?, programme, kind, COUNT(*), SUM(points), COUNT(DISTINCT account),"
     " COUNT(DISTINCT shop) FROM loyalty_operation"
-    " WHERE kind IN ('earn', 'redeem', 'capture', 'reward') AND time >= ? AND time < ?"
+    " WHERE kind IN ('earn', 'redeem', 'capture', 'reward', 'offline') AND time >= ? AND time < ?"
 )
 _GROUPED: Final = " GROUP BY time / ?, programme, kind ORDER BY 1, 2, 3"
 

@@ -1,11 +1,18 @@
 """Rows of the authorisation matrix for loyalty's offers, holds, vouchers and households (see `matrix_rows`)."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 from chain.codec import bf1
 from chain.codec.canonical import b64url_encode
-from chain.town.loyalty_offline_schemas import LoyaltyEarnBatch
+from chain.town.loyalty_offline_schemas import (
+    LoyaltyAllowance,
+    LoyaltyEarnBatch,
+    LoyaltyEquivocation,
+    LoyaltyOfflineClaim,
+    LoyaltyOfflineKey,
+)
 from chain.town.loyalty_schemas import (
     LoyaltyActivate,
     LoyaltyCampaign,
@@ -36,8 +43,9 @@ from chain.town.schemas import (
     Terms,
 )
 from tests.api.auth.matrix_world import Asked, Row, World, blind
+from tests.town.loyalty.kit import Phone as LedgerPhone
 from tests.town.loyalty.kit import make_invoice
-from tests.town.loyalty.offline.kit import make_note
+from tests.town.loyalty.offline.kit import ISSUER, make_note, pay, purse_of
 from tests.town.loyalty.test_offers import register_key, token
 from tests.town.town_kit import DAY_S, key
 
@@ -266,6 +274,36 @@ def _late_earns(world: World) -> LoyaltyEarnBatch:
     return LoyaltyEarnBatch((note,))
 
 
+def _offline_key(world: World, sender: str) -> Asked:
+    """Another programme's key each time would do as well: the newest counts, and nothing is locked under it here."""
+    body = LoyaltyOfflineKey("fidelite", b64url_encode(ISSUER.public_key.raw))
+    return world.tx(BASE + "/offline/keys", body, sender, world.signers["operator"])
+
+
+def _saver(world: World, name: str) -> LoyaltyAllowance:
+    """Somebody with points of a programme that has its key."""
+    answer = world.ask("POST", _offline_key(world, "body:commerces"), "operator")
+    assert answer.status_code == 201, answer.json
+    _earn(world, "fidelite", _phone(world, name))
+    return LoyaltyAllowance("fidelite", 10)
+
+
+def _payments(world: World, name: str, *points: int) -> tuple[str, ...]:
+    """What a phone signed at the boulangerie without a network, all under one counter."""
+    known = f"locked by {name}"
+    if known not in world.objects:
+        body = _saver(world, name)
+        data = _do(world, "/offline/allowances", body, _phone(world, name), name)[0]
+        world.objects[known] = json.dumps(data)
+    locked = json.loads(world.objects[known])
+    phone = LedgerPhone(world.spares[name], locked["account"])
+    purse = purse_of(locked, world.street.facts.chain_id)
+    return tuple(
+        pay(purse, phone, part, shop="boulangerie", counter=1, now_s=locked["iat"])
+        for part in points
+    )
+
+
 def _webhook(world: World, shop: str) -> str:
     """A webhook of a shop; its owner registers it."""
     name = f"webhook of {shop}"
@@ -399,5 +437,26 @@ LOYALTY_ROWS: dict[str, Row] = {
         "/pools/withdrawals", "saver", LoyaltyPoolWithdraw(UNKNOWN_REF, "fidelite", 1), _withdraw
     ),
     "POST /v1/loyalty/offline/earns": _by_shop("/offline/earns", "till", _late_earns),
+    "POST /v1/loyalty/offline/claims": _by_shop(
+        "/offline/claims", "till", lambda w: LoyaltyOfflineClaim(_payments(w, "payer", 3))
+    ),
+    "POST /v1/loyalty/offline/keys": Row(
+        "operator",
+        own=lambda w: _offline_key(w, "body:commerces"),
+        other=lambda w: _offline_key(w, "body:mairie"),
+        refused=REFUSED,
+    ),
+    "POST /v1/loyalty/offline/allowances": _by_citizen(
+        "/offline/allowances",
+        "locker",
+        LoyaltyAllowance("fidelite", 1),
+        lambda w: _saver(w, "locker"),
+    ),
+    "POST /v1/loyalty/offline/frauds": _by_citizen(
+        "/offline/frauds",
+        "witness",
+        LoyaltyEquivocation(("BF1:NOT A CODE",)),
+        lambda w: LoyaltyEquivocation(_payments(w, "cheat", 3, 4)),
+    ),
     "POST /v1/loyalty/referrals": _by_citizen("/referrals", "newcomer", _NOBODY, _refer),
 }

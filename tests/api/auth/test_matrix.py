@@ -38,12 +38,11 @@ OPERATIONS = operations()
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    yield build_world(
-        Town(
-            Path(tmp_path_factory.mktemp("matrix")),
-            lab=Lab(roles=ROLES_OF_ENERGY, params=PARAMS_OF_ENERGY),
-        )
+    lab = Lab(
+        roles=ROLES_OF_ENERGY,
+        params={**PARAMS_OF_ENERGY, "loyalty_offline_points": 40},  # off by default
     )
+    yield build_world(Town(Path(tmp_path_factory.mktemp("matrix")), lab=lab))
     close_database()
 
 

@@ -128,7 +128,7 @@ class LedgerTown:
     def run(self, sender: str, body: object, *signers: SigningKey) -> Outcome:
         """One transaction: what a refused one wrote is dropped."""
         self.serial += 1
-        tx_key = sha256(f"tx {self.serial}".encode()).digest()
+        tx_key = tx_key_of(self)
         self.last_ref = b64url_encode(tx_key)
         overlay = Overlay(self.state)
         signed = tuple(Signer(key.kid, jwk_of(key.public_key)) for key in signers)
@@ -221,6 +221,11 @@ class LedgerTown:
 
     def wallet(self, account: str) -> "WalletView":
         return read_wallet(self.state, account)
+
+
+def tx_key_of(town: LedgerTown) -> bytes:
+    """Payload hash of the town's last transaction."""
+    return sha256(f"tx {town.serial}".encode()).digest()
 
 
 class DebtView(NamedTuple):

@@ -139,10 +139,10 @@ class NaiveLedger:
         taken = self.take(self.spendable(op.owner, op.programme), op.points, "spent")
         if taken is None:
             return False
-        self._spent(ref, op, taken)
+        self.record_spent(ref, op, taken)
         return True
 
-    def _spent(self, ref: str, op: Spent, taken: list[Point]) -> None:
+    def record_spent(self, ref: str, op: Spent, taken: list[Point]) -> None:
         op.taken = taken
         for point in taken:
             self._owe(point, op.shop, 1)
@@ -161,13 +161,13 @@ class NaiveLedger:
         taken = hold.taken[: op.points]
         for point in taken:
             point.where = "spent"
-        self._spent(ref, op, taken)
-        self._give_back(hold.taken[op.points :])
+        self.record_spent(ref, op, taken)
+        self.give_back(hold.taken[op.points :])
 
     def release(self, hold_ref: str) -> None:
-        self._give_back(self.holds.pop(hold_ref).taken)
+        self.give_back(self.holds.pop(hold_ref).taken)
 
-    def _give_back(self, points: list[Point]) -> None:
+    def give_back(self, points: list[Point]) -> None:
         for point in points:
             point.where = "held" if point.expires > self.now else "expired"
             point.collected = point.where == "expired"

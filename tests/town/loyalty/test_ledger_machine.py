@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.town.loyalty.machine_more import FullMachine
+from tests.town.loyalty.machine_offline import OfflineMachine
 
 RUNS = int(os.environ.get("BEFFROI_MACHINE_RUNS", "0"))
 
@@ -26,3 +27,7 @@ SETTINGS = settings(
 
 def test_no_history_breaks_an_invariant_of_the_ledger():
     run_state_machine_as_test(FullMachine, settings=SETTINGS)  # type: ignore[no-untyped-call]
+
+
+def test_no_history_with_shops_and_phones_that_were_alone_breaks_one_either():
+    run_state_machine_as_test(OfflineMachine, settings=SETTINGS)  # type: ignore[no-untyped-call]

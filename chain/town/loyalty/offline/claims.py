@@ -46,7 +46,7 @@ def apply_offline_claim(ctx: TxContext, body: LoyaltyOfflineClaim) -> Outcome:
     if isinstance(ran, Refused):
         return ran
     claimed, refused = ran
-    frauds = sorted({line.pop("fraud") for line in claimed} - {""})
+    frauds = [fraud for line in claimed for fraud in line.pop("frauds")]
     return Accepted(
         {"shop": shop_of(ctx), "claimed": claimed, "refused": refused, "frauds": frauds}
     )
@@ -72,7 +72,8 @@ def _apply_claim(ctx: TxContext, text: str) -> Outcome:
     ALLOWANCES.put(ctx.state, name.encode(), record)
     caught = "counter" if twin else "sum" if record.claimed > record.points else ""
     is_new = bool(caught) and catch(ctx, name, record, kind=caught)
-    return Accepted(_describe(name, code, record) | {"fraud": name if is_new else ""})
+    frauds = [[name, caught]] if is_new else []
+    return Accepted(_describe(name, code, record) | {"frauds": frauds})
 
 
 def _check_claim(

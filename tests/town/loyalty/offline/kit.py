@@ -112,6 +112,12 @@ def open_purse(town: LedgerTown, phone: Phone, points: int = A_POINTS, **more: A
     return Purse(CHAIN_ID, programme, certificate)
 
 
+def purse_of(data: dict[str, Any], chain_id: str = CHAIN_ID) -> Purse:
+    """The purse out of an allowance's result data."""
+    certificate = sign_certificate(certificate_of(data), chain_id=chain_id, issuer=ISSUER)
+    return Purse(chain_id, data["programme"], certificate)
+
+
 def name_of(purse: Purse) -> str:
     """The allowance's name on chain."""
     return name_allowance(parse_allowance(purse.certificate)[0])

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help up test sim demo check format lock fuzz drill linkage crash machines bench mutants cometbft tools clean
+.PHONY: help up test sim demo check format lock fuzz drill linkage crash laws machines bench mutants cometbft tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1\t\2/' | expand -t 12
@@ -58,6 +58,9 @@ crash: $(STAMP) ## every crash point of a three-height workload on faulty disks;
 fuzz: $(STAMP) ## schemathesis against every route: EXAMPLES=200 of each, from a seed of the moment unless SEED=
 	FUZZ_EXAMPLES=$(or $(EXAMPLES),200) FUZZ_SEED=$(or $(SEED),$(shell date +%s)) \
 		$(BIN)/python -m pytest -q -p no:xdist tests/api/core/test_fuzz.py
+
+laws: $(STAMP) ## every law of shared energy over CASES=10000 generated cases: keys, market, money, time, files, credits, rosters, publications
+	BEFFROI_LAW_CASES=$(or $(CASES),10000) $(BIN)/python -m pytest -q -p no:xdist tests/town/energy/test_laws.py tests/town/energy/test_ledger_laws.py
 
 machines: $(STAMP) ## points, energy days and credits against naive books: 400 random histories of 60 steps, RUNS=4000 for more
 	BEFFROI_MACHINE_RUNS=$(or $(RUNS),400) $(BIN)/python -m pytest -q -p no:xdist tests/town/loyalty/test_ledger_machine.py tests/town/energy/test_machine.py

@@ -348,8 +348,8 @@ _ROWS: tuple[tuple[str, ModuleType, str, str, Hunt], ...] = (
     (
         "a_member_counts_a_day_late",
         rosters,
-        "if change.from_day >= day else change",
-        "if change.from_day > day else change",
+        "changes[place:] = [_moved(change, columns, sign) for change in changes[place:]]",
+        "changes[place + 1:] = [_moved(change, columns, sign) for change in changes[place + 1:]]",
         ROWS,
     ),
     ("who_leaves_comes_twice", rosters, "change.consumers + sign *", "change.consumers + ", ROWS),

@@ -128,7 +128,7 @@ def _admit(
     if refused is not None:
         return refused
     points = _activate(ctx.state, body, member.asked)
-    change_roster(ctx.state, body.operation, day, count_columns(points), sign=1)
+    change_roster(ctx.state, body.operation, ((day, count_columns(points)),), sign=1)
     held = replace(found, perimeter=body.perimeter)
     refused = check_lawful(ctx.state, held, day)
     if refused is not None:
@@ -232,10 +232,12 @@ def end_membership(
         POINTS.put(state, point_id(found.operation, point), replace(held, until_day=last))
         TAGS.put(state, held.tag.encode(), TagRecord(found.operation, point, last))
         ended.append(replace(held, until_day=last))
-    for point_record in ended:
-        last_day = parse_day(point_record.until_day)
-        assert last_day is not None, "days on record are of the calendar"
-        change_roster(state, found.operation, last_day, count_columns((point_record,)), sign=-1)
+    moves = []
+    for last in sorted({point.until_day for point in ended}):
+        number = parse_day(last)
+        assert number is not None, "days on record are of the calendar"
+        moves.append((number, count_columns(p for p in ended if p.until_day == last)))
+    change_roster(state, found.operation, moves, sign=-1)
     fresh = replace(member, status="left", until_day=until, reason=reason)
     MEMBERS.put(state, member_id(found.operation, account), fresh)
     return fresh

@@ -5,8 +5,11 @@ known for any day at once, without looking at members.
 Reads and writes: rosters.  Never: a point.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from chain.limits import ENERGY_ROSTER_CHANGES_MAX
 from chain.town.context import Overlay, Reader
@@ -57,20 +60,26 @@ def peak_from(state: Reader, operation: str, day: int) -> int:
     return max((roster_on(state, operation, day).peak_w, *later))
 
 
-def change_roster(state: Overlay, operation: str, day: int, columns: Columns, *, sign: int) -> None:
-    """Add (sign 1) or take away (sign -1) columns from a day on; the oldest changes beyond the limit are forgotten."""
-    before = get_roster(state, operation).changes
-    changes = []
-    at_day = roster_on(state, operation, day)
-    if all(change.from_day != day for change in before):
-        inserted = RosterChange(
-            day, at_day.consumers, at_day.producers, at_day.peak_w, at_day.households
-        )
-        before = tuple(sorted((*before, inserted), key=lambda change: change.from_day))
-    for change in before:
-        changes.append(_moved(change, columns, sign) if change.from_day >= day else change)
+def change_roster(
+    state: Overlay, operation: str, moves: Iterable[tuple[int, Columns]], *, sign: int
+) -> None:
+    """Add (sign 1) or take away (sign -1) columns, each from a day on; the record is read and written once.
+
+    The oldest changes beyond the limit are forgotten.
+    """
+    changes = list(get_roster(state, operation).changes)
+    for day, columns in moves:
+        place = bisect_left(changes, day, key=_from_day)
+        if place == len(changes) or changes[place].from_day != day:
+            before = changes[place - 1] if place else NOBODY
+            changes.insert(place, replace(before, from_day=day))
+        changes[place:] = [_moved(change, columns, sign) for change in changes[place:]]
     kept = tuple(changes[-ENERGY_ROSTER_CHANGES_MAX:])
     ROSTERS.put(state, operation.encode(), RosterRecord(kept))
+
+
+def _from_day(change: RosterChange) -> int:
+    return change.from_day
 
 
 def _moved(change: RosterChange, columns: Columns, sign: int) -> RosterChange:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from app.cli.registrar import command
 from app.cli.registrar.memory import Memory
 from chain.codec.canonical import b64url_decode
 from chain.town.schemas import IdStatus
@@ -63,6 +64,26 @@ def test_a_registrar_makes_keys_publishes_them_and_answers_everybody(made: Made)
     assert issuance.must(issuance.register("c0"))
     code, said = desk.run("sign", rank=1)
     assert (code, said["phase"], said["signed"]) == (0, "registration", 0)
+
+
+def test_whoever_waits_answers_late_requests_until_issuance_closes(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issuance, lab, desk = made
+    open_with(made)
+    issuance.must(issuance.request("c0"))
+    later = [lambda: issuance.must(issuance.request("c1"))]
+
+    def sleep(_seconds: float) -> None:
+        """What happens meanwhile: another citizen asks; then the window closes."""
+        if later:
+            later.pop()()
+        else:
+            lab.now_s = issuance.record.calendar.issuance_closes
+
+    monkeypatch.setattr(command.time, "sleep", sleep)
+    code, said = desk.run("sign", rank=1, options=("--wait", "3600"))
+    assert (code, said["verdict"], said["signed"], said["answered"]) == (0, "done", 2, 2)
 
 
 def test_nothing_secret_is_printed(made: Made) -> None:

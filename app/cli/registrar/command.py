@@ -49,6 +49,10 @@ EXIT_UNREACHED: Final = 2
 EXIT_WAITING: Final = 3
 LIFE_S: Final = 3_600
 POLL_S: Final = 0.5
+WATCH_S: Final = 2.0
+"""Between two looks for new requests."""
+OVERLAP_HEIGHTS: Final = 10
+"""Searched again each time: an index may know a request some blocks before its record is proved."""
 FINAL_WAIT_S: Final = 60
 """A transaction sent is final within seconds; after a minute the operator is told to look again."""
 FILES: Final = click.Path(path_type=Path)
@@ -101,6 +105,8 @@ class Tally:
     """Cids that are proved to have this registrar's answer."""
     refused: dict[str, str] = field(default_factory=dict)
     """Requests that were not signed, and why."""
+    since: int = 0
+    """Height from which indexes are searched again; 0 for the whole of issuance."""
 
 
 @click.group()
@@ -228,10 +234,13 @@ def sign(desk: Desk, batch: int) -> dict[str, Any]:
         _sign_waiting(desk, signers, memory, tally, batch)
         passes += 1
         is_over = time.monotonic() >= desk.end_s
-        if is_over and (passes >= PASSES_MAX or not _counts(desk, tally)["unseen"]):
+        is_unseen = bool(_counts(desk, tally)["unseen"])
+        if is_over and (passes >= PASSES_MAX or not is_unseen):
             break
+        if is_unseen:
+            tally.since = 0
         if not is_over:
-            time.sleep(POLL_S)
+            time.sleep(WATCH_S)
         desk.chain.catch_up()
     refused = [{"cid": cid, "reason": why} for cid, why in sorted(tally.refused.items())]
     counts = _counts(desk, tally)
@@ -246,8 +255,11 @@ def _sign_waiting(
     desk: Desk, signers: dict[Station, SignerKey], memory: Memory, tally: Tally, size: int
 ) -> None:
     """Everything that waits now, a batch at a time."""
-    first = desk.register.published_height(desk.rank) or 1
+    first = tally.since or desk.register.published_height(desk.rank) or 1
+    tally.since = max(1, desk.chain.header.height - OVERLAP_HEIGHTS)
     found = desk.register.find_requests(first) - tally.answered - tally.refused.keys()
+    if not found:
+        return
     todo = desk.progress.track(sorted(found), description="requests")
     waiting = _judge_all(desk, todo, signers, memory, tally)
     while batch := list(islice(waiting, size)):

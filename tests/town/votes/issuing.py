@@ -116,13 +116,14 @@ class Issuance:
         *,
         stations: tuple[str, ...] = ("1",),
         town: Any = None,
+        weight: int = 1,
         **changes: Any,
     ) -> "Issuance":
         """The trustees' key is made; registrars may publish theirs. `town` is another than one in memory."""
         town = make_town(bodies=BODIES, roles=VOTE_ROLES, params=LAX) if town is None else town
         fields = {
             "policy": "budget",
-            "stations": tuple(VoteStation(station, CLASS, 1) for station in stations),
+            "stations": tuple(VoteStation(station, CLASS, weight) for station in stations),
             "ceremony": "single",
             "trustees_threshold": len(TRUSTEE_BODIES),
         }

@@ -9,14 +9,28 @@ import pytest
 from msgspec.structs import replace
 
 from chain.codec.canonical import b64url_decode, b64url_encode
+from chain.crypto.words import make_words
 from chain.town.envelope import build_anonymous
 from chain.town.schemas import IdRecoverOpen, IdStatus
 from chain.town.votes.records import CREDENTIALS, NAMESPACE, scan_election
-from chain.town.votes_schemas import IssueSign, RegistrarKeys, StationKey, TokenSignature
+from chain.town.votes_schemas import (
+    CredRegister,
+    IssueSign,
+    RegistrarKeys,
+    StationKey,
+    TokenSignature,
+    VoteProof,
+)
+from chain.votes.groups import get_group
+from chain.votes.voter.kit import confirm_kit
+from chain.votes.voter.request import Place, make_registration, make_request
 from tests.town.identity.kit import CLERK, cid_of
 from tests.town.town_kit import Town, jwk, key, name_of
 from tests.town.votes.issuing import CLASS, REGISTRARS, Issuance, modulus_text, registrar_key
 from tests.town.votes.kit import UUID
+from tests.votes.kit import seeded
+
+WORDS = make_words(bytes(range(16)))
 
 
 def records(town: Town) -> dict[bytes, bytes]:
@@ -492,6 +506,44 @@ def test_an_unserved_request_is_counted_and_cannot_be_registered() -> None:
     assert (line.signers, line.requests, line.served) == ((1, 2, 3), 3, 2)
     tx = issuance.register_tx("c2", signers=(1, 2, 4))
     refused(issuance, tx, "votes_signers_wrong")
+
+
+@pytest.mark.parametrize("group", ["Ed25519", "BELENIOS-2048"])
+def test_the_voters_own_library_obtains_a_credential(group: str) -> None:
+    """Words, request, answers, registration as `chain.votes.voter` makes them, on both groups, with a weight."""
+    issuance = Issuance.at_issuance(citizens=1, group=group, weight=3)
+    kit = confirm_kit(WORDS, WORDS)
+    opened = get_group(group)
+    assert opened is not None
+    keys = tuple(issuance.public_key(rank) for rank in range(1, 5))
+    place = Place(UUID, opened, "1", CLASS, keys)
+    made = make_request(kit, place)
+    blinded = tuple(b64url_encode(value) for value in made.blinded)
+    issuance.must(issuance.request("c0", blinded=blinded))
+    assert make_request(kit, place).blinded == made.blinded
+    for rank in (2, 3, 4):
+        issuance.must(issuance.sign(rank, "c0"))
+    issuance.end_issuance()
+    asked = issuance.request_record("c0")
+    assert asked is not None
+    answers = {rank: b64url_decode(text) for rank, text in enumerate(asked.signatures, 1) if text}
+    signers = issuance.line().signers
+    shown = make_registration(kit, place, made, answers, signers, seeded("library"))
+    prefix = b64url_encode(shown.prefix)
+    body = CredRegister(
+        UUID,
+        "1",
+        CLASS,
+        shown.credential,
+        tuple(
+            TokenSignature(each.registrar, prefix, b64url_encode(each.value))
+            for each in shown.signatures
+        ),
+        VoteProof(shown.proof.challenge, shown.proof.response),
+    )
+    data = issuance.town.result_data(issuance.must(issuance.run_anonymous(body)))
+    assert (data["weight"], data["registrations"]) == (3, 1)
+    refused(issuance, build_anonymous(issuance.town.town, body), "votes_credential_known")
 
 
 # --- the freeze ----------------------------------------------------------------------------------------

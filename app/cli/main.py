@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "abci": "app.cli.abci:abci",
     "council": "app.cli.council:council",
     "projector": "app.cli.projector:projector",
+    "relay": "app.cli.relay:relay",
     "light": "app.cli.light:light",
     "auth": "app.cli.auth:auth",
     "audit": "app.cli.audit:audit",

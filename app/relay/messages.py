@@ -1,0 +1,34 @@
+"""Anonymous transactions as the relay reads them: enough to know which election they are for and when they may leave.
+
+The chain judges them; here only form, town and kind are read, with the chain's own strict codec.
+Reads: bytes.  Writes: nothing.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from app.core.problems import Problem
+from chain.town.envelope import TX_MAX_BYTES, AnonymousEnvelope, decode_anonymous
+
+TRANSACTION_MAX_BYTES: Final = TX_MAX_BYTES
+REGISTRATION: Final = "cred.register"
+
+
+@dataclass(frozen=True, slots=True)
+class Anonymous:
+    """One transaction by what the relay needs of it."""
+
+    raw: bytes
+    key: str
+    """SHA-256 of its bytes, hex."""
+    kind: str
+    election: str
+
+
+def read_anonymous(raw: bytes, *, town: str) -> Anonymous:
+    """Read one transaction; raises Problem for what is too large, malformed, of another town or not anonymous."""
+    found = decode_anonymous(raw, town)
+    if not isinstance(found, AnonymousEnvelope):
+        raise Problem(found.code, found.detail)
+    election: str = found.body.election  # type: ignore[attr-defined]  # every anonymous body names its election
+    return Anonymous(raw, found.raw_hash.hex(), found.type, election)

@@ -1,0 +1,112 @@
+"""What the relay holds until it leaves: transactions by their hash, with the round they leave in. Nothing else.
+
+A file of its own, because a crash must not lose a vote. Rows lie in the order of their hashes (no row id tells who
+came first), what is deleted is overwritten, and the journal is gone after each write.
+Reads and writes: one SQLite file.  Never: an address, a user agent, the time something came in.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+ROWS_MAX: Final = 200_000
+"""Twice the credentials of the largest election: registrations wait for days."""
+BYTES_MAX: Final = 2 * 1_024**3
+REFUSALS_MAX: Final = 10_000
+"""Refusals shown as one list; the oldest round goes first."""
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS held (
+    key TEXT PRIMARY KEY, leaves_s INTEGER NOT NULL, rounds INTEGER NOT NULL, raw BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS held_leaves ON held (leaves_s);
+CREATE TABLE IF NOT EXISTS refused (
+    key TEXT PRIMARY KEY, code TEXT NOT NULL, round_s INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One transaction that waits; `rounds` counts how often a node has taken it."""
+
+    key: str
+    raw: bytes
+    rounds: int
+
+
+class Shelf:
+    """The relay's file, one connection behind a lock."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        path.chmod(0o600)
+        self._db.execute("PRAGMA journal_mode=DELETE")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute("PRAGMA secure_delete=ON")
+        self._db.executescript(_SCHEMA)
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+    def put(self, key: str, raw: bytes, leaves_s: int) -> bool:
+        """Hold one transaction; the same one twice is one. False when the shelf is full."""
+        with self._writing() as db:
+            count, size = db.execute("SELECT count(*), total(length(raw)) FROM held").fetchone()
+            if count >= ROWS_MAX or size + len(raw) > BYTES_MAX:
+                return False
+            db.execute("INSERT OR IGNORE INTO held VALUES (?, ?, 0, ?)", (key, leaves_s, raw))
+            return True
+
+    def take_due(self, now_s: int) -> list[Held]:
+        """What may leave now, in the order of the hashes; it stays held until `sent` or `refuse`."""
+        with self._lock:
+            query = "SELECT key, raw, rounds FROM held WHERE leaves_s <= ? ORDER BY key"
+            return [Held(*row) for row in self._db.execute(query, (now_s,)).fetchall()]
+
+    def send_again(self, key: str, leaves_s: int) -> None:
+        """A node took it: hand it over once more at another round, lest that node lost it."""
+        with self._writing() as db:
+            db.execute(
+                "UPDATE held SET leaves_s = ?, rounds = rounds + 1 WHERE key = ?", (leaves_s, key)
+            )
+
+    def drop(self, key: str) -> None:
+        """It is with the nodes."""
+        with self._writing() as db:
+            db.execute("DELETE FROM held WHERE key = ?", (key,))
+
+    def refuse(self, key: str, code: str, round_s: int) -> None:
+        """The chain will not take it: forget it, and keep why for whoever asks for the list."""
+        with self._writing() as db:
+            db.execute("DELETE FROM held WHERE key = ?", (key,))
+            db.execute("INSERT OR REPLACE INTO refused VALUES (?, ?, ?)", (key, code, round_s))
+            db.execute(
+                "DELETE FROM refused WHERE key IN "
+                "(SELECT key FROM refused ORDER BY round_s DESC, key LIMIT -1 OFFSET ?)",
+                (REFUSALS_MAX,),
+            )
+
+    def list_refused(self) -> dict[str, str]:
+        """Every refusal that is kept, by hash."""
+        with self._lock:
+            return dict(self._db.execute("SELECT key, code FROM refused ORDER BY key").fetchall())
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")

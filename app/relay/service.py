@@ -1,0 +1,133 @@
+"""Holding anonymous transactions until their round, and passing rounds on to the chain.
+
+Times and orders are `chain.votes.privacy`'s, the same rule the voters' client and the tests of linkage use.
+Reads: the calendars of elections, from this body's own nodes.  Writes: the shelf.
+"""
+
+import threading
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+import structlog
+
+from app.core.chain_client import MEMPOOL_FULL, ChainClient, RpcError
+from app.core.clock import Clock
+from app.core.codes import NODE_BUSY
+from app.core.problems import NodeUnavailable, Problem
+from app.relay.messages import REGISTRATION, read_anonymous
+from app.relay.models import Held, Shelf
+from chain.types.codes import (
+    TX_INTERNAL,
+    VOTES_CLOSED,
+    VOTES_NOT_OPEN,
+    VOTES_REGISTRATION_CLOSED,
+    VOTES_UNKNOWN_ELECTION,
+    get_code,
+)
+from chain.votes.privacy import Window, next_batch_s, sort_batch
+
+TIMES_SENT: Final = 3
+"""Rounds in which a transaction is handed over, each time to another node: one node may lose what it took."""
+AGAIN_AFTER_S: Final = 30
+POLL_S: Final = 0.5
+_log = structlog.get_logger("app.relay")
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """When an election takes anonymous transactions."""
+
+    registration: Window
+    voting: Window
+
+
+class Elections(Protocol):
+    """Where calendars come from."""
+
+    def find(self, election: str) -> Windows | None:
+        """The windows of an election, None when there is no such one; raises NodeUnavailable."""
+        ...
+
+    def town(self) -> str:
+        """Hash of the town's first genesis; raises NodeUnavailable."""
+        ...
+
+
+class RelayService:
+    """One relay: `accept` at the door, `pass_on` every moment."""
+
+    def __init__(
+        self, shelf: Shelf, elections: Elections, chain: ChainClient, clock: Clock
+    ) -> None:
+        self._shelf, self._elections = shelf, elections
+        self._chain, self._clock = chain, clock
+
+    def accept(self, raw: bytes, *, release_s: int = 0) -> tuple[str, int]:
+        """Hold a transaction; returns its hash and the unix second of its round. Raises Problem.
+
+        `release_s` is a registration's own wish not to leave before; a ballot waited on the phone already.
+        """
+        found = read_anonymous(raw, town=self._elections.town())
+        windows = self._elections.find(found.election)
+        if windows is None:
+            raise Problem(VOTES_UNKNOWN_ELECTION)
+        now_s = self._clock.now_s()
+        is_registration = found.kind == REGISTRATION
+        window = windows.registration if is_registration else windows.voting
+        _check_open(window, now_s, is_registration=is_registration)
+        wished_s = max(now_s, release_s) if is_registration else now_s
+        leaves_s = next_batch_s(window, min(wished_s, window.closes_s - 1))
+        if not self._shelf.put(found.key, raw, leaves_s):
+            raise Problem(NODE_BUSY, headers={"Retry-After": "60"})
+        return found.key, leaves_s
+
+    def list_refused(self) -> dict[str, str]:
+        """Refusals of all, by hash: whoever wants to know of one downloads them together."""
+        return self._shelf.list_refused()
+
+    def pass_on(self) -> int:
+        """Hand what is due to the nodes, as one sorted batch; returns how many were handed over."""
+        now_s = self._clock.now_s()
+        due = {held.raw: held for held in self._shelf.take_due(now_s)}
+        for number, raw in enumerate(sort_batch(due)):
+            try:
+                self._hand_over(due[raw], now_s)
+            except NodeUnavailable:
+                return number
+        return len(due)
+
+    def _hand_over(self, held: Held, now_s: int) -> None:
+        nodes = self._chain.urls
+        try:
+            answer = self._chain.broadcast(held.raw, avoid=nodes[held.rounds % len(nodes)])
+        except RpcError as error:
+            if MEMPOOL_FULL in f"{error.message} {error.data}":
+                raise NodeUnavailable from error
+            answer = None
+        if answer is not None and answer.code:
+            code = get_code(answer.code) or TX_INTERNAL
+            if held.rounds:
+                self._shelf.drop(held.key)  # it was taken before: "already there" is no news
+            else:
+                self._shelf.refuse(held.key, code.name, now_s)
+            return
+        if held.rounds + 1 >= TIMES_SENT:
+            self._shelf.drop(held.key)
+        else:
+            self._shelf.send_again(held.key, now_s + AGAIN_AFTER_S)
+
+    def run(self, stop: threading.Event) -> None:
+        """Pass on until told to stop; what fails comes again."""
+        while not stop.wait(POLL_S):
+            try:
+                self.pass_on()
+            except NodeUnavailable:
+                _log.warning("nodes_silent")
+
+
+def _check_open(window: Window, now_s: int, *, is_registration: bool) -> None:
+    if window.holds(now_s):
+        return
+    if is_registration:
+        raise Problem(VOTES_REGISTRATION_CLOSED)
+    raise Problem(VOTES_NOT_OPEN if now_s < window.opens_s else VOTES_CLOSED)

@@ -1,0 +1,118 @@
+"""A relay without a town: calendars that the test writes, and a node that takes or refuses what the test says."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from flask.testing import FlaskClient
+
+from app.core.chain_client import BroadcastAnswer
+from app.core.clock import FixedClock
+from app.core.problems import NodeUnavailable
+from app.relay.api import create_relay_app
+from app.relay.models import Shelf
+from app.relay.service import RelayService, Windows
+from chain.town.envelope import build_anonymous
+from chain.town.votes_schemas import (
+    BallotCast,
+    BallotSpoil,
+    CredRegister,
+    TokenSignature,
+    VoteProof,
+)
+from chain.votes.privacy import Window
+from tests.town.town_kit import key
+
+TOWN = key("the town").kid
+ELECTION = "68cdtCgcBHmHAb"
+START_S = 1_790_000_000
+DAY_S = 86_400
+WINDOWS = Windows(
+    Window(START_S, START_S + 6 * DAY_S), Window(START_S + 7 * DAY_S, START_S + 9 * DAY_S)
+)
+PATH = "/v1/anonymous/transactions"
+PROOF = VoteProof("1", "2")
+
+
+class FakeElections:
+    """Calendars by election; `is_down` plays nodes that do not answer."""
+
+    def __init__(self) -> None:
+        self.windows = {ELECTION: WINDOWS}
+        self.is_down = False
+
+    def town(self) -> str:
+        if self.is_down:
+            raise NodeUnavailable
+        return TOWN
+
+    def find(self, election: str) -> Windows | None:
+        return self.windows.get(election)
+
+
+class FakeNodes:
+    """What nodes were given, in order; `judge` answers with a code of the chain, 0 to take it."""
+
+    urls = ("http://one", "http://two", "http://three")
+
+    def __init__(self) -> None:
+        self.taken: list[bytes] = []
+        self.avoided: list[str] = []
+        self.judge: Callable[[bytes], int] = lambda _raw: 0
+        self.is_down = False
+
+    def broadcast(self, raw: bytes, *, avoid: str = "") -> BroadcastAnswer:
+        if self.is_down:
+            raise NodeUnavailable
+        self.taken.append(raw)
+        self.avoided.append(avoid)
+        return BroadcastAnswer("http://one", code=self.judge(raw))
+
+
+class Relay:
+    """One relay on a file, with its clock, calendars and nodes."""
+
+    def __init__(self, file: Path, now_s: int = START_S) -> None:
+        self.clock, self.elections, self.nodes = FixedClock(now_s), FakeElections(), FakeNodes()
+        self.shelf = Shelf(file)
+        nodes: Any = self.nodes
+        self.service = RelayService(self.shelf, self.elections, nodes, self.clock)
+        self.http: FlaskClient = create_relay_app(self.service).test_client(use_cookies=False)
+
+    def post(self, raw: bytes, query: str = "", **headers: str) -> Any:
+        sent = {"Content-Type": "application/json", **headers}
+        return self.http.post(PATH + query, data=raw, headers=sent)
+
+    def after(self, seconds: int) -> list[bytes]:
+        """Let time pass; what went to the nodes meanwhile."""
+        before = len(self.nodes.taken)
+        self.clock.seconds += seconds
+        self.service.pass_on()
+        return self.nodes.taken[before:]
+
+
+@contextmanager
+def open_relay(file: Path, now_s: int = START_S) -> Iterator[Relay]:
+    relay = Relay(file, now_s)
+    try:
+        yield relay
+    finally:
+        relay.shelf.close()
+
+
+def registration(number: int, election: str = ELECTION, town: str = TOWN) -> bytes:
+    """An anonymous registration like no other."""
+    token = TokenSignature(1, key("a prefix").kid, "A" * 512)
+    body = CredRegister(election, "1", "one", f"{number:064x}", (token,), PROOF)
+    return build_anonymous(town, body)
+
+
+def ballot(number: int, election: str = ELECTION) -> bytes:
+    """An anonymous ballot like no other."""
+    return build_anonymous(TOWN, BallotCast(election, f'{{"number":{number}}}'))
+
+
+def spoil(number: int) -> bytes:
+    """A spoil like no other."""
+    return build_anonymous(TOWN, BallotSpoil(ELECTION, "ab", f"{number:064x}", PROOF))

@@ -1,0 +1,255 @@
+"""The relay: whom it listens to, when what it holds leaves and in which order, and what it never keeps."""
+
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from app.relay import models
+from app.relay.limits import PER_RELAY, PER_VISITOR, Crowd
+from app.relay.service import TIMES_SENT
+from chain.town.envelope import TX_MAX_BYTES, build_transaction
+from chain.town.schemas import IdRecoverVeto
+from chain.types.codes import VOTES_BALLOT_PROOF, VOTES_BALLOT_SEEN
+from chain.votes.privacy import BATCH_S
+from tests.api.relay.relay_kit import (
+    DAY_S,
+    PATH,
+    START_S,
+    TOWN,
+    WINDOWS,
+    Relay,
+    ballot,
+    open_relay,
+    registration,
+    spoil,
+)
+from tests.town.town_kit import key
+
+VOTING_S = WINDOWS.voting.opens_s + 100
+
+
+@pytest.fixture
+def relay(tmp_path: Path) -> Iterator[Relay]:
+    with open_relay(tmp_path / "relay.db") as made:
+        yield made
+
+
+def by_hash(*raws: bytes) -> list[bytes]:
+    return sorted(raws, key=lambda raw: sha256(raw).hexdigest())
+
+
+# --- rounds --------------------------------------------------------------------------------------
+
+
+def test_what_came_within_a_round_leaves_together_in_the_order_of_its_hashes(relay: Relay) -> None:
+    relay.clock.seconds = VOTING_S
+    came = [ballot(number) for number in range(12)]
+    for raw in came:
+        answer = relay.post(raw)
+        assert answer.status_code == 202
+        assert answer.json["leaves_at"] % BATCH_S == 0
+        assert relay.after(1) == []
+    left = relay.after(BATCH_S)
+    assert left == by_hash(*came)
+    assert left != came
+
+
+def test_a_registration_waits_for_the_time_it_wishes(relay: Relay) -> None:
+    wish_s = START_S + 3 * DAY_S + 7
+    answer = relay.post(registration(1), f"?release_at={wish_s}")
+    assert wish_s <= answer.json["leaves_at"] < wish_s + BATCH_S
+    assert relay.after(3 * DAY_S) == []
+    assert relay.after(BATCH_S + 7) == [registration(1)]
+
+
+def test_a_ballot_s_wish_is_not_heard_for_it_waited_on_the_phone(relay: Relay) -> None:
+    relay.clock.seconds = VOTING_S
+    relay.post(ballot(1), f"?release_at={VOTING_S + DAY_S}")
+    assert relay.after(BATCH_S) == [ballot(1)]
+
+
+def test_in_the_last_hour_nothing_waits(relay: Relay) -> None:
+    relay.clock.seconds = WINDOWS.voting.closes_s - 600
+    relay.post(ballot(1))
+    assert relay.after(0) == [ballot(1)]
+
+
+def test_a_wish_beyond_the_window_is_cut_to_its_last_hour(relay: Relay) -> None:
+    answer = relay.post(registration(1), f"?release_at={START_S + 400 * DAY_S}")
+    assert answer.json["leaves_at"] < WINDOWS.registration.closes_s
+
+
+def test_the_same_transaction_twice_leaves_once_a_round(relay: Relay) -> None:
+    relay.clock.seconds = VOTING_S
+    first, second = relay.post(ballot(1)), relay.post(ballot(1))
+    assert first.json == second.json
+    assert relay.after(BATCH_S) == [ballot(1)]
+
+
+def test_what_is_held_outlives_the_program(tmp_path: Path) -> None:
+    with open_relay(tmp_path / "relay.db") as relay:
+        relay.post(registration(1), f"?release_at={START_S + DAY_S}")
+    with open_relay(tmp_path / "relay.db", START_S + 2 * DAY_S) as again:
+        assert again.after(0) == [registration(1)]
+
+
+# --- nodes ---------------------------------------------------------------------------------------
+
+
+def test_a_silent_node_loses_nothing(relay: Relay) -> None:
+    relay.clock.seconds = VOTING_S
+    relay.post(ballot(1))
+    relay.nodes.is_down = True
+    assert relay.after(BATCH_S) == []
+    relay.nodes.is_down = False
+    assert relay.after(1) == [ballot(1)]
+
+
+def test_a_transaction_is_handed_to_three_nodes_and_then_forgotten(relay: Relay) -> None:
+    relay.clock.seconds = VOTING_S
+    relay.post(ballot(1))
+    sent = [relay.after(BATCH_S) for _ in range(TIMES_SENT + 2)]
+    assert sent == [[ballot(1)]] * TIMES_SENT + [[], []]
+    assert len(set(relay.nodes.avoided)) == TIMES_SENT
+
+
+def test_a_refusal_is_shown_in_a_list_of_all_and_by_no_name_of_its_own(relay: Relay) -> None:
+    relay.clock.seconds = VOTING_S
+    relay.nodes.judge = lambda raw: VOTES_BALLOT_PROOF.number if raw == ballot(2) else 0
+    keys = [relay.post(ballot(number)).json["transaction"] for number in (1, 2)]
+    relay.after(BATCH_S)
+    listed = relay.http.get("/v1/anonymous/refusals").json["refusals"]
+    assert listed == [{"transaction": keys[1], "code": "votes_ballot_proof"}]
+    assert relay.http.get(f"/v1/anonymous/refusals/{keys[1]}").status_code == 404
+    assert relay.http.get(f"{PATH}/{keys[1]}").status_code == 404
+
+
+def test_being_told_that_it_is_there_already_is_no_refusal(relay: Relay) -> None:
+    relay.clock.seconds = VOTING_S
+    relay.post(ballot(1))
+    relay.after(BATCH_S)
+    relay.nodes.judge = lambda _raw: VOTES_BALLOT_SEEN.number
+    relay.after(BATCH_S)
+    assert relay.http.get("/v1/anonymous/refusals").json == {"refusals": []}
+    assert relay.after(BATCH_S) == []
+
+
+# --- whom it listens to --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["Authorization", "Cookie", "DPoP", "Proxy-Authorization"])
+def test_who_says_who_they_are_is_not_listened_to(relay: Relay, name: str) -> None:
+    answer = relay.post(registration(1), **{name: "anything"})
+    assert (answer.status_code, answer.json["code"]) == (400, "anonymous_identified")
+    assert relay.after(7 * DAY_S) == []
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        (b"{}", "tx_malformed"),
+        (b"", "tx_malformed"),
+        (registration(1)[:-1], "tx_malformed"),
+        (registration(1).replace(b'"body":', b'"body": '), "tx_malformed"),
+        (registration(1, town=key("another town").kid), "tx_wrong_town"),
+        (registration(1, election="1" * 14), "votes_unknown_election"),
+        (ballot(1), "votes_not_open"),
+        (b"x" * (TX_MAX_BYTES + 1), "request_too_large"),
+        (
+            build_transaction(
+                TOWN, key("somebody").kid, IdRecoverVeto(), [key("somebody")], bytes(16), START_S
+            ),
+            "tx_malformed",
+        ),
+    ],
+)
+def test_what_is_no_anonymous_transaction_of_this_town_now_is_refused(
+    relay: Relay, raw: bytes, code: str
+) -> None:
+    answer = relay.post(raw)
+    assert (answer.status_code >= 400, answer.json["code"]) == (True, code)
+
+
+@pytest.mark.parametrize(
+    ("now_s", "raw", "code"),
+    [
+        (START_S - 1, registration(1), "votes_registration_closed"),
+        (WINDOWS.registration.closes_s, registration(1), "votes_registration_closed"),
+        (WINDOWS.voting.closes_s, ballot(1), "votes_closed"),
+        (WINDOWS.voting.closes_s, spoil(1), "votes_closed"),
+    ],
+)
+def test_outside_its_window_a_transaction_is_told_so_at_once(
+    relay: Relay, now_s: int, raw: bytes, code: str
+) -> None:
+    relay.clock.seconds = now_s
+    assert relay.post(raw).json["code"] == code
+
+
+def test_a_relay_whose_nodes_are_silent_says_so(relay: Relay) -> None:
+    relay.elections.is_down = True
+    assert relay.post(registration(1)).json["code"] == "node_unavailable"
+
+
+def test_a_wrong_time_or_a_compressed_body_is_refused(relay: Relay) -> None:
+    assert relay.post(registration(1), "?release_at=-1").json["code"] == "request_invalid"
+    assert relay.post(registration(1), "?release_at=1e9").json["code"] == "request_invalid"
+    packed = relay.post(registration(1), **{"Content-Encoding": "gzip"})
+    assert packed.json["code"] == "media_type_unsupported"
+
+
+def test_a_full_shelf_sends_away_and_keeps_what_it_has(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "ROWS_MAX", 2)
+    statuses = [relay.post(registration(number)).status_code for number in range(3)]
+    assert statuses == [202, 202, 503]
+    assert len(relay.after(BATCH_S)) == 2
+
+
+# --- what answers say ----------------------------------------------------------------------------
+
+
+def test_an_answer_sets_nothing_and_lets_any_page_ask(relay: Relay) -> None:
+    for answer in (relay.post(registration(1)), relay.http.get("/health"), relay.http.get("/x")):
+        assert "Set-Cookie" not in answer.headers
+        assert "ETag" not in answer.headers
+        assert answer.headers["Connection"] == "close"
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert "Access-Control-Allow-Credentials" not in answer.headers
+    asked = relay.http.options(PATH, headers={"Origin": "https://vote.example"})
+    assert asked.status_code == 204
+    assert asked.headers["Access-Control-Allow-Headers"] == "Content-Type"
+
+
+# --- limits --------------------------------------------------------------------------------------
+
+
+def test_a_visitor_is_limited_and_forgotten_with_the_minute() -> None:
+    now = [0.0]
+    crowd = Crowd(lambda: now[0])
+    said = [crowd.lets_in("192.0.2.1") for _ in range(PER_VISITOR + 1)]
+    assert said == [True] * PER_VISITOR + [False]
+    kept = repr(crowd.__dict__)
+    assert "192.0.2.1" not in kept
+    assert sum(crowd._counts) == PER_VISITOR
+    key_before = crowd._key
+    now[0] = 61.0
+    assert crowd.lets_in("192.0.2.1")
+    assert crowd._key != key_before
+    assert sum(crowd._counts) == 1
+
+
+def test_everybody_together_is_limited_too() -> None:
+    crowd = Crowd(lambda: 0.0)
+    let_in = sum(crowd.lets_in(f"2001:db8::{number:x}") for number in range(PER_RELAY + 500))
+    assert let_in == PER_RELAY
+
+
+def test_a_visitor_who_comes_too_often_is_told_to_come_back(relay: Relay) -> None:
+    answers = [relay.post(b"{}") for _ in range(PER_VISITOR + 1)]
+    assert answers[-1].status_code == 429
+    assert answers[-1].json["code"] == "rate_exceeded"

@@ -59,6 +59,10 @@ from app.settlement import service as settlement_service
 from app.tills import api as tills_api
 from app.tills import models as tills_models
 from app.tills import service as tills_service
+from app.votes import api as votes_api
+from app.votes import hall_api as votes_hall_api
+from app.votes import models as votes_models
+from app.votes import service as votes_service
 from app.webhooks import api as webhooks_api
 from app.webhooks import models as webhooks_models
 
@@ -91,6 +95,8 @@ BLUEPRINTS: Final = (
     energy_routes.blp,
     energy_day_api.blp,
     energy_month_api.blp,
+    votes_api.blp,
+    votes_hall_api.blp,
 )
 _DOMAINS: Final = (
     (headers, headers),
@@ -103,6 +109,7 @@ _DOMAINS: Final = (
     (loyalty_service, loyalty_models),
     (settlement_service, settlement_models),
     (energy_projections, energy_models),
+    (votes_service, votes_models),
 )
 _OFF_CHAIN: Final[tuple[type[Row], ...]] = (
     IdempotencyRecord,
@@ -119,6 +126,7 @@ _OFF_CHAIN: Final[tuple[type[Row], ...]] = (
     *settlement_models.TABLES,
     *tills_models.TABLES,
     *energy_models.TABLES,
+    *votes_models.TABLES,
 )
 
 

@@ -5,6 +5,7 @@
     hash      64 hexadecimal digits in lower case: a payload hash
     slug      2 to 32 of a-z 0-9 and the hyphen, a letter first: a shop, a programme, an election
     word      1 to 20 of a-z and the hyphen, a letter first: one of a short list
+    election  14 to 22 characters of Base58: an election's identifier
     printed   10 letters or digits in either case: a printed code
     day       YYYY-MM-DD, a local day; the calendar is asked later
     month     YYYY-MM
@@ -26,6 +27,7 @@ _FORMS: Final = {
     "hash": "[0-9a-f]{64}",
     "slug": "[a-z][a-z0-9-]{1,31}",
     "word": "[a-z][a-z-]{0,19}",
+    "election": "[1-9A-HJ-NP-Za-km-z]{14,22}",
     "printed": "[0-9A-Za-z]{10}",
     "day": "20[0-9]{2}-[01][0-9]-[0-3][0-9]",
     "month": "20[0-9]{2}-(?:0[1-9]|1[0-2])",

@@ -3,6 +3,7 @@
 A domain's `service.py` may export:
 
     PROJECTIONS = {"loyalty.earn": project_earn}      called for each *accepted* transaction of that type
+    ANONYMOUS   = {"ballot.cast": project_ballot}     called for each accepted transaction that nobody signed
     JOURNAL     = {"loyalty.expire": project_expiry}  called for each block-end effect of that kind
     GENESIS     = (project_genesis_roles,)            called once, with the trusted genesis
     BLOCKS      = (project_header,)                   called once per block, after its transactions
@@ -89,6 +90,18 @@ class ProjectedTx:
 
 
 @dataclass(frozen=True, slots=True)
+class ProjectedAnonymous:
+    """One accepted transaction that nobody signed: no sender, no name by which one could be looked up alone."""
+
+    height: int
+    index: int
+    time_s: int
+    type: str
+    body: Any
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class ProjectedJournal:
     """One effect at a block's end (expiry, a council act that came into force), from a proved leaf."""
 
@@ -121,6 +134,7 @@ class ProjectedBlock:
 
 
 TxProjection: TypeAlias = Callable[[ProjectedTx], None]
+AnonymousProjection: TypeAlias = Callable[[ProjectedAnonymous], None]
 JournalProjection: TypeAlias = Callable[[ProjectedJournal], None]
 GenesisProjection: TypeAlias = Callable[[ProjectedGenesis], None]
 BlockProjection: TypeAlias = Callable[[ProjectedBlock], None]
@@ -132,6 +146,7 @@ class Projections:
 
     transactions: Mapping[str, TxProjection] = field(default_factory=dict)
     journal: Mapping[str, JournalProjection] = field(default_factory=dict)
+    anonymous: Mapping[str, AnonymousProjection] = field(default_factory=dict)
     genesis: tuple[GenesisProjection, ...] = ()
     blocks: tuple[BlockProjection, ...] = ()
     tables: tuple[type[Row], ...] = PROJECTED
@@ -141,16 +156,20 @@ def collect_projections(domains: Iterable[tuple[Any, Any]]) -> Projections:
     """Merge the registrations of (service module, models module) pairs; a type has one owner."""
     transactions: dict[str, TxProjection] = {}
     journal: dict[str, JournalProjection] = {}
+    anonymous: dict[str, AnonymousProjection] = {}
     genesis: list[GenesisProjection] = []
     blocks: list[BlockProjection] = []
     tables: list[type[Row]] = list(PROJECTED)
     for service, models in domains:
         _merge(transactions, getattr(service, "PROJECTIONS", {}))
         _merge(journal, getattr(service, "JOURNAL", {}))
+        _merge(anonymous, getattr(service, "ANONYMOUS", {}))
         genesis.extend(getattr(service, "GENESIS", ()))
         blocks.extend(getattr(service, "BLOCKS", ()))
         tables.extend(getattr(models, "PROJECTED", ()))
-    return Projections(transactions, journal, tuple(genesis), tuple(blocks), tuple(tables))
+    return Projections(
+        transactions, journal, anonymous, tuple(genesis), tuple(blocks), tuple(tables)
+    )
 
 
 def _merge(into: dict[str, Any], more: Mapping[str, Any]) -> None:

@@ -25,6 +25,7 @@ from app.core.outbox import drop_outbox
 from app.core.problems import NodeUnavailable
 from app.core.projection import (
     PROJECTOR_ROW,
+    ProjectedAnonymous,
     ProjectedBlock,
     ProjectedGenesis,
     ProjectedJournal,
@@ -34,7 +35,7 @@ from app.core.projection import (
     Transaction,
     get_projector_state,
 )
-from app.core.transactions import ReadTransaction, read_body, read_committed
+from app.core.transactions import ReadAnonymous, ReadTransaction, read_body, read_committed
 from app.core.verifier import Anchor, NodeLied, ProvenBlock, Verifier
 from app.core.wakeup import Wakeup
 from chain.codec.canonical import b64url_decode
@@ -265,11 +266,18 @@ class Projector:
         self._advance_state(proven)
 
     def _project_tx(
-        self, proven: ProvenBlock, index: int, read: ReadTransaction | None, result: ExecTxResult
+        self,
+        proven: ProvenBlock,
+        index: int,
+        read: ReadTransaction | ReadAnonymous | None,
+        result: ExecTxResult,
     ) -> str:
         """One transaction; what no envelope can be read from never had an effect and gets no row."""
         header = proven.checked.header
         if read is None:
+            return ""
+        if isinstance(read, ReadAnonymous):
+            self._project_anonymous(proven, index, read, result)
             return ""
         row = {
             "payload_hash": read.payload_hash,
@@ -297,6 +305,21 @@ class Projector:
                 )
             )
         return read.payload_hash
+
+    def _project_anonymous(
+        self, proven: ProvenBlock, index: int, read: ReadAnonymous, result: ExecTxResult
+    ) -> None:
+        """What nobody signed has no row of its own: whoever asked for one alone would say whose it is."""
+        project = self._projections.anonymous.get(read.type)
+        if not result.is_ok() or project is None:
+            return
+        header = proven.checked.header
+        facts = json.loads(result.data or b"{}")
+        project(
+            ProjectedAnonymous(
+                header.height, index, header.time.seconds, read.type, read.body, facts
+            )
+        )
 
     def _project_journal(self, proven: ProvenBlock, position: int, entry: dict[str, Any]) -> None:
         header, kind = proven.checked.header, str(entry["kind"])

@@ -12,7 +12,7 @@ from app.core.chain_client import ChainClient
 from app.core.feed import BlockFeed
 from app.core.journal import JournalReader
 from app.core.projector import genesis_anchor
-from app.core.transactions import read_body, read_committed
+from app.core.transactions import ReadAnonymous, read_body, read_committed
 from app.core.verifier import Verifier
 from chain.types.params import GenesisDoc
 
@@ -45,8 +45,12 @@ def replay_chain(chain: ChainClient, genesis: GenesisDoc) -> Iterator[ReplayedBl
         header, done = proven.checked.header, []
         for raw, result in zip(proven.checked.block.data.txs, proven.results, strict=True):
             read = read_committed(raw)
-            if read is not None and result.is_ok():
-                data = json.loads(result.data or b"{}")
+            if read is None or not result.is_ok():
+                continue
+            data = json.loads(result.data or b"{}")
+            if isinstance(read, ReadAnonymous):
+                done.append(ReplayedTx(read.type, read.body, data))
+            else:
                 done.append(ReplayedTx(read.payload.type, read_body(read.payload), data))
         entries = journal.read(proven)
         yield ReplayedBlock(header.height, header.time.seconds, tuple(done), entries)

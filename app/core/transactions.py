@@ -16,7 +16,7 @@ from chain.codec.canonical import decode_canonical
 from chain.codec.errors import DecodeError
 from chain.crypto.jws import parse
 from chain.town import schemas
-from chain.town.envelope import BODY_TYPES, TX_TYP
+from chain.town.envelope import ANONYMOUS_TYPES, BODY_TYPES, TX_TYP, is_anonymous
 from chain.types.codes import TX_MALFORMED, TX_TOO_LARGE
 
 TRANSACTION_CHARS_MAX: Final = 60_000
@@ -57,11 +57,30 @@ def read_body(payload: schemas.Payload) -> Any:
     return body
 
 
-def read_committed(raw: bytes) -> ReadTransaction | None:
+@dataclass(frozen=True, slots=True)
+class ReadAnonymous:
+    """A transaction that nobody signed."""
+
+    type: str
+    body: Any
+
+
+def read_committed(raw: bytes) -> ReadTransaction | ReadAnonymous | None:
     """A transaction out of a block; None when it has no readable envelope (then it had no effect)."""
+    if is_anonymous(raw):
+        return _read_anonymous(raw)
     try:
         parsed = parse(raw, TX_TYP, len(raw))
         payload = decode_canonical(schemas.Payload, parsed.payload)
     except DecodeError:
         return None
     return ReadTransaction(raw, payload, sha256(parsed.payload).hexdigest())
+
+
+def _read_anonymous(raw: bytes) -> ReadAnonymous | None:
+    try:
+        payload = decode_canonical(schemas.AnonymousPayload, raw)
+        body = msgspec.convert(payload.body, ANONYMOUS_TYPES[payload.type], strict=True)
+    except (DecodeError, KeyError, msgspec.ValidationError):
+        return None
+    return ReadAnonymous(payload.type, body)

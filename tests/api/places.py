@@ -12,6 +12,7 @@ SAMPLES = {
     "hash": "a" * 64,
     "slug": "some-name",
     "word": "some-name",
+    "election": "1" * 14,
     "printed": "A" * 10,
     "day": "2026-08-30",
     "month": "2026-08",

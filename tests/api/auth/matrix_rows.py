@@ -52,6 +52,7 @@ from chain.town.schemas import (
 from tests.api.auth.energy_rows import ENERGY_ROWS
 from tests.api.auth.loyalty_rows import LOYALTY_ROWS
 from tests.api.auth.matrix_world import Asked, Row, World, blind, jwk
+from tests.api.auth.votes_rows import VOTES_ROWS
 from tests.journeys.kit import CIVIL
 from tests.town.town_kit import key
 
@@ -436,3 +437,4 @@ ROWS: dict[str, Row] = {
 }
 ROWS |= LOYALTY_ROWS
 ROWS |= ENERGY_ROWS
+ROWS |= VOTES_ROWS

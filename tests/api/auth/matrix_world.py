@@ -140,6 +140,7 @@ def build_world(town: Any) -> World:
         "cleo's points": cleo.key,
         "a shop that leaves": key("owner of marchand"),
         "an owner who renews": key("owner of coiffeur"),
+        "a trustee": key("trustee@mairie"),
     }
     world.objects = {
         "account": ana.account,

@@ -11,12 +11,14 @@ from app.cli.openapi import describe_api
 from app.core.access import SCOPES
 from tests.api.auth.matrix_rows import ROWS
 from tests.api.auth.matrix_world import Asked, World, build_world
+from tests.api.auth.votes_rows import VOTE_OFFICES
 from tests.api.conftest import Town, close_database
 from tests.api.energy.kit import PARAMS as PARAMS_OF_ENERGY
 from tests.api.energy.kit import ROLES_OF_ENERGY
 from tests.api.lab import Lab
 from tests.api.places import fill
 from tests.house.test_identity_requirements import is_a_test
+from tests.town.votes.kit import LAX
 
 METHODS = ("get", "post", "put", "patch", "delete")
 IMPLIED = {"supervisor": {"clerk"}}
@@ -39,8 +41,13 @@ OPERATIONS = operations()
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     lab = Lab(
-        roles=ROLES_OF_ENERGY,
-        params={**PARAMS_OF_ENERGY, "loyalty_offline_points": 40},  # off by default
+        roles=(*ROLES_OF_ENERGY, *VOTE_OFFICES),
+        params={
+            **PARAMS_OF_ENERGY,
+            **LAX,
+            "votes_registrars_min": 1,
+            "loyalty_offline_points": 40,  # off by default
+        },
     )
     yield build_world(Town(Path(tmp_path_factory.mktemp("matrix")), lab=lab))
     close_database()

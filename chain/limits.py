@@ -398,8 +398,8 @@ ENERGY_RANGE_DAYS_MAX: Final = 31
 ENERGY_EFFECT_DAYS_MAX: Final = 366
 """How far ahead an admission, a departure, new terms or a contract may be dated."""
 
-ENERGY_CHALLENGES_PER_DAY_MAX: Final = 64
-"""Challenges of one day of an operation, all versions together: a witness answers each by hand."""
+ENERGY_CHALLENGES_OPEN_MAX: Final = 64
+"""Challenges of one day that wait for a verdict: a witness answers each by hand, then others may come."""
 
 ENERGY_ORDERS_PER_STEP_MAX: Final = 10_000
 """Orders in the book of one step: clearing so many takes some 10 ms."""

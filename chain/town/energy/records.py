@@ -196,6 +196,12 @@ class ChallengeRecord(Struct, frozen=True):
     witness: str = ""
 
 
+class ChallengerRecord(Struct, frozen=True):
+    """The last version of a day that an account challenged: once each."""
+
+    version: int
+
+
 class BookRecord(Struct, frozen=True):
     """Orders of one step: `seq` numbers given so far, `standing` not cancelled."""
 
@@ -270,6 +276,7 @@ CONTRACTS: Final = Table(NAMESPACE, "contract", ContractRecord)
 DAYS: Final = Table(NAMESPACE, "day", DayRecord)
 VERSIONS: Final = Table(NAMESPACE, "version", VersionRecord)
 CHALLENGES: Final = Table(NAMESPACE, "challenge", ChallengeRecord)
+CHALLENGERS: Final = Table(NAMESPACE, "challenger", ChallengerRecord)
 BOOKS: Final = Table(NAMESPACE, "book", BookRecord)
 PLACED: Final = Table(NAMESPACE, "placed", PlacedRecord)
 ORDERS: Final = Table(NAMESPACE, "order", OrderRecord)
@@ -323,6 +330,11 @@ def version_id(operation: str, day: str, version: int) -> bytes:
 def challenge_id(operation: str, day: str, challenge: str) -> bytes:
     """`<operation>/<day>/<transaction key>`."""
     return joined_id(operation, day, challenge)
+
+
+def challenger_id(operation: str, day: str, account: str) -> bytes:
+    """`<operation>/<day>/<account>`."""
+    return joined_id(operation, day, account)
 
 
 def book_id(operation: str, start_s: int) -> bytes:

@@ -515,7 +515,7 @@ _ROWS: tuple[tuple[str, ModuleType, str, str, Hunt], ...] = (
     (
         "one_member_many_challenges",
         disputing,
-        "if (record.account, record.version) == (ctx.sender, body.version):",
+        "if before is not None and before.version == body.version:",
         "if False:",
         UPHELD,
     ),

@@ -76,6 +76,8 @@ class Month:
     village: Village
     transactions: list[bytes] = field(default_factory=list)
     results: list[bytes] = field(default_factory=list)
+    blocks: list[tuple[int, tuple[bytes, ...]]] = field(default_factory=list)
+    """Header time and transactions of each."""
     days: dict[str, DayResult] = field(default_factory=dict)
     prms: list[str] = field(default_factory=list)
     orders: list[commitments.SealedOrder] = field(default_factory=list)
@@ -128,6 +130,7 @@ def _keep_bytes(month: Month) -> None:
     finalize = town.finalize
 
     def kept(*txs: bytes, **more: Any) -> Any:
+        month.blocks.append((town.now_s, txs))
         results = finalize(*txs, **more)
         month.transactions += txs
         for result in results:

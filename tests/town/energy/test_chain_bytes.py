@@ -10,6 +10,7 @@ import pytest
 
 from chain.town.energy import records
 from tests.town.energy.month import CONSUMERS, MONTH, Month, play_month
+from tests.town.town_kit import Town
 
 FOURTEEN_DIGITS = re.compile(rb"[0-9]{14}")
 STEP_NUMBERS = {"sums", "estimated", "orders"}
@@ -155,3 +156,15 @@ def test_credits_are_per_month_and_per_account_only(month: Month) -> None:
     listed = [p["body"] for p in month.payloads() if p["type"] == "energy.credit"]
     assert [body["month"] for body in listed] == [MONTH]
     assert 0 < len(listed[0]["entries"]) < CONSUMERS
+
+
+def test_a_second_machine_accepts_every_block_of_the_month_and_has_the_same_state(
+    month: Month,
+) -> None:
+    town = month.village.town
+    copy = Town(town.genesis)
+    for time_s, transactions in month.blocks:
+        copy.now_s = time_s
+        assert copy.is_acceptable(*transactions)
+        copy.finalize(*transactions)
+    assert copy.app_hash == town.app_hash

@@ -215,6 +215,20 @@ def test_a_rejected_challenge_lets_the_month_go_on() -> None:
     ok(village.pmo(village.statement(MONTH)))
 
 
+def test_who_was_answered_may_challenge_the_next_version_and_verdicts_make_room() -> None:
+    village = make_village(back_days=23, params={"energy_challenge_s": 86_400})
+    day = village.day(-5)
+    village.read(day)
+    village.publish(day)
+    name = village.town.result_data(ok(challenge(village, day)))["challenge"]
+    ok(village.witness(EnergyVerdict(OP, day, name, "rejected", digest("evidence"))))
+    assert name_of(challenge(village, day)) == "energy_challenge_refused"
+    assert village.day_record(day).open_challenges == 0
+    ok(village.pmo(village.correction(day)))
+    assert name_of(challenge(village, day)) == "energy_version_stale"
+    ok(challenge(village, day, version=2))
+
+
 def test_who_was_no_member_that_day_cannot_challenge_it() -> None:
     village = make_village(back_days=23, params={"energy_challenge_s": 86_400})
     late = village.settle_in("late", village.day(-3))

@@ -4,22 +4,23 @@ The chain keeps a salted hash of the reasons and the verdict. Row and path go to
 Reads: members, operations.  Writes: challenges, days.  Never: a row, a reason.
 """
 
-from itertools import islice
-
 from msgspec.structs import replace
 
 from chain.codec.canonical import b64url_encode
-from chain.limits import ENERGY_CHALLENGES_PER_DAY_MAX
+from chain.limits import ENERGY_CHALLENGES_OPEN_MAX
 from chain.town import params
 from chain.town.context import Accepted, Outcome, Refused, TxContext
 from chain.town.energy.onchain.allocating import find_day
 from chain.town.energy.onchain.standing import find_operation, is_member_on, read_day
 from chain.town.energy.records import (
+    CHALLENGERS,
     CHALLENGES,
     DAYS,
     ChallengeRecord,
+    ChallengerRecord,
     DayRecord,
     challenge_id,
+    challenger_id,
     day_id,
 )
 from chain.town.energy_schemas import EnergyChallenge, EnergyVerdict
@@ -45,6 +46,8 @@ def apply_challenge(ctx: TxContext, body: EnergyChallenge) -> Outcome:
     name = b64url_encode(ctx.tx_key)
     record = ChallengeRecord(ctx.sender, body.version, body.claim, ctx.time_s)
     CHALLENGES.put(ctx.state, challenge_id(body.operation, body.day, name), record)
+    own_id = challenger_id(body.operation, body.day, ctx.sender)
+    CHALLENGERS.put(ctx.state, own_id, ChallengerRecord(body.version))
     fresh = replace(held, challenges=held.challenges + 1, open_challenges=held.open_challenges + 1)
     DAYS.put(ctx.state, day_id(body.operation, body.day), fresh)
     return Accepted({"operation": body.operation, "day": body.day, "challenge": name})
@@ -94,11 +97,9 @@ def _check_open(ctx: TxContext, body: EnergyChallenge, held: DayRecord) -> Refus
         return Refused(codes.ENERGY_VERSION_STALE, f"the last version is {held.version}")
     if ctx.time_s >= challenge_ends_s(ctx, held):
         return Refused(codes.ENERGY_CHALLENGE_REFUSED, "the time for challenges is over")
-    if held.challenges >= ENERGY_CHALLENGES_PER_DAY_MAX:
-        return Refused(codes.ENERGY_CHALLENGE_REFUSED, f"{held.challenges} were made")
-    start = challenge_id(body.operation, body.day, "")
-    listed = CHALLENGES.scan(ctx.state, start, start[:-1] + b"0")
-    for _, record in islice(listed, ENERGY_CHALLENGES_PER_DAY_MAX):
-        if (record.account, record.version) == (ctx.sender, body.version):
-            return Refused(codes.ENERGY_CHALLENGE_REFUSED, "one per member and version")
+    if held.open_challenges >= ENERGY_CHALLENGES_OPEN_MAX:
+        return Refused(codes.ENERGY_CHALLENGE_REFUSED, f"{held.open_challenges} wait")
+    before = CHALLENGERS.get(ctx.state, challenger_id(body.operation, body.day, ctx.sender))
+    if before is not None and before.version == body.version:
+        return Refused(codes.ENERGY_CHALLENGE_REFUSED, "one per member and version")
     return None

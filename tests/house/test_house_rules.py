@@ -193,3 +193,27 @@ def test_no_committed_file_is_a_link() -> None:
     if listed.returncode:
         pytest.skip("not a git checkout")
     assert committed_links(listed.stdout) == []
+
+
+CONFLICT = "^(<{7} |>{7} )"
+"""What git leaves where two changes met and nobody decided."""
+
+
+def test_no_committed_file_holds_an_undecided_conflict() -> None:
+    """A patch list with one is unreadable, and only the long runs read it."""
+    found = subprocess.run(
+        ["git", "grep", "-lE", CONFLICT],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    if found.returncode == 128:
+        pytest.skip("not a git checkout")
+    assert found.stdout.split() == []
+
+
+def test_the_mark_of_a_conflict_is_seen() -> None:
+    planted = "<" * 7 + " HEAD\nours\n=======\ntheirs\n" + ">" * 7 + " other\n"
+    assert len(re.findall(CONFLICT, planted, flags=re.MULTILINE)) == 2

@@ -197,7 +197,8 @@ class LedgerMachine(LedgerBase):
         ref = self.earn(shop, name, "fair", points)
         if isinstance(ref, str):
             self.spend(at, name, "fair", points // 2, at)
-            self.time_passes(seconds=LIFE_DAYS["fair"] * DAY_S, due_max=points % 2)
+            late = (0, 1, ALL_DUE)[points % 3]
+            self.time_passes(seconds=LIFE_DAYS["fair"] * DAY_S, due_max=late)
             self.reverse(ref, points // 2, owner_key(shop))
             self.reverse(ref, points - points // 2, owner_key(shop))
 

@@ -7,7 +7,7 @@ and the API's whole session log, and learns from elections it plays itself.
 import pytest
 
 from tests.votes.linkage.measure import measure
-from tests.votes.linkage.model import Habits, Rules, Station, choose_signers, play
+from tests.votes.linkage.model import Habits, Rules, Station, fix_signers, play
 
 FEW = {"stations": 8, "learnt": 5}
 
@@ -50,4 +50,4 @@ def test_everybody_who_was_served_votes_once_in_every_set_of_rules() -> None:
 
     for rules in (Rules(), Rules(False, False, False)):
         seen(play(1, 200, rules, Habits()))
-    assert choose_signers([(1, 2, 3), (2, 3, 4), (1, 2, 3, 4)]) == (1, 2, 3)
+    assert fix_signers([(1, 2, 3), (2, 3, 4), (1, 2, 3, 4)]) == (1, 2, 3)

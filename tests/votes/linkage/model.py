@@ -8,9 +8,9 @@ opening of the app is a session in the API's log, and every phone keeps one addr
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from random import Random
 
+from chain.town.votes.signers import choose_signers
 from chain.votes.privacy import (
     Window,
     draw_registration_release_s,
@@ -101,7 +101,7 @@ def play(seed: int, voters: int, rules: Rules, habits: Habits) -> Station:
     citizens = [
         _draw_citizen(chance, number, hours[number], habits, away) for number in range(voters)
     ]
-    signers = choose_signers([citizen.signed_by for citizen in citizens])
+    signers = fix_signers([citizen.signed_by for citizen in citizens])
     served = [n for n, citizen in enumerate(citizens) if _is_served(citizen, signers, rules)]
     registrations = _deliver(
         chance,
@@ -128,10 +128,10 @@ def play(seed: int, voters: int, rules: Rules, habits: Habits) -> Station:
     return Station(tuple(citizens), pseudonyms, tuple(order))
 
 
-def choose_signers(answers: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-    """The set that serves most, the first of equals: what the chain fixes at the end of issuance."""
-    served = Counter(subset for signed in answers for subset in combinations(signed, THRESHOLD))
-    return min(served, key=lambda subset: (-served[subset], subset))
+def fix_signers(answers: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """The station's set, as the chain fixes it at the end of issuance."""
+    signed = Counter(who for signed_by in answers for who in signed_by)
+    return choose_signers(tuple(signed[who] for who in range(1, REGISTRARS + 1)), THRESHOLD)
 
 
 def _is_served(citizen: Citizen, signers: tuple[int, ...], rules: Rules) -> bool:

@@ -19,6 +19,7 @@ import msgspec
 from app.core.chain_client import read_query_answer
 from app.core.trusted_chain import NotProved, TrustedChain
 from chain.light.ballot_receipt import BallotReceipt, Following, hash_event, make_receipt
+from chain.limits import RPC_BATCH_MAX
 from chain.votes import formats
 from chain.votes.archive import Archive, ArchiveWriter, Step, collect_steps, hash_hex
 from chain.votes.ballot import tracker
@@ -26,8 +27,8 @@ from chain.votes.checks import Flaw
 from chain.votes.formats import PartialDecryption, SetupData
 
 NAMESPACE: Final = "votes"
-BATCH: Final = 100
-"""Ballots asked for at once: up to a megabyte."""
+BATCH: Final = RPC_BATCH_MAX
+"""Ballots asked for at once: as many as a node answers."""
 LIST_PARTS_MAX: Final = 1_000
 Note = Callable[[int, int], None]
 """Told how many ballots of how many are there."""

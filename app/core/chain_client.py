@@ -139,6 +139,8 @@ class ChainClient:
         for url in (node,) if node else self._by_health():
             try:
                 answers = self._post(url, batch)
+                if isinstance(answers, dict):
+                    answers = [answers]  # a batch of one is answered without its brackets
                 by_id = {answer["id"]: answer for answer in answers}
                 self._local.answered_by = url
                 return [_result_or_error(calls[i][0], by_id[i]) for i in range(len(calls))]

@@ -24,6 +24,7 @@ from chain.crypto.keys import address
 from chain.execution.building import EMPTY_COMMIT, make_block, make_commit
 from chain.execution.genesis import apply_init_chain, make_genesis_state, make_init_chain_request
 from chain.execution.updating import finalize_request, misbehavior_of, update_state
+from chain.limits import RPC_BATCH_MAX
 from chain.town.application import TownApplication
 from chain.town.rules import Router
 from chain.types.abci import RequestCheckTx, RequestQuery
@@ -249,7 +250,10 @@ class LabClient(ChainClient):
         if self.lab.is_down:
             raise ConnectionRefusedError(url)
         if isinstance(document, list):
-            return [self._one(call) for call in document]
+            if not 0 < len(document) <= RPC_BATCH_MAX:
+                return [{"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": ""}}]
+            answers = [self._one(call) for call in document]
+            return answers if len(answers) > 1 else answers[0]
         return self._one(document)
 
     def _one(self, call: dict[str, Any]) -> dict[str, Any]:

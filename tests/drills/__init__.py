@@ -10,6 +10,7 @@ from tests.drills import (
     keys,
     partition,
     recovery,
+    votes,
 )
 from tests.drills.report import DRILLS
 
@@ -26,6 +27,7 @@ QUICK = (
     "api-on-a-liar",
     "social-recovery",
     "erasure",
+    "votes",
 )
 """What `--quick` runs when no names are given: about three minutes on two quiet cores."""
 
@@ -41,4 +43,5 @@ __all__ = [
     "keys",
     "partition",
     "recovery",
+    "votes",
 ]

@@ -61,7 +61,6 @@ STATION: Final = "1"
 CLASS: Final = "one"
 IDENTITIES_PER_BATCH: Final = 128
 SIGNED_PER_TX: Final = 64
-TXS_PER_BLOCK: Final = 16
 
 Choices = list[list[int]]
 Act = Callable[..., tuple[int, dict[str, Any]]]
@@ -105,6 +104,8 @@ class Poll:
     voters: list[Voter]
     trackers: dict[str, str] = field(default_factory=dict)
     """Tracker of each voter's last ballot."""
+    batch: int = 16
+    """Transactions handed in together."""
 
     @classmethod
     def of(cls, town: Any, act: Act, voters: Sequence[Voter], **changes: Any) -> "Poll":
@@ -127,8 +128,8 @@ class Poll:
 
     def must_run(self, txs: Sequence[bytes]) -> None:
         """All of these, some to a block."""
-        for first in range(0, len(txs), TXS_PER_BLOCK):
-            self.must(*self.vote.run(*txs[first : first + TXS_PER_BLOCK]))
+        for first in range(0, len(txs), self.batch):
+            self.must(*self.vote.run(*txs[first : first + self.batch]))
 
     # --- until issuance ------------------------------------------------------------------------
 

@@ -104,3 +104,9 @@ def test_a_dead_node_is_said_to_be_one(lab: Lab) -> None:
         chain.record("account", b"account/x")
     with pytest.raises(NotProved):
         chain.transactions(2)
+
+
+def test_a_batch_of_one_answered_as_real_nodes_do_is_read(lab: Lab) -> None:
+    """CometBFT leaves the brackets out around a single answer."""
+    answers = follow(lab).rpc.call_many([("status", {})])
+    assert answers[0]["sync_info"]["latest_block_height"]

@@ -118,10 +118,6 @@ def import_files(
             raise Problem(ENERGY_FILE_REPEATED, f"file {number}: sent twice")
         digests.append(digest)
         series += _parse(config, operation, upload, number, rule)
-    names = [one.name for one in series]
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise Problem(ENERGY_POINT_REPEATED, f"{twice} comes twice")
     days = _split(operation, series)
     with write():
         lock_until_commit(f"energy {operation.operation}")
@@ -226,7 +222,7 @@ def _split(
     operation: Operation, series: Iterable[Series]
 ) -> dict[tuple[str, Series], tuple[int | None, ...]]:
     """Each series cut into whole local days; raises Problem when it begins or ends inside one."""
-    zone, days = zone_of(operation.zone), {}
+    zone, days, seen = zone_of(operation.zone), {}, set()
     for one in series:
         place = 0
         while place < len(one.energy_wh):
@@ -236,6 +232,9 @@ def _split(
             values = one.energy_wh[place : place + len(steps)]
             if steps.start != start_s or len(values) != len(steps):
                 raise Problem(ENERGY_DAY_PART, f"{one.name}: {format_day(day)} is not whole")
+            if (day, one.name) in seen:
+                raise Problem(ENERGY_POINT_REPEATED, f"{one.name}: {format_day(day)} comes twice")
+            seen.add((day, one.name))
             days[format_day(day), one] = values
             place += len(steps)
     return days

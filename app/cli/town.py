@@ -36,6 +36,9 @@ ROLES: Final = (
     ("operator", "loyalty_operator", "commercants"),
     ("gateway", "gateway", "mairie"),
     ("auditor", "auditor", "temoin"),
+    ("pmo", "pmo", "energie"),
+    ("meter-adapter", "meter_adapter", "mairie"),
+    ("energy-witness", "energy_witness", "temoin"),
 )
 """Key file, role, body."""
 SAMPLE_PARAMS: Final = {

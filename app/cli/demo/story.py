@@ -20,10 +20,11 @@ from app.cli.demo.http import Answer, Api, Unreachable, new_key
 from app.cli.demo.lost import WAIT_S, LostPhone
 from app.cli.demo.phone import CODE_LIFE_S, Phone, draw_code
 from app.cli.demo.report import Report, check
+from app.cli.demo.sunshine import Sunshine
 from app.cli.demo.till import Owner, Till, read_picture
 from app.cli.demo.verify import Verifier, hash_name, payload_hash, short
 from app.cli.demo.wallet import Wallet, new_words, read_words
-from app.core.keyfiles import read_key_file
+from app.core.keyfiles import RoleKey, read_key_file
 from app.identity.civil import Civil, compute_commitment
 from chain.codec.canonical import b64url_decode, b64url_encode
 from chain.crypto.jws import SigningKey
@@ -92,6 +93,7 @@ class Story:
         self._restart(scene)
         self._idle(scene)
         self._lose_phone(scene)
+        self._share_sun(scene)
 
     # -- 1 ------------------------------------------------------------------------------------
 
@@ -457,6 +459,42 @@ class Story:
             self._stage.shift_clock(TEN_HOURS_S + WAIT_S)
             self._report.say("72 hours pass")
             lost.finish()
+
+    # -- 12 -----------------------------------------------------------------------------------
+
+    def _share_sun(self, scene: Scene) -> None:
+        moved = [self._stage.now_s() - int(time.time())]
+
+        def shift(seconds: int) -> None:
+            moved[0] += seconds
+            self._stage.shift_clock(moved[0])
+
+        def read_role(name: str) -> RoleKey:
+            return read_key_file(self._stage.keys_dir / f"{name}.json")
+
+        sun = Sunshine(
+            self._client,
+            read_role,
+            new_signing_key,
+            self._stage.now_s,
+            shift,
+            scene.verifier,
+            self._report,
+            self._refused,
+        )
+        for name, story, act in (
+            ("sun", "Twelve homes and two roofs form an energy community", sun.open),
+            ("week", "A week of a real village is metered, shared and witnessed", sun.publish),
+            ("audit", "A member checks her own rows, and nobody else's", sun.audit_own),
+            ("statements", "The month is stated, and everybody's bill adds up", sun.state),
+            (
+                "correction",
+                "A meter was read wrong: the past is corrected, not rewritten",
+                sun.correct,
+            ),
+        ):
+            with self._report.step(name, story):
+                act()
 
     # -- common -------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from app.cli import audit_log
+from app.cli import audit_energy, audit_log
 from app.core.chain_client import ChainClient
 from app.core.problems import NodeUnavailable
 from app.core.projector import GenesisUnusable, read_genesis
@@ -27,6 +27,7 @@ def audit() -> None:
 
 
 audit.add_command(audit_log.log)
+audit.add_command(audit_energy.energy)
 audit.add_command(audit_log.anchor_now)
 
 

@@ -11,7 +11,7 @@ from flask import Response, request
 from app.city.service import find_live_role
 from app.core.access import PUBLIC, access
 from app.core.blueprint import TownBlueprint
-from app.core.codes import AUTH_SCOPE_MISSING, REQUEST_INVALID
+from app.core.codes import AUTH_SCOPE_MISSING, NOT_FOUND, REQUEST_INVALID
 from app.core.context import get_clock, get_config, get_services, require_actor
 from app.core.problems import Problem, choose_language
 from app.core.proofs import build_record_proof
@@ -133,12 +133,19 @@ def describe_draft(message: Any, said: dict[str, Any]) -> dict[str, Any]:
 
 
 @blp.get("/operations/<slug:operation>/days/<day:day>/sealed")
-@access(*WITNESS, objects="role", rule="operations of other bodies, by members' consent")
+@access(
+    *WITNESS,
+    *PMO,
+    objects="named",
+    rule="the own operation; for a witness any other body's, by members' consent",
+)
 @blp.response(200, EnergySealedDaySchema)
 def get_sealed_day(operation: str, day: str) -> dict[str, Any]:
-    """Hand a whole day to a witness, sealed to the key that asks."""
+    """Hand a whole day to a witness or the own manager, sealed to the key that asks."""
     actor = require_actor()
     found = members.get_operation(operation)
+    if "energy_witness" not in actor.scopes and found.pmo not in actor.bodies:
+        raise Problem(NOT_FOUND)
     check_span(day, day)
     role = find_live_role(actor.kid, get_clock().now_s())
     if role is None:

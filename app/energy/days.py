@@ -53,7 +53,7 @@ from chain.town.energy_schemas import (
     EnergyReadings,
     Sums,
 )
-from chain.types.codes import ENERGY_CONSENT_MISSING, ENERGY_NOT_INDEPENDENT
+from chain.types.codes import ENERGY_CONSENT_MISSING
 
 DAYS_MAX: Final = 31
 """Days one request may list: a month."""
@@ -362,14 +362,13 @@ def seal_day(
 ) -> dict[str, Any]:
     """The whole day, sealed to the Ed25519 key that asks: whoever carries it can read nothing.
 
-    X25519 sealed box (libsodium) to the key's Montgomery form; only days of members who consented to a witness.
+    X25519 sealed box (libsodium) to the key's Montgomery form. A body other than the *PMO* needs all members' consent.
     """
     row = find_day(operation.operation, day)
-    if operation.pmo in bodies:
-        raise Problem(ENERGY_NOT_INDEPENDENT, "witness")
-    for account in sorted({owner for _, owner in list_columns(operation.operation, day)}):
-        if not has_consent(operation.operation, account, "witness"):
-            raise Problem(ENERGY_CONSENT_MISSING, "witness")
+    if operation.pmo not in bodies:
+        for account in sorted({owner for _, owner in list_columns(operation.operation, day)}):
+            if not has_consent(operation.operation, account, "witness"):
+                raise Problem(ENERGY_CONSENT_MISSING, "witness")
     loaded, convention = read_input(config, operation, day, row.readings_version)
     content = json.dumps(
         {

@@ -7,6 +7,7 @@ Reads and writes: the public API.  Never: one party's key on another's device.
 
 import json
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -18,7 +19,7 @@ from app.cli.demo.http import Answer, new_key
 from app.energy import audit, rows
 from app.energy.convention import Convention, encode_convention
 from app.energy.days import open_sealed_day
-from chain.codec.canonical import b64url_decode, b64url_encode
+from chain.codec.canonical import b64url_encode
 from chain.town.energy import commitments
 from chain.town.energy.conventions import hash_key
 from chain.town.energy.records import hash_terms
@@ -40,6 +41,8 @@ from chain.town.envelope import BODY_TYPES
 from chain.town.schemas import AccountOpen, Jwk
 
 BASE: Final = "/v1/energy"
+PATIENCE_S: Final = 30
+POLL_S: Final = 0.05
 CONSENTS: Final = ("allocation", "witness", "credits")
 
 
@@ -333,13 +336,12 @@ def settle(client: Client, answers: Sequence[Answer], what: str) -> list[dict[st
 
 
 def _wait_final(client: Client, path: str, what: str) -> dict[str, Any]:
-    answer = client.api.call("GET", path, headers={"Prefer": "wait=10"})
-    body = expect(what, answer)
-    if body["state"] != "final" or body["code"] not in ("", "ok"):
-        raise Refused(what, answer)
-    return dict(body)
-
-
-def open_row(shown: Mapping[str, Any]) -> bytes:
-    """Canonical bytes of an opened row."""
-    return b64url_decode(shown["salt"]) + shown["row"].encode()
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        answer = client.api.get(path)
+        body = expect(what, answer)
+        if body["state"] == "final" and body["code"] in ("", "ok"):
+            return dict(body)
+        if body["state"] != "pending" or time.monotonic() > deadline:
+            raise Refused(what, answer)
+        time.sleep(POLL_S)

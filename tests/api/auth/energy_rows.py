@@ -413,6 +413,9 @@ ENERGY_ROWS: dict[str, Row] = {
     "GET /v1/energy/operations/{operation}/curves": Row(
         "pmo", own=lambda w: member_curve(w, OP), other=lambda w: member_curve(w, OTHER)
     ),
+    "GET /v1/energy/operations/{operation}/days/{day}/sealed": named(
+        "/operations/{operation}/days/{day}/sealed"
+    ),
     "POST /v1/energy/operations/{operation}/coefficients": named(
         "/operations/{operation}/coefficients",
         body=lambda w: dict.fromkeys(("first", "last"), hood(w).month_days(2)[0]),

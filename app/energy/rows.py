@@ -131,7 +131,7 @@ def _publish(
     sums = [_sum(step, result) for step, result in zip(steps, allocations, strict=True)]
     is_public = households >= households_min
     shown = choose_published(
-        [step.cons_wh for step in steps],
+        [step.cons_wh[:households] for step in steps],  # stores come last and are no household
         [step.prod_wh for step in steps],
         households_min=households_min,
     )

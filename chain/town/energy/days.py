@@ -192,13 +192,19 @@ def list_rows(
         for place, (name, wh, shared) in enumerate(zip(names, energies, shares, strict=True)):
             quality = "estimated" if place in estimated else "measured"
             head = (given.operation, start_s)
+            point = point_of(name)
             readings.append(
-                ReadingRow(*head, given.readings_version, name, side, wh, quality)  # type: ignore[arg-type] # literals above
+                ReadingRow(*head, given.readings_version, point, side, wh, quality)  # type: ignore[arg-type] # literals above
             )
             rows.append(
-                AllocationRow(*head, given.version, name, side, wh, shared, wh - shared)  # type: ignore[arg-type] # literals above
+                AllocationRow(*head, given.version, point, side, wh, shared, wh - shared)  # type: ignore[arg-type] # literals above
             )
     return readings, rows
+
+
+def point_of(column: str) -> str:
+    """The point a column is of: `001` of `cons_001`, `roof` of `discharge_roof`; its side stands in the row."""
+    return column.partition("_")[2] or column
 
 
 # --- messages ----------------------------------------------------------------------------------
@@ -318,4 +324,7 @@ def _root(given: DayInput, rows: Sequence[Row]) -> str:
 
 
 def _salted(given: DayInput, rows: Sequence[Row]) -> list[tuple[Row, bytes]]:
-    return [(row, compute_salt(given.member_keys[row.point], row)) for row in rows]
+    """Rows with their salts: consumers then producers, each under the key of its column."""
+    names = (*given.roster.consumers, *given.roster.producers)
+    keys = (given.member_keys[name] for name in names)
+    return [(row, compute_salt(key, row)) for row, key in zip(rows, keys, strict=True)]

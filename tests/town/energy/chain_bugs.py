@@ -555,6 +555,15 @@ _ROWS: tuple[tuple[str, ModuleType, str, str, Hunt], ...] = (
         "if False:",
         REREAD,
     ),
+    (
+        "a_day_with_members_skipped",
+        stating,
+        "if roster.consumers + roster.producers == 0:",
+        "if True:",
+        _with(
+            test_chain_days.test_a_day_with_members_and_without_readings_stops_the_statement, _month
+        ),
+    ),
     ("totals_of_other_days", stating, "add_sums(known) != body.totals", "False", WAITS),
     (
         "a_statement_that_names_no_last_one",

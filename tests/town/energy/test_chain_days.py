@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from chain.town.energy import records
 from chain.town.energy_schemas import (
     EnergyChallenge,
+    EnergyLeave,
     EnergyReconcile,
     EnergyReport,
     EnergyVerdict,
@@ -170,6 +171,31 @@ def test_a_statement_waits_for_every_day_and_for_the_end_of_the_month(village: V
     assert name_of(village.pmo(good, of="commerces")) == "tx_not_entitled"
     assert len(days) == 3
     ok(village.pmo(good))
+
+
+def test_a_day_with_members_and_without_readings_stops_the_statement(village: Village) -> None:
+    for day in ("2026-08-29", "2026-08-31"):
+        village.read(day)
+        village.publish(day)
+        village.reconcile(day, day)
+    result = village.pmo(village.statement(MONTH))
+    assert name_of(result) == "energy_interval_state"
+    assert "2026-08-30" in result.log
+
+
+def test_days_without_any_member_need_no_readings_before_and_after() -> None:
+    village = make_village(back_days=23, consumers=0, producers=0)
+    for n in range(6):
+        village.settle_in(f"late {n}", "2026-08-30", "producer" if n == 5 else "consumer")
+    for index in range(6):
+        body = EnergyLeave(OP, village.members[index].kid, "2026-08-31", "moved")
+        ok(village.pmo(body))
+    assert [village.columns(day) for day in ("2026-08-29", "2026-08-30", "2026-08-31")] == [0, 6, 0]
+    village.read("2026-08-30")
+    village.publish("2026-08-30")
+    village.reconcile("2026-08-30", "2026-08-30")
+    data = village.town.result_data(ok(village.pmo(village.statement(MONTH))))
+    assert data["days"] == 1
 
 
 # --- challenges ----------------------------------------------------------------------------

@@ -79,7 +79,7 @@ def test_a_member_opens_the_own_row_under_the_day_that_was_published() -> None:
     assert result.root == batches.compute_day_root(published.steps)
     _, rows = result.open_step(40)
     mine = rows[2]
-    assert mine.row.point == "cons_2"
+    assert (mine.row.point, mine.row.side) == ("2", "consumer")
     assert mine.row.shared_wh == result.allocations[40].autocons_wh[2]
     root = Root(b64url_decode(published.steps[40].root), given.count)
     assert check_opening(mine, root) is None

@@ -11,6 +11,7 @@ from chain.town.context import Accepted, Outcome, Refused, TxContext
 from chain.town.energy.batches import add_sums, check_law_of_sums
 from chain.town.energy.calendar import days_of_month, format_day
 from chain.town.energy.onchain.disputing import challenge_ends_s
+from chain.town.energy.onchain.rosters import roster_on
 from chain.town.energy.onchain.standing import find_operation, find_own, get_member, today_of
 from chain.town.energy.records import (
     DAYS,
@@ -112,7 +113,7 @@ def _last_root(ctx: TxContext, body: EnergyStatement) -> str | None:
 def _collect_days(
     ctx: TxContext, found: OperationRecord, body: EnergyStatement
 ) -> list[tuple[str, DayRecord]] | Refused:
-    """Every day of the month that the operation was in force, each ready to be settled."""
+    """Every day of the month on which the operation had members, each ready to be settled."""
     if not found.schedule:
         return Refused(codes.ENERGY_OPERATION_INACTIVE, body.month)
     month = days_of_month(body.month)
@@ -123,6 +124,9 @@ def _collect_days(
         text = format_day(day)
         held = DAYS.get(ctx.state, day_id(body.operation, text))
         if held is None:
+            roster = roster_on(ctx.state, body.operation, day)
+            if roster.consumers + roster.producers == 0:
+                continue  # before the first member came, or after the last one left
             return Refused(codes.ENERGY_INTERVAL_STATE, f"{text} has no readings")
         refused = _check_ready(ctx, text, held)
         if refused is not None:

@@ -46,6 +46,7 @@ from app.identity.lifecycle import api as lifecycle_api
 from app.identity.lifecycle import models as lifecycle_models
 from app.identity.lifecycle import projections as lifecycle_projections
 from app.identity.personal import register_personal_tables
+from app.identity.tombstones import register_open_ballots
 from app.identity.twoddoc import api as twoddoc_api
 from app.loyalty import api as loyalty_api
 from app.loyalty import invoice_api, picture_api, reading_api
@@ -63,6 +64,7 @@ from app.votes import api as votes_api
 from app.votes import hall_api as votes_hall_api
 from app.votes import models as votes_models
 from app.votes import service as votes_service
+from app.votes.open_ballots import find_open_ballots
 from app.webhooks import api as webhooks_api
 from app.webhooks import models as webhooks_models
 
@@ -144,3 +146,4 @@ def all_tables() -> tuple[type[Row], ...]:
 register_admission(auth_sessions.admit)
 register_till_gate(tills_service.check_till_is_open)
 register_personal_tables(_OFF_CHAIN)
+register_open_ballots(find_open_ballots)

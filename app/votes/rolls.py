@@ -16,6 +16,7 @@ from app.core.problems import Problem
 from app.identity.electoral.models import ElectorRow, RegisterImport, ResidenceRow
 from app.identity.electoral.service import month_of
 from app.identity.models import IdentityRow
+from app.identity.tombstones import is_blocked
 from app.votes.codes import NOT_ON_ROLL, ROLL_CLOSED, ROLL_SMALL
 from app.votes.models import ElectionRow, RollRow, StationRow
 from chain.codec.canonical import b64url_decode, b64url_encode
@@ -51,7 +52,7 @@ def draw_up(
     for cid, own in _list_eligible(policy, now_s):
         station = stations.get(own, "") if own else default
         name = class_of.get(cid) or next((c for s, c in known if s == station), "")
-        if (station, name) in entries:
+        if (station, name) in entries and not is_blocked(cid, election):
             entries[station, name].append((cid, secrets.token_bytes(SALT_BYTES)))
     if not all(entries.values()):
         raise Problem(ROLL_SMALL, "/".join(next(key for key, cids in entries.items() if not cids)))

@@ -69,12 +69,19 @@ def check_moved(
     return check_gaps(state, new)
 
 
-def plan_due(state: Overlay, election: str, calendar: VoteCalendar, *, after_s: int = 0) -> None:
-    """Have each end and beginning handled on its day, those after `after_s`."""
+def plan_due(state: Overlay, election: str, calendar: VoteCalendar) -> None:
+    """Have each end and beginning handled on its day."""
     for date, kind in _DUE:
-        at_s = getattr(calendar, date)
-        if at_s > after_s:
-            schedule_due(state, at_s, kind, election)
+        schedule_due(state, getattr(calendar, date), kind, election)
+
+
+def move_due(state: Overlay, election: str, old: VoteCalendar, new: VoteCalendar) -> None:
+    """Only what moves is planned anew: a date that stays may be due at the end of this very block."""
+    for date, kind in _DUE:
+        before, after = getattr(old, date), getattr(new, date)
+        if after != before:
+            cancel_due(state, before, kind, election)
+            schedule_due(state, after, kind, election)
 
 
 def unplan_due(state: Overlay, election: str, calendar: VoteCalendar) -> None:

@@ -10,7 +10,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from chain.town.context import Accepted, Outcome, Refused, TxContext
-from chain.town.votes.calendar import check_moved, plan_due, unplan_due
+from chain.town.votes.calendar import check_moved, move_due, unplan_due
 from chain.town.votes.records import ELECTIONS, Phase, get_election, in_phase
 from chain.town.votes.rolls import hold_town, release_town
 from chain.town.votes_schemas import ElectionCancel, ElectionPostpone
@@ -45,17 +45,11 @@ def apply_postpone(ctx: TxContext, body: ElectionPostpone) -> Outcome:
         return refused
     if body.calendar == record.calendar:
         return Refused(codes.VOTES_CALENDAR_REFUSED, "no date moves")
-    unplan_due(ctx.state, body.election, record.calendar)
-    plan_due(ctx.state, body.election, body.calendar, after_s=_planned_after(ctx, record.phase))
+    move_due(ctx.state, body.election, record.calendar, body.calendar)
     ELECTIONS.put(ctx.state, body.election.encode(), replace(record, calendar=body.calendar))
     if record.phase in _HELD:
         hold_town(ctx.state, body.election, body.calendar, ctx.time_s)
     return Accepted({"election": body.election, "phase": record.phase})
-
-
-def _planned_after(ctx: TxContext, phase: Phase) -> int:
-    """What was due in a vote that began is done; in one that did not, nothing was."""
-    return ctx.time_s if phase in _HELD else 0
 
 
 def apply_cancel(ctx: TxContext, body: ElectionCancel) -> Outcome:

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace as dataclass_replace
 from functools import cache
 from hashlib import sha256
+from random import Random
 from typing import Any
 
 import msgspec
 import pytest
 
-from chain.town.engine import BlockInput
+from chain.town.engine import BlockInput, Verdict
 from chain.town.envelope import build_anonymous
 from chain.town.votes.verdicts import Verdicts
 from chain.town.votes_schemas import BallotCast, RollFreeze
@@ -328,6 +329,34 @@ def test_a_signed_ballot_of_false_proofs_makes_its_credential_wait_at_this_node(
     assert vote.town.check(vote.cast_tx(vote.ballot(1, CHOICE))).info == "ok"
     vote.town.advance(61)
     assert vote.town.check(true).info == "ok"
+
+
+def test_no_bytes_break_the_rules_of_anonymous_transactions() -> None:
+    """Cut, flipped, doubled: a refusal with a code, never an exception, and never a ballot taken."""
+    vote = opened("Ed25519").fork()
+    true = vote.cast_tx(vote.ballot(0, CHOICE))
+    spoil = vote.anonymous(vote.spoil_body(1, vote.ballot(1, CHOICE)))
+    draw = Random("anonymous bytes")
+    run = vote.town.app._new_run(BlockInput(vote.town.height + 1, vote.town.now_s))
+    for number in range(600):
+        raw = bytearray(draw.choice((true, spoil)))
+        at = draw.randrange(8, len(raw))
+        match number % 4:
+            case 0:
+                raw[at] ^= 1 << draw.randrange(7)
+            case 1:
+                del raw[at : at + draw.randrange(1, 80)]
+            case 2:
+                raw[at:at] = raw[at : at + draw.randrange(1, 80)]
+            case _:
+                raw[at : at + 1] = draw.choice(
+                    (b"[", b"{", b'"', b"\\", b"0", b"-1", b"1e9", b"null")
+                )
+        if bytes(raw) in (true, spoil):
+            continue
+        ran = run.execute(bytes(raw))
+        assert ran.verdict is Verdict.REFUSED, (ran.result.info, bytes(raw))
+    assert run.execute(true).verdict is Verdict.ACCEPTED
 
 
 def test_a_ballot_is_not_signed_for_an_account_and_nothing_else_is_anonymous(vote: Vote) -> None:

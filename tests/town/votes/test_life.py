@@ -195,6 +195,22 @@ def test_the_council_postpones_what_is_still_to_come_and_nothing_else() -> None:
     assert by_council(vote, ElectionPostpone(UUID, longer, REASON)).info == "votes_wrong_phase"
 
 
+def test_a_vote_prolonged_in_the_block_that_opens_it_opens_all_the_same() -> None:
+    """What falls due in a block is done after its transactions: they must not take it out of the queue."""
+    vote = issuing()
+    vote.fill_list(1)
+    calendar = vote.record.calendar
+    vote.town.now_s = calendar.voting_opens
+    longer = later(calendar, 1, "voting_closes", "appeals_close")
+    assert by_council(vote, ElectionPostpone(UUID, longer, REASON)).info == "ok"
+    assert vote.phase == "voting"
+    assert vote.cast(0, CHOICE).info == "ok"
+    vote.go_to(calendar.voting_closes)
+    assert vote.phase == "voting"
+    vote.go_to(longer.voting_closes)
+    assert vote.phase == "tally"
+
+
 def test_an_election_whose_ceremony_ran_late_may_move_all_its_dates() -> None:
     vote = make_vote()
     assert vote.publish().info == "ok"

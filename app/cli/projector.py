@@ -23,6 +23,7 @@ from app.core.projector import HALTED_EXIT, GenesisUnusable, Projector, read_gen
 from app.core.relay import Relay
 from app.core.verifier import NODE_PRUNED, NodeLied
 from app.core.wakeup import BlockWakeup
+from app.votes import complaints, rolls
 from app.wiring import build_projections
 
 LOOK_FOR_ANCHOR_EVERY_S: Final = 600
@@ -96,8 +97,11 @@ class _Chores:
     def __call__(self) -> None:
         self._relay.resend()
         now_s = self._clock.now_s()
+        complaints.anchor_quietly(self._config, self._relay, now_s)
         if abs(now_s - self._looked_at_s) >= LOOK_FOR_ANCHOR_EVERY_S:
             self._looked_at_s = now_s
+            complaints.forget_after_appeals(now_s)
+            rolls.forget_after_appeals(now_s)
             try:
                 anchor_if_due(self._config, self._relay, now_s)
             except Problem as problem:

@@ -32,6 +32,13 @@ from app.core.projector import HALTED_EXIT
 
 WORKERS: Final = 2
 THREADS: Final = 16
+RELAY_PORT: Final = 8_100
+"""Where the sample town's one relay listens; a real one has an address and a body of its own."""
+KEYS_A_RELAY_HAS_NOT: Final = (
+    "BEFFROI_TOKEN_KEY_FILES",
+    "BEFFROI_GATEWAY_KEY_FILE",
+    "BEFFROI_MASTER_KEY_FILE",
+)
 NODE_FAILED_EXIT: Final = 1
 WEBHOOKS_FAILED_EXIT: Final = 1
 """Click's exit for a configuration that is wrong."""
@@ -42,6 +49,7 @@ VALIDATORS: Final = 4
 @click.command()
 @click.option("--home", default=DEFAULT_HOME, show_default=True, type=click.Path(path_type=Path))
 @click.option("--port", default=8_000, show_default=True, type=click.IntRange(1, 65_535))
+@click.option("--relay-port", default=RELAY_PORT, show_default=True, type=click.IntRange(1, 65_535))
 @click.option("--node-port", default=26_657, show_default=True, type=click.IntRange(1, 65_535))
 @click.option(
     "--validators",
@@ -59,22 +67,28 @@ VALIDATORS: Final = 4
 )
 @click.option("--no-sample", is_flag=True, help="Found the town without shops and citizens.")
 def up(
-    home: Path, port: int, node_port: int, validators: int, engine: str, no_sample: bool
+    home: Path,
+    port: int,
+    relay_port: int,
+    node_port: int,
+    validators: int,
+    engine: str,
+    no_sample: bool,
 ) -> None:
     """Run a whole town on this machine; Ctrl-C stops it, its state is kept."""
     town = TownHome(home.resolve() if engine == EMBEDDED else home.resolve() / engine)
     with _only_one(town):
-        _check_ports(port, node_port)
+        _check_ports(port, relay_port, node_port)
         is_fresh = not town.is_founded()
         if is_fresh:
             found_town(town, node_port=node_port, validators=validators, engine=engine)
             click.echo(f"founded the town {read_chain_id(town)} in {town.root}")
-        supervisor = start_town(town, port=port, node_port=node_port)
+        supervisor = start_town(town, port=port, node_port=node_port, relay_port=relay_port)
         try:
             supervisor.start()
             if not no_sample:
                 load_sample(f"http://127.0.0.1:{port}", town)
-            _tell(town, port)
+            _tell(town, port, relay_port)
             supervisor.watch()
         except ChildFailed as error:
             raise click.ClickException(str(error)) from error
@@ -84,7 +98,7 @@ def up(
             click.echo(f"stopped; everything is kept in {town.root}")
 
 
-def start_town(town: TownHome, *, port: int, node_port: int) -> Supervisor:
+def start_town(town: TownHome, *, port: int, node_port: int, relay_port: int) -> Supervisor:
     """A supervisor for a founded town, with SIGINT and SIGTERM leading to a clean stop."""
     environment = town.environment(node_port=node_port, api_port=port)
     environment |= {name: os.environ[name] for name in ("DATABASE_URL",) if name in os.environ}
@@ -94,7 +108,7 @@ def start_town(town: TownHome, *, port: int, node_port: int) -> Supervisor:
     if is_insecure_genesis(config.genesis_file):
         _give_passkeys(town)
     supervisor = Supervisor(
-        _children(town, port=port, node_port=node_port),
+        _children(town, port=port, node_port=node_port, relay_port=relay_port),
         environment=environment,
         logs=town.logs,
         say=click.echo,
@@ -122,7 +136,7 @@ def _give_passkeys(town: TownHome) -> None:
             )
 
 
-def _children(town: TownHome, *, port: int, node_port: int) -> list[Child]:
+def _children(town: TownHome, *, port: int, node_port: int, relay_port: int) -> list[Child]:
     ports = [node_port, *town.rpc_ports()[1:]]
     return [
         *(
@@ -223,11 +237,12 @@ def _check_ports(*ports: int) -> None:
                 ) from error
 
 
-def _tell(town: TownHome, port: int) -> None:
+def _tell(town: TownHome, port: int, relay_port: int) -> None:
     url = f"http://127.0.0.1:{port}"
     click.echo(f"""
 The town is up.
   API        {url}/v1/status
+  relay      http://127.0.0.1:{relay_port}/health  (votes: anonymous registrations and ballots)
   keys       {town.keys}  (clerk-1, clerk-2, supervisor, operator, gateway, seat-…; throw-away keys)
   node RPC   {node_urls(town.rpc_ports())}  (loopback only)
   logs       {town.logs}

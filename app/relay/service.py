@@ -18,7 +18,10 @@ from app.relay.messages import REGISTRATION, read_anonymous
 from app.relay.models import Held, Shelf
 from chain.types.codes import (
     TX_INTERNAL,
+    TX_REPLAYED,
+    VOTES_BALLOT_SEEN,
     VOTES_CLOSED,
+    VOTES_CREDENTIAL_KNOWN,
     VOTES_NOT_OPEN,
     VOTES_REGISTRATION_CLOSED,
     VOTES_UNKNOWN_ELECTION,
@@ -30,6 +33,10 @@ TIMES_SENT: Final = 3
 """Rounds in which a transaction is handed over, each time to another node: one node may lose what it took."""
 AGAIN_AFTER_S: Final = 30
 POLL_S: Final = 0.5
+_THERE_ALREADY: Final = frozenset(
+    {TX_REPLAYED.name, VOTES_BALLOT_SEEN.name, VOTES_CREDENTIAL_KNOWN.name}
+)
+"""No refusals: it came by another relay, or an earlier round."""
 _log = structlog.get_logger("app.relay")
 
 
@@ -106,8 +113,8 @@ class RelayService:
             answer = None
         if answer is not None and answer.code:
             code = get_code(answer.code) or TX_INTERNAL
-            if held.rounds:
-                self._shelf.drop(held.key)  # it was taken before: "already there" is no news
+            if held.rounds or code.name in _THERE_ALREADY:
+                self._shelf.drop(held.key)
             else:
                 self._shelf.refuse(held.key, code.name, now_s)
             return

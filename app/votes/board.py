@@ -4,6 +4,7 @@ Nobody is asked who they are, and nobody may say: a voter who looks for their ow
 Reads: this domain's projected tables.
 """
 
+import json
 from typing import Any, Final
 
 from app.core.codes import NOT_FOUND
@@ -106,12 +107,13 @@ def find_document(election: str, name: str) -> str:
 def build_archive(election: str) -> bytes:
     """The `.bel` file as far as the election went; raises Problem when it cannot end at the chain's own head.
 
-    Its time is that of the block that published the election, so that everybody writes the same bytes.
+    The one free value, the time in file headers, is the hour of voting as first published: everybody writes the same
+    bytes (as `chain.town.votes.assembly` does from blocks).
     """
     row = find_election(election)
     if row.phase in BEFORE_FREEZE or not row.head:
         raise Problem(ARCHIVE_MISSING)
-    writer = ArchiveWriter(row.created_at)
+    writer = ArchiveWriter(json.loads(row.setup)["calendar"]["voting_opens"])
     record = find_document(election, "election").encode()
     writer.add_setup(
         record, find_document(election, "trustees").encode(), _list_credentials(election, record)

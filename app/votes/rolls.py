@@ -119,6 +119,13 @@ def _leaf(election: str, cid: str, salt: bytes) -> bytes:
     return roll_leaf(election, b64url_decode(cid), salt)
 
 
+def forget_after_appeals(now_s: int) -> int:
+    """Delete the rolls, with their salts, of elections whose appeals are over; returns how many lines."""
+    over = ElectionRow.select(ElectionRow.election).where(ElectionRow.appeals_close <= now_s)
+    with write():
+        return int(RollRow.delete().where(RollRow.election.in_(over)).execute())
+
+
 # --- reading -----------------------------------------------------------------------------------
 
 

@@ -39,7 +39,7 @@ class RealTown:
         validators: int = 0,
     ) -> None:
         self._home = TownHome(folder)
-        api_port, node_port = free_ports(2)
+        api_port, node_port, relay_port = free_ports(3)
         self.base_url = f"http://127.0.0.1:{api_port}"
         self.keys_dir = self._home.keys
         self.logs = self._home.logs
@@ -47,7 +47,9 @@ class RealTown:
         found_town(
             self._home, node_port=node_port, validators=validators, params=params, engine=engine
         )
-        self._supervisor = start_town(self._home, port=api_port, node_port=node_port)
+        self._supervisor = start_town(
+            self._home, port=api_port, node_port=node_port, relay_port=relay_port
+        )
         _restore_signals()
 
     def __enter__(self) -> "RealTown":

@@ -40,7 +40,7 @@ class RunningTown:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.port, self.node_port = free_port(), free_port()
+        self.port, self.node_port, self.relay_port = free_port(), free_port(), free_port()
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -50,6 +50,7 @@ class RunningTown:
                     *(sys.executable, "-m", "app.cli", "up", "--no-sample"),
                     *("--home", str(self.home)),
                     *("--port", str(self.port), "--node-port", str(self.node_port)),
+                    *("--relay-port", str(self.relay_port)),
                 ],
                 stdout=log,
                 stderr=subprocess.STDOUT,

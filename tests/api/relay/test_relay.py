@@ -126,6 +126,15 @@ def test_a_refusal_is_shown_in_a_list_of_all_and_by_no_name_of_its_own(relay: Re
     assert relay.http.get(f"{PATH}/{keys[1]}").status_code == 404
 
 
+def test_what_came_by_another_relay_before_is_no_refusal(relay: Relay) -> None:
+    relay.clock.seconds = VOTING_S
+    relay.nodes.judge = lambda _raw: VOTES_BALLOT_SEEN.number
+    relay.post(ballot(1))
+    assert relay.after(BATCH_S) == [ballot(1)]
+    assert relay.http.get("/v1/anonymous/refusals").json == {"refusals": []}
+    assert relay.after(BATCH_S) == []
+
+
 def test_being_told_that_it_is_there_already_is_no_refusal(relay: Relay) -> None:
     relay.clock.seconds = VOTING_S
     relay.post(ballot(1))

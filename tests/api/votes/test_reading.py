@@ -90,6 +90,7 @@ def test_the_archive_built_here_ends_at_the_chain_s_head_and_every_verifier_acce
     held: Vote, tmp_path: Path
 ) -> None:
     content = board.build_archive(UUID)
+    assert content == held.archive(), "what the chain's own assembler writes from blocks"
     verdict = verify_archive(content)
     assert verdict.flaw is None
     assert verdict.report is not None

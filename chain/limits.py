@@ -252,6 +252,9 @@ TOWN_DECODED_MAX_BYTES: Final = 2_048
 LOYALTY_POSITIONS: Final = 128
 """Shops and programmes one wallet may hold points of: its head is read and written whole, 100 bytes each."""
 
+LOYALTY_VERIFIED_CODES: Final = 4_096
+"""Signatures of codes whose verdict is kept from the door to the block, some 500 bytes each: a busy minute's."""
+
 LOYALTY_LEGS: Final = 128
 """Lots one operation touches, some 30 us each: more go in parts. A coffee a day is a lot a day."""
 

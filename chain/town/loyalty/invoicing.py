@@ -13,12 +13,12 @@ from chain.codec import bf1
 from chain.codec.bf1_orders import Invoice, parse_invoice, points_asset
 from chain.codec.canonical import b64url_encode
 from chain.codec.errors import DecodeError
-from chain.crypto import ed25519
 from chain.crypto.keys import public_key_from_jwk
 from chain.town.accounts import jwk_members, role_of
 from chain.town.context import Accepted, BlockContext, Outcome, Reader, Refused, TxContext
 from chain.town.due import schedule_due
 from chain.town.loyalty.giving import check_not_staff
+from chain.town.loyalty.paycode import verify_code
 from chain.town.loyalty.records import (
     INVOICES,
     PROGRAMMES,
@@ -87,7 +87,7 @@ def check_invoice(ctx: TxContext, body: LoyaltyInvoicePay) -> tuple[Invoice, Til
         return Refused(codes.QR_REVOKED, "till revoked or out of date")
     key = public_key_from_jwk(jwk_members(role.jwk))
     message = bf1.signed_bytes(ctx.chain_id, signed)
-    if key.alg != "EdDSA" or not ed25519.verify_strict(key.raw, message, signature):
+    if key.alg != "EdDSA" or not verify_code(key.raw, message, signature):
         return Refused(codes.QR_BAD_SIGNATURE)
     if find_invoice(ctx.state, till.shop, invoice.invoice_id) is not None:
         return Refused(codes.QR_REPLAYED)

@@ -6,12 +6,14 @@ Reads: accounts, counter windows, parameters.  Writes: nothing; the spend that f
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from chain.codec import bf1
 from chain.codec.errors import DecodeError
 from chain.crypto import ed25519
 from chain.crypto.keys import public_key_from_jwk
+from chain.limits import LOYALTY_VERIFIED_CODES
 from chain.town import params
 from chain.town.accounts import AccountRecord, find_account_by_ref, jwk_members
 from chain.town.context import Reader, Refused, TxContext
@@ -92,7 +94,16 @@ def _check_form(state: Reader, code: bf1.PayCode) -> Refused | None:
 def _is_signed(account: AccountRecord, message: bytes, signature: bytes) -> bool:
     """By the account's present key: a code of a rotated key fails here."""
     key = public_key_from_jwk(jwk_members(account.jwk))
-    return key.alg == "EdDSA" and ed25519.verify_strict(key.raw, message, signature)
+    return key.alg == "EdDSA" and verify_code(key.raw, message, signature)
+
+
+@lru_cache(maxsize=LOYALTY_VERIFIED_CODES)
+def verify_code(public_key: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether an Ed25519 key signed a code; a transaction is judged at the door and again in its block.
+
+    A function of its arguments alone, so that a node that forgot the verdict comes to the same.
+    """
+    return ed25519.verify_strict(public_key, message, signature)
 
 
 def _check_amount(state: Reader, code: bf1.PayCode, points: int) -> Refused | None:

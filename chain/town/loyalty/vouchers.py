@@ -15,9 +15,9 @@ from msgspec.structs import replace
 from chain.codec import bf1
 from chain.codec.canonical import b64url_decode, b64url_encode
 from chain.codec.errors import DecodeError
-from chain.crypto import ed25519
 from chain.town.context import Accepted, Outcome, Overlay, Reader, Refused, TxContext
 from chain.town.loyalty.books import Entry, add_obligation, get_value, post_entries
+from chain.town.loyalty.paycode import verify_code
 from chain.town.loyalty.records import (
     NULLIFIERS,
     PROGRAMMES,
@@ -155,7 +155,7 @@ def check_voucher(
     if series.terms.status != "active":
         return Refused(codes.QR_REVOKED, series.terms.status)
     message = bf1.signed_bytes(chain_id, body)
-    is_signed = ed25519.verify_strict(b64url_decode(series.terms.key), message, signature)
+    is_signed = verify_code(b64url_decode(series.terms.key), message, signature)
     if not is_signed or voucher.value != series.terms.value_points:
         return Refused(codes.QR_BAD_SIGNATURE)
     return _check_use(state, series, voucher, shop=shop, points=points)

@@ -5,7 +5,7 @@ import pytest
 from chain.codec import bf1
 from chain.town.accounts import get_account, rotate_account_key, set_account_status
 from chain.town.context import Accepted, Outcome, Refused
-from chain.town.loyalty.paycode import use_counter
+from chain.town.loyalty.paycode import use_counter, verify_code
 from chain.town.loyalty.records import WindowRecord
 from tests.town.loyalty.kit import CHAIN_ID, LedgerTown, Phone, jwk_struct, make_key, open_town
 
@@ -206,3 +206,16 @@ def test_a_till_that_is_not_the_shops_cannot_take_points(sale) -> None:
     ledger: LedgerTown = town
     outcome = ledger.redeem("florist", tills["baker"], 5, shown(sale, shop="florist"))
     assert name(outcome) == "loyalty_till_unknown"
+
+
+def test_a_kept_verdict_is_of_the_very_key_message_and_signature(sale) -> None:
+    """What was once found good is good for nothing else: each of the three changed, before and after."""
+    town, _, phone = sale
+    _, body, signature = bf1.parse_text(phone.pay_code(town.time_s, shop="baker"))
+    message, key = bf1.signed_bytes(CHAIN_ID, body), phone.key.public_key.raw
+    other = make_key("other").public_key.raw
+    for _ in range(2):
+        assert verify_code(key, message, signature)
+        assert not verify_code(other, message, signature)
+        assert not verify_code(key, message + b"x", signature)
+        assert not verify_code(key, message, bytes(64))

@@ -16,7 +16,11 @@ from statistics import median
 from time import process_time_ns
 from typing import Final
 
+from app.energy.convention import Carbon, Convention, Taxes
+from app.energy.month import sum_steps
+from app.energy.statements import MonthInputs, build_lines, build_statements
 from bench.report import Metric, write_results
+from chain.crypto import ed25519
 from chain.town.energy import roots
 from chain.town.energy.calendar import EUROPE_PARIS
 from chain.town.energy.conventions import Cascade, ProRata, StaticRedistributed
@@ -31,6 +35,21 @@ REPEATS: Final = 7
 WEEK: Final = shared_folder() / "data" / "energy" / "b_simbench_lv_15min.csv"
 AIM_VS_ASSUME: Final = 50
 AIM_GROWTH: Final = 1.3
+
+CONVENTION: Final = Convention(
+    schema=1,
+    operation="bench",
+    step_s=900,
+    key=ProRata(),
+    pool_price_micro_eur=120_000,
+    outside_price_micro_eur=160_000,
+    surplus_price_micro_eur=60_000,
+    taxes=Taxes("standard", 200_000, "standard", 33_700),
+    carbon=Carbon(30_000, "figure of this benchmark"),
+    missing="refuse",
+    tolerance_wh_per_step=1,
+    decimals=3,
+)
 
 ASSUME_SCRIPT: Final = """
 import json, sys, time
@@ -84,6 +103,9 @@ def measure() -> list[Metric]:
         Metric("allocate_10k_redistributed_ms", _allocate_ms(_static(10_000), 10_000), "ms"),
         Metric("leaves_and_root_10k_ms", _roots_ms(10_000), "ms"),
         _week(),
+        Metric("interval_10k_ms", _interval_ms(10_000), "ms"),
+        *_statements(),
+        *_sizes(),
         _growth(),
     ]
 
@@ -154,6 +176,58 @@ def _growth() -> Metric:
     ratio = large / small
     name = "interval_1e5_vs_1e3_per_participant"
     return Metric(name, large, "us/member", small, ratio, AIM_GROWTH, ratio <= AIM_GROWTH)
+
+
+def _interval_ms(count: int) -> float:
+    """A whole interval: allocation, leaves and root, one signature of the batch."""
+    roster, step = _interval(count)
+    plan, keys, seed = prepare(ProRata(), roster), _member_keys(roster), bytes(32)
+
+    def work() -> None:
+        root = _commit(plan.roster, step, allocate(plan, step), keys)
+        ed25519.sign(seed, root.root)
+
+    return measure_ms(work, 5)
+
+
+def _sizes() -> list[Metric]:
+    """The interval from 10^2 to 10^5 members, per member: information beside the ratio below."""
+    found = []
+    for count in (100, 1_000, 10_000, 100_000):
+        roster, step = _interval(count)
+        plan, keys = prepare(ProRata(), roster), _member_keys(roster)
+        batch = max(1, 10_000 // count)
+
+        def work(plan=plan, step=step, keys=keys, batch=batch) -> None:
+            for _ in range(batch):
+                _commit(plan.roster, step, allocate(plan, step), keys)
+
+        per_member = measure_ms(work, 3) * 1_000 / count / batch
+        found.append(Metric(f"interval_{count}_us_per_member", per_member, "us/member"))
+    return found
+
+
+def _statements() -> list[Metric]:
+    """A month of 1 000 members and one plant: adding up one day (96 steps), and drawing all statements."""
+    roster, step = _interval(1_000)
+    plan = prepare(ProRata(), roster)
+    pairs = [
+        (s, allocate(plan, s))
+        for s in (Step("bench", at * 900, step.cons_wh, step.prod_wh) for at in range(96))
+    ]
+    month = sum_steps(roster, pairs, pool_price_micro_eur=120_000)
+    names = (*roster.consumers, *roster.producers)
+    inputs = MonthInputs(CONVENTION, "2026-06", month, {name: name for name in names})
+
+    def draw() -> None:
+        lines = build_lines(inputs)
+        build_statements(inputs, lines, "h")
+
+    summed = measure_ms(lambda: sum_steps(roster, pairs, pool_price_micro_eur=120_000), 3)
+    return [
+        Metric("sum_day_1k_ms", summed, "ms"),
+        Metric("statements_1k_ms", measure_ms(draw, 3), "ms"),
+    ]
 
 
 def _week() -> Metric:

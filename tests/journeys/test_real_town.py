@@ -199,7 +199,7 @@ def test_the_demo_plays_every_step_and_says_so(tmp_path):
         [sys.executable, "-m", "app.cli", "demo", "--json", "--qr", str(picture)],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -217,9 +217,15 @@ def test_the_demo_plays_every_step_and_says_so(tmp_path):
         "restart",
         "idle",
         "lost",
+        "sun",
+        "week",
+        "audit",
+        "statements",
+        "correction",
     ]
     assert all(step["ok"] for step in told["steps"])
     codes = {line.get("code") for step in told["steps"] for line in step["lines"]}
     assert {"qr_replayed", "qr_expired", "qr_wrong_shop", "auth_proof_invalid"} <= codes
     assert {"tx_bad_signature", "node_unavailable"} <= codes
+    assert {"energy_file_repeated", "energy_challenge_open"} <= codes
     assert picture.read_bytes().startswith(b"\x89PNG")

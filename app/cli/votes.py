@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import click
 
+from app.cli import ballot_audit
 from app.cli.ballot_board import Assembled, Board, UnknownElection
 from app.cli.judging import judge_over_cores, show_progress
 from app.cli.trust import ChainOptions, chain_options, open_chain
@@ -154,6 +155,25 @@ def check_receipt(file: Path, checkpoint: Path, at_s: int | None, is_json: bool)
         sys.exit(EXIT_INVALID)
     said = {"tracker": found.tracker, "height": found.height, "time": found.time}
     _say({"verdict": "valid", "election": kept.election, **said}, is_json)
+
+
+@votes.command()
+@click.argument("archive", type=click.Path(path_type=Path))
+@click.option("--shown", required=True, help="What the phone showed first: picture file or text.")
+@click.option("--opened", required=True, help="What it showed when told to open the ballot.")
+@click.option("--json", "is_json", is_flag=True, help="One JSON object instead of text.")
+def audit(archive: Path, shown: str, opened: str, is_json: bool) -> None:
+    """Check as a second device that a ballot holds the choices its phone says; ARCHIVE gives the election.
+
+    Exit 0: it holds these choices and nothing else. 1: the phone lied. 2: a picture or the archive is unreadable.
+    """
+    try:
+        said = ballot_audit.audit(archive, shown, opened)
+    except (OSError, DecodeError, Unreadable, Unsupported) as error:
+        _say({"verdict": "unreadable", "reason": str(error)}, is_json)
+        sys.exit(EXIT_UNREADABLE)
+    _say(said, is_json)
+    sys.exit(0 if said["verdict"] == "valid" else EXIT_INVALID)
 
 
 @contextmanager

@@ -1,15 +1,19 @@
 """Benaloh audit: a second device finds out whether the phone encrypted what it says."""
 
 import io
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import segno
 import zxingcpp
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from app.cli.main import main
 from chain.codec.errors import DecodeError
 from chain.votes.ballot import InvalidVote, judge_ballot, make_ballot, tracker
 from chain.votes.election import read_election
@@ -24,7 +28,7 @@ from chain.votes.voter.audit import (
     tracker_text,
 )
 from chain.votes.voter.keys import stream_of
-from tests.votes.kit import Booth, seeded
+from tests.votes.kit import Booth, build, seeded
 
 VOTES = ((0, 1, 0, 0), (1, 0, 1), (0, 1))
 OTHER = ((0, 0, 1, 0), (1, 0, 1), (0, 1))
@@ -137,3 +141,27 @@ def test_a_cut_lengthened_or_respelled_opening_is_refused(booth: Booth) -> None:
     for other in (text[:-3], text + "000", text.lower(), text[:-1], "BV2:" + text[4:]):
         with pytest.raises(DecodeError):
             read_opening(other)
+
+
+def test_the_command_is_the_second_device(booth: Booth, tmp_path: Path) -> None:
+    """Pictures in, choices in the election's words out; a phone that lies exits 1."""
+    archive, picture = tmp_path / "election.bel", tmp_path / "opened.png"
+    archive.write_bytes(build([booth.setup_step()]))
+    made, other = prepare(booth), prepare(booth, OTHER, "other")
+    segno.make_qr(encode_opening(made.opening), error="m").save(str(picture), scale=4)
+    shown = tracker_text(booth.election.uuid, made.tracker)
+
+    def run(*options: str) -> tuple[int, dict]:
+        arguments = ["votes", "audit", str(archive), "--json", *options]
+        outcome = CliRunner().invoke(main, arguments)
+        return outcome.exit_code, json.loads(outcome.stdout)
+
+    code, said = run("--shown", shown, "--opened", str(picture))
+    assert (code, said["verdict"]) == (0, "valid")
+    assert said["choices"] == {
+        "Que faire de la place du Beffroi ?": ["Marché couvert"],
+        "Quels modes ?": ["Vélo", "Tram"],
+        "Approuvez-vous ?": ["Non"],
+    }
+    assert run("--shown", shown, "--opened", encode_opening(other.opening))[0] == 1
+    assert run("--shown", "nonsense", "--opened", str(picture))[0] == 2

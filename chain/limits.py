@@ -279,6 +279,9 @@ LOYALTY_OFFLINE_BATCH: Final = 16
 """Notes or codes in one upload of a shop that was without a network: each costs as much as an online earn, some
 1.5 ms, so a batch is a twentieth of a block."""
 
+LOYALTY_OFFLINE_NOTE_CHARS: Final = 4_096
+"""A signed note of a purchase with 32 item classes, in compact JWS form; refused before decoding."""
+
 LOYALTY_OFFLINE_CLOCK_S: Final = 600
 """How far the clock of a till or phone without a network may be ahead of the block's time when what it dated comes
 in, or behind the block that locked an allowance: clocks drift, and nobody looks at a till's."""

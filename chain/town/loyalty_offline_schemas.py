@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, TypeAlias
 
 from msgspec import Meta
 
-from chain.limits import LOYALTY_OFFLINE_BATCH
+from chain.limits import LOYALTY_OFFLINE_BATCH, LOYALTY_OFFLINE_NOTE_CHARS
 from chain.town.schemas import (
     MAX_SAFE_INTEGER,
     Bytes16,
@@ -20,12 +20,11 @@ from chain.town.schemas import (
     UnixSeconds,
 )
 
-EARN_NOTE_MAX_CHARS = 4_096
 EarnNoteJws: TypeAlias = Annotated[
     str,
     Meta(
         min_length=10,
-        max_length=EARN_NOTE_MAX_CHARS,
+        max_length=LOYALTY_OFFLINE_NOTE_CHARS,
         pattern=r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z",
     ),
 ]

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from app.cli.demo.client import expect
+from app.core.config import Config
 from app.core.database import connected
 from app.loyalty.models import AllowanceRow, LotRow, Operation
 from app.loyalty.project_points import sum_lines
@@ -273,8 +274,6 @@ def test_a_town_that_did_not_switch_it_on_says_so(tmp_path):
 
 
 def test_a_server_without_the_programmes_key_shows_no_certificate(sale, monkeypatch):
-    from app.core.config import Config
-
     assert sale.allowances()[0]["certificate"]
     monkeypatch.setattr(Config, "derive_key", lambda _self, label: bytes(31) + label[-1:])
     assert sale.allowances()[0]["certificate"] == ""

@@ -13,7 +13,11 @@ from msgspec.structs import replace
 from chain.codec.canonical import b64url_decode, b64url_encode, decode_canonical
 from chain.codec.errors import DecodeError
 from chain.crypto import jws
-from chain.limits import LOYALTY_OFFLINE_CLOCK_S, LOYALTY_OFFLINE_VERSIONS
+from chain.limits import (
+    LOYALTY_OFFLINE_CLOCK_S,
+    LOYALTY_OFFLINE_NOTE_CHARS,
+    LOYALTY_OFFLINE_VERSIONS,
+)
 from chain.town import params
 from chain.town.accounts import find_account_by_ref, role_of
 from chain.town.context import Accepted, Outcome, Reader, Refused, TxContext
@@ -31,7 +35,7 @@ from chain.town.loyalty.records import (
     version_id,
 )
 from chain.town.loyalty.tills import shop_of
-from chain.town.loyalty_offline_schemas import EARN_NOTE_MAX_CHARS, EarnNote, LoyaltyEarnBatch
+from chain.town.loyalty_offline_schemas import EarnNote, LoyaltyEarnBatch
 from chain.town.schemas import LoyaltyEarn
 from chain.types import codes
 
@@ -84,7 +88,7 @@ def _apply_note(ctx: TxContext, text: str) -> Outcome:
 def _read_note(ctx: TxContext, text: str) -> tuple[EarnNote, TillRecord] | Refused:
     """The note and the till of the acting shop that signed it."""
     try:
-        parsed = jws.parse(text.encode(), EARN_NOTE_TYP, EARN_NOTE_MAX_CHARS)
+        parsed = jws.parse(text.encode(), EARN_NOTE_TYP, LOYALTY_OFFLINE_NOTE_CHARS)
         note = decode_canonical(EarnNote, parsed.payload)
     except DecodeError as exc:
         return Refused(codes.LOYALTY_NOTE_INVALID, str(exc)[:80])

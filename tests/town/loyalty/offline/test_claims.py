@@ -7,9 +7,10 @@ from msgspec.structs import replace as replace_record
 
 from chain.codec import bf1
 from chain.codec.bf1_offline import OfflineCode, encode_allowance, parse_offline
+from chain.limits import LOYALTY_OFFLINE_SHOP_CLAIMS, LOYALTY_OFFLINE_SHOPS
 from chain.town.accounts import get_account, set_account_status
 from chain.town.context import Accepted
-from chain.town.loyalty.offline.records import CLAIMS
+from chain.town.loyalty.offline.records import ALLOWANCES, CLAIMS
 from chain.town.loyalty_schemas import LoyaltyStaff
 from chain.town.settlement.records import STANDINGS, StandingRecord
 from tests.town.loyalty.kit import make_key, open_town, owner_key
@@ -213,9 +214,6 @@ def test_one_shop_claims_no_more_than_its_cap_of_one_allowance(sale) -> None:
 
 def test_no_shop_claims_very_many_payments_and_not_very_many_shops_claim(sale) -> None:
     town, tills, ada, purse = sale
-    from chain.limits import LOYALTY_OFFLINE_SHOP_CLAIMS, LOYALTY_OFFLINE_SHOPS
-    from chain.town.loyalty.offline.records import ALLOWANCES
-
     record = ALLOWANCES.get(town.state, name_of(purse).encode())
     full = replace_record(record, shops=(("baker", 1, LOYALTY_OFFLINE_SHOP_CLAIMS),), claimed=1)
     ALLOWANCES.put(town.state, name_of(purse).encode(), full)

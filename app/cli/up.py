@@ -172,7 +172,18 @@ def _children(town: TownHome, *, port: int, node_port: int, relay_port: int) -> 
             lambda: is_answering(port, "/v1/health"),
         ),
         _webhooks(town),
+        _relay(relay_port),
     ]
+
+
+def _relay(port: int) -> Child:
+    """Takes anonymous registrations and ballots; it must not be able to know what the API knows."""
+    return Child(
+        "relay",
+        python("-m", "app.cli", "relay", "--port", str(port)),
+        lambda: is_answering(port, "/health"),
+        environment=dict.fromkeys(KEYS_A_RELAY_HAS_NOT, ""),
+    )
 
 
 def _webhooks(town: TownHome) -> Child:

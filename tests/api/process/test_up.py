@@ -17,6 +17,7 @@ import pytest
 
 from app.cli.demo.client import login
 from app.cli.demo.http import Api
+from app.cli.supervisor import is_answering
 from app.core.keyfiles import new_role_key, read_key_file
 from chain.codec.canonical import b64url_encode
 from chain.crypto.jws import SigningKey
@@ -57,6 +58,7 @@ class RunningTown:
                 start_new_session=True,
             )
         self.wait_for(lambda: self.get("/v1/health")[0] == 200)
+        self.wait_for(lambda: is_answering(self.relay_port, "/health"))
 
     def stop(self, number: int = signal.SIGINT) -> int:
         assert self.process is not None

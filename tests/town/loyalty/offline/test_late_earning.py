@@ -235,6 +235,14 @@ def test_a_till_out_of_date_when_it_wrote_gives_nothing_but_may_be_sent_after_it
     assert [line[:2] for line in outcome.data["refused"]] == [[1, "tx_key_expired"]]
 
 
+def test_a_clock_that_is_ahead_does_not_end_a_till_before_its_time(shop) -> None:
+    """Found by the machine: ten minutes before its end a till dates its notes behind it."""
+    town, till, ada = shop
+    end = records.TILLS.get(town.state, till.kid.encode()).expires_s
+    town.next_block(seconds=end - town.time_s - 1)
+    assert name(send_notes(town, till, make_note(till, ada, made=end + CLOCK_S - 1))) == "ok"
+
+
 def test_staff_caps_and_suspensions_hold_for_late_purchases_too(shop) -> None:
     town, till, ada = shop
     small = town.add_till("baker", "small", per_tx=5, per_day=5)

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from chain.codec import bf1
 from chain.codec.bf1_offline import parse_offline
 from chain.codec.canonical import b64url_decode
 from chain.town.context import Refused
@@ -179,4 +178,3 @@ def test_the_pictures_are_those_that_were_measured(alone) -> None:
     text, _ = purse.sign(ada.key, 5, shop="baker", nonce=NONCE, now_s=START_S)
     assert len(text) == 361
     assert len(purse.certificate) == 199
-    assert text[:4] == bf1.PREFIX

@@ -22,6 +22,7 @@ from statistics import median
 from time import process_time
 
 from bench.report import Metric, write_results
+from bench.votes_closing import measure_closing
 from chain.votes.formats import Question
 from chain.votes.group import Group
 from chain.votes.verifier import verify_archive
@@ -95,6 +96,7 @@ def measure() -> list[Metric]:
         against("verify_belenios2048_vs_belenios_tool", ours, tool, AIM_2048),
         against("verify_ed25519_vs_belenios_tool", ed25519, tool, AIM_ED25519),
         Metric("ballot_bytes", sizes["Ed25519"], "bytes", sizes["BELENIOS-2048"]),
+        measure_closing(),
     ]
 
 

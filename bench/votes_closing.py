@@ -1,0 +1,90 @@
+"""What closing a ballot box costs a validator: `close_10000_vs_100`, one core.
+
+The tally follows the box ballot by ballot, so the block that closes it must cost the same for a hundred ballots and for
+ten thousand. The boxes are filled with ballots of distinct credentials and ciphertexts whose proofs nobody judges:
+judging is measured apart, and closing judges none. Each box is closed ROUNDS times from the same state. What still
+grows is the depth of the state's tree: a few hashes per record written.
+"""
+
+from statistics import median
+from time import process_time
+from unittest.mock import patch
+
+from bench.report import Metric
+from chain.town.votes import ballots
+from chain.votes import formats
+from chain.votes.formats import Ballot
+from chain.votes.group import Group
+from tests.town.votes.kit import Vote, open_vote
+
+ROUNDS = 25
+SIZES = (100, 10_000)
+PER_BLOCK = 50
+AIM = 1.2
+CHOICE = [[0, 1, 0, 0]]
+
+
+class _AnyBallot:
+    """Takes every ballot for a good one."""
+
+    def judge_signature(self, *_: object) -> None:
+        return None
+
+    def judge_answers(self, *_: object) -> None:
+        return None
+
+
+def filled(size: int) -> Vote:
+    """An election at the end of voting, with that many ballots in the box."""
+    vote = open_vote(size)
+    group = vote.election.group
+    model = formats.decode(Ballot, vote.ballot(0, CHOICE))
+    with patch.object(ballots, "VERDICTS", _AnyBallot()):
+        for first in range(0, size, PER_BLOCK):
+            made = []
+            for voter in range(first, min(first + PER_BLOCK, size)):
+                model = _shift(group, model)
+                credential = group.encode(vote.election.g_power(vote.voter_secrets[voter]))
+                made.append(formats.encode(formats.replace(model, credential=credential)))
+            results = vote.run(*map(vote.cast_tx, made))
+            assert all(result.info == "ok" for result in results), results[0].log
+    return vote
+
+
+def _shift(group: Group, ballot: Ballot) -> Ballot:
+    """The same ballot with other first halves of its ciphertexts."""
+    answers = []
+    for answer in ballot.answers:
+        choices = tuple(
+            formats.replace(
+                choice,
+                alpha=group.encode(group.multiply(group.decode(choice.alpha), group.generator)),
+            )
+            for choice in answer.choices
+        )
+        answers.append(formats.replace(answer, choices=choices))
+    return formats.replace(ballot, answers=tuple(answers))
+
+
+def close_ms(vote: Vote) -> float:
+    """Processor milliseconds of the block that closes the box, median of ROUNDS from the same state."""
+    town, closes_s = vote.town, vote.record.calendar.voting_closes
+    store, height, app_hash, took = town.store.copy(), town.height, town.app_hash, []
+    for _ in range(ROUNDS):
+        town.store, town.height, town.app_hash = store.copy(), height, app_hash
+        town.restart()
+        town.now_s = closes_s - 60
+        town.run()  # a validator that has been running: what a start reads once is read
+        town.now_s = closes_s
+        start = process_time()
+        town.run()
+        took.append((process_time() - start) * 1e3)
+        assert vote.phase == "tally"
+    return median(took)
+
+
+def measure_closing() -> Metric:
+    """The ratio, against the small box."""
+    small_ms, large_ms = (close_ms(filled(size)) for size in SIZES)
+    ratio = large_ms / small_ms
+    return Metric("close_10000_vs_100", large_ms, "ms", small_ms, ratio, AIM, ratio <= AIM)

@@ -138,7 +138,8 @@ def energy(
         documents = [_read(path) for path in (*own_paths, *day_paths, *statement_paths)]
         opened = _open_all([_read(path) for path in sealed_paths], key_path)
         doc = read_genesis(genesis)
-        published = collect(replay_chain(ChainClient(nodes), doc), is_json=is_json)
+        chain = ChainClient(nodes)
+        published = collect(replay_chain(chain, doc), is_json=is_json, total=read_tip(chain))
     except (
         OSError,
         ValueError,
@@ -162,11 +163,21 @@ def energy(
     sys.exit(EXIT_DIFFERS if findings else 0)
 
 
-def collect(blocks: Iterable[ReplayedBlock], *, is_json: bool = True) -> Published:
-    """Everything published about energy on a proved chain."""
+def read_tip(chain: ChainClient) -> int | None:
+    """Height a node says it is at: only a bar's length, blocks themselves are proved; raises NodeUnavailable."""
+    try:
+        return int(chain.call("status")["sync_info"]["latest_block_height"])
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def collect(
+    blocks: Iterable[ReplayedBlock], *, is_json: bool = True, total: int | None = None
+) -> Published:
+    """Everything published about energy on a proved chain; the bar moves with each proved block, up to `total`."""
     published = Published()
-    with progress(is_json):
-        for block in blocks:
+    with progress(is_json) as track:
+        for block in track(blocks, "blocks", total):
             published.add(block)
     return published
 

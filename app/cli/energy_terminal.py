@@ -5,7 +5,7 @@ Reads and writes: the paths it is given.  Never: raises at the user; a command e
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeVar
@@ -96,11 +96,10 @@ def progress(is_json: bool) -> Any:
     )
     with bar:
 
-        def track(items: Sequence[T], description: str) -> Iterable[T]:
-            return bar.track(items, description=description)
+        def track(items: Iterable[T], description: str, total: int | None = None) -> Iterable[T]:
+            return bar.track(items, total=total, description=description)
 
-        handed: Callable[[Sequence[T], str], Iterable[T]] = track
-        yield handed
+        yield track
 
 
 def say(shown: dict[str, Any], is_json: bool) -> None:

@@ -125,8 +125,12 @@ def read_input(
 
 
 def open_orders(config: Config, operation: Operation, day: str) -> dict[int, tuple[Order, ...]]:
-    """Orders of a day that stood at their gate and were opened, by start of their step."""
-    keys = MemberKeys(config)
+    """Orders of a day that stood at their gate, were opened, and may meet others, by start of their step.
+
+    Left out, so that no one member's order stops everybody's day: an order of a column that is not active that day
+    or not of its side, and the later of two own orders that would meet each other.
+    """
+    keys, columns = MemberKeys(config), set(list_columns(operation.operation, day))
     steps = steps_of_day(zone_of(operation.zone), parse_day(day), operation.step_s)
     standing = OrderRow.select().where(
         (OrderRow.operation == operation.operation)
@@ -146,8 +150,24 @@ def open_orders(config: Config, operation: Operation, day: str) -> dict[int, tup
         raw = keys.open_readings(row.account, bytes(file.sealed))
         sealed = msgspec.json.decode(raw, type=commitments.SealedOrder)
         order = commitments.open_order(sealed, row.account, row.seq, row.commitment)
-        books.setdefault(row.start, []).append(order)
+        is_active = (order.point, row.account) in columns and is_tradable(order.side, order.point)
+        book = books.setdefault(row.start, [])
+        if is_active and not any(_meets_own(order, earlier) for earlier in book):
+            book.append(order)
     return {start_s: tuple(book) for start_s, book in books.items()}
+
+
+def is_tradable(side: str, column: str) -> bool:
+    """Whether an order of this side may be of this column: consumers bid, plants and stores offer."""
+    return column.partition("_")[0] in {"bid": ("cons",), "offer": ("prod", "discharge")}[side]
+
+
+def _meets_own(order: Order, other: Order) -> bool:
+    """Whether two orders of one member would trade with each other."""
+    if order.participant != other.participant or order.side == other.side:
+        return False
+    bid, offer = (order, other) if order.side == "bid" else (other, order)
+    return bid.price_micro_eur >= offer.price_micro_eur
 
 
 def draft_readings(config: Config, operation: Operation, day: str) -> EnergyReadings:

@@ -14,7 +14,14 @@ from app.core.config import Config
 from app.core.database import insert_row, write
 from app.core.problems import Problem
 from app.energy.codes import ENERGY_OPENING_DIFFERS
-from app.energy.days import compute, open_orders, read_basis, read_input
+from app.energy.days import (
+    compute,
+    is_tradable,
+    open_orders,
+    own_columns,
+    read_basis,
+    read_input,
+)
 from app.energy.keys import MemberKeys
 from app.energy.members import get_operation
 from app.energy.models import (
@@ -25,7 +32,6 @@ from app.energy.models import (
     Operation,
     OrderFile,
     OrderRow,
-    PointRow,
 )
 from app.energy.month import format_day, parse_day
 from app.energy.readings import zone_of
@@ -35,6 +41,7 @@ from chain.town.energy.calendar import local_day, steps_of_day
 from chain.town.energy.contract_document import decode_document, hash_document, terms_of
 from chain.town.energy.refusals import Refused
 from chain.town.energy_schemas import EnergyContract, EnergyOrder
+from chain.types.codes import ENERGY_ORDER_INVALID
 
 LISTED_MAX: Final = 500
 
@@ -54,17 +61,16 @@ def _sealed(body: EnergyOrder, opening: dict[str, Any]) -> commitments.SealedOrd
 
 
 def check_order(account: str, body: EnergyOrder, opening: dict[str, Any]) -> None:
-    """Raise Problem when what an order says does not open its commitment, or names another's point."""
+    """Raise Problem when what an order says does not open its commitment, or its column is not one to trade by."""
     sealed = _sealed(body, opening)
     if commitments.commit_order(sealed, b64url_decode(opening["salt"])) != body.commitment:
         raise Problem(ENERGY_OPENING_DIFFERS)
-    owned = (
-        (PointRow.operation == body.operation)
-        & (PointRow.account == account)
-        & (PointRow.name == sealed.point.partition("_")[2])
-    )
-    if not PointRow.select().where(owned).exists():
+    zone = zone_of(get_operation(body.operation).zone)
+    day = format_day(local_day(zone, body.start))
+    if sealed.point not in own_columns(body.operation, day, account):
         raise Problem(ENERGY_OPENING_DIFFERS, "the point is not your own")
+    if not is_tradable(sealed.side, sealed.point):
+        raise Problem(ENERGY_ORDER_INVALID, f"a {sealed.side} of {sealed.point}")
 
 
 def keep_order(config: Config, account: str, body: EnergyOrder, opening: dict[str, Any]) -> None:

@@ -187,8 +187,10 @@ class Neighbourhood:
     def table(self, day: str, seed: int = 0, **changes: int) -> str:
         """A day of readings as a table by PRM; `changes` add Wh to every step of a PRM."""
         random = Random(f"{day} {seed}")
-        sides = [("cons", p) for h in self.homes for p in h.points] + [
-            ("prod", p) for r in self.roofs for p in r.points
+        sides = [
+            ("cons" if point.side == "consumer" else "prod", point)
+            for member in (*self.homes, *self.roofs)
+            for point in member.points
         ]
         lines = ["start_local," + ",".join(f"{side}_{point.prm}_Wh" for side, point in sides)]
         number = parse_day(day)

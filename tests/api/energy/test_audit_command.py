@@ -1,16 +1,18 @@
 """`beffroi audit energy`: days and statements worked out again from files, against blocks proved from the genesis."""
 
 import copy
+import io
 import json
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
-from app.cli import audit_energy
+from app.cli import audit_energy, energy_terminal
 from app.cli.demo.client import expect
 from app.cli.main import main
 from app.core.keyfiles import new_role_key, write_key_file
-from app.core.replay import replay_chain
+from app.core.replay import ReplayedBlock, replay_chain
 from app.energy.days import open_sealed_day
 from chain.codec.cmtjson import to_json
 from tests.api.conftest import close_database
@@ -159,3 +161,12 @@ def test_a_file_that_cannot_be_read_is_told_with_exit_2(month, tmp_path, monkeyp
     answer = run(month, tmp_path, monkeypatch, {"own": [1]})
     assert answer.exit_code == 2
     assert "not a JSON object" in answer.output
+
+
+def test_the_bar_moves_with_each_proved_block(monkeypatch) -> None:
+    shown = io.StringIO()
+    terminal = Console(file=shown, force_terminal=True, width=80)
+    monkeypatch.setattr(energy_terminal, "Console", lambda **_: terminal)
+    blocks = (ReplayedBlock(height, 0, (), ()) for height in (1, 2, 3))
+    audit_energy.collect(blocks, is_json=False, total=4)
+    assert "3/4" in shown.getvalue()

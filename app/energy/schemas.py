@@ -493,7 +493,7 @@ class EnergyOrderRequestSchema(TransactionSchema):
 
 
 class EnergyOrderSchema(TownSchema):
-    """An own order; `filled_wh` and `price_micro_eur` once its day is published."""
+    """An own order as it was sealed; what it traded is on the day's allocation and the month's statement."""
 
     operation = fields.String(required=True)
     start = fields.Integer(required=True)

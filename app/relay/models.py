@@ -51,6 +51,7 @@ class Shelf:
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.execute("PRAGMA secure_delete=ON")
         self._db.executescript(_SCHEMA)
+        self._measure()
 
     def close(self) -> None:
         """Close the file."""
@@ -60,10 +61,12 @@ class Shelf:
     def put(self, key: str, raw: bytes, leaves_s: int) -> bool:
         """Hold one transaction; the same one twice is one. False when the shelf is full."""
         with self._writing() as db:
-            count, size = db.execute("SELECT count(*), total(length(raw)) FROM held").fetchone()
-            if count >= ROWS_MAX or size + len(raw) > BYTES_MAX:
+            if self._rows >= ROWS_MAX or self._bytes + len(raw) > BYTES_MAX:
                 return False
-            db.execute("INSERT OR IGNORE INTO held VALUES (?, ?, 0, ?)", (key, leaves_s, raw))
+            added = db.execute(
+                "INSERT OR IGNORE INTO held VALUES (?, ?, 0, ?)", (key, leaves_s, raw)
+            ).rowcount
+            self._rows, self._bytes = self._rows + added, self._bytes + added * len(raw)
             return True
 
     def take_due(self, now_s: int) -> list[Held]:
@@ -82,12 +85,12 @@ class Shelf:
     def drop(self, key: str) -> None:
         """It is with the nodes."""
         with self._writing() as db:
-            db.execute("DELETE FROM held WHERE key = ?", (key,))
+            self._delete(db, key)
 
     def refuse(self, key: str, code: str, round_s: int) -> None:
         """The chain will not take it: forget it, and keep why for whoever asks for the list."""
         with self._writing() as db:
-            db.execute("DELETE FROM held WHERE key = ?", (key,))
+            self._delete(db, key)
             db.execute("INSERT OR REPLACE INTO refused VALUES (?, ?, ?)", (key, code, round_s))
             db.execute(
                 "DELETE FROM refused WHERE key IN "
@@ -100,6 +103,15 @@ class Shelf:
         with self._lock:
             return dict(self._db.execute("SELECT key, code FROM refused ORDER BY key").fetchall())
 
+    def _measure(self) -> None:
+        """Count what is held, once: adding it all up for each visitor would cost more with each visitor."""
+        count, size = self._db.execute("SELECT count(*), total(length(raw)) FROM held").fetchone()
+        self._rows, self._bytes = int(count), int(size)
+
+    def _delete(self, db: sqlite3.Connection, key: str) -> None:
+        gone = db.execute("DELETE FROM held WHERE key = ? RETURNING length(raw)", (key,)).fetchall()
+        self._rows, self._bytes = self._rows - len(gone), self._bytes - sum(n for (n,) in gone)
+
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
@@ -108,5 +120,6 @@ class Shelf:
                 yield self._db
             except BaseException:
                 self._db.execute("ROLLBACK")
+                self._measure()
                 raise
             self._db.execute("COMMIT")

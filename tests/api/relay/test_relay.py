@@ -218,6 +218,26 @@ def test_a_full_shelf_sends_away_and_keeps_what_it_has(
     assert len(relay.after(BATCH_S)) == 2
 
 
+def test_room_on_the_shelf_is_what_is_held_however_it_came_and_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "ROWS_MAX", 2)
+    monkeypatch.setattr(models, "BYTES_MAX", 10)
+    shelf = models.Shelf(tmp_path / "shelf")
+    assert shelf.put("a", b"12345", 1)
+    assert shelf.put("a", b"12345", 1), "the same twice is one"
+    assert not shelf.put("b", b"123456", 1), "six bytes beside five"
+    assert shelf.put("b", b"1234", 1)
+    assert not shelf.put("c", b"1", 1), "two rows are held"
+    shelf.close()
+    shelf = models.Shelf(tmp_path / "shelf")
+    assert not shelf.put("c", b"1", 1), "still, after a restart"
+    shelf.drop("a")
+    shelf.refuse("b", "votes_closed", 1)
+    assert shelf.put("c", b"1234567890", 1)
+    shelf.close()
+
+
 # --- what answers say ----------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
+from app.cli.trust import UnknownElection
 from app.core.chain_client import read_query_answer
 from app.core.trusted_chain import NotProved, TrustedChain
 from chain.light.ballot_receipt import BallotReceipt, Following, hash_event, make_receipt
@@ -32,10 +33,6 @@ BATCH: Final = RPC_BATCH_MAX
 LIST_PARTS_MAX: Final = 1_000
 Note = Callable[[int, int], None]
 """Told how many ballots of how many are there."""
-
-
-class UnknownElection(Exception):
-    """The chain proves that it has no such election."""
 
 
 class ElectionState(msgspec.Struct, frozen=True):

@@ -23,6 +23,13 @@ from chain.types.evidence import LightBlock
 from chain.types.params import GenesisDoc
 
 
+class UnknownElection(Exception):
+    """The chain proves that it has no such election."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no election {name}")
+
+
 def open_sources(urls: tuple[str, ...]) -> dict[str, RpcLightSource]:
     """A source of light blocks per node; raises click.UsageError on what is no address."""
     try:

@@ -15,9 +15,9 @@ from typing import Any, Final
 import click
 
 from app.cli import ballot_audit
-from app.cli.ballot_board import Assembled, Board, UnknownElection
+from app.cli.ballot_board import Assembled, Board
 from app.cli.judging import judge_over_cores, show_progress
-from app.cli.trust import ChainOptions, chain_options, open_chain
+from app.cli.trust import ChainOptions, UnknownElection, chain_options, open_chain
 from app.core.chain_client import RpcError
 from app.core.problems import NodeUnavailable
 from app.core.trusted_chain import NotProved

@@ -64,7 +64,6 @@ class Desk:
             yield chain
 
         monkeypatch.setattr(command, "open_chain", open_lab)
-        monkeypatch.setattr(command.time, "time", lambda: lab.now_s)
 
     def prepare(self, rank: int, body: str = "") -> list[str]:
         """A registrar's files; the options that name them."""

@@ -5,9 +5,7 @@ Everything acted on is proved by the light client, from a trust the operator giv
 `--store`).
 """
 
-import json
 import secrets as chance
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -18,13 +16,24 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-import msgspec
 from rich.progress import Progress
 
 from app.cli.judging import show_progress
+from app.cli.outside import (
+    EXIT_REFUSED,
+    EXIT_WAITING,
+    ChainRefusal,
+    Refusal,
+    answer,
+    await_proved,
+    body_options,
+    find_rank,
+    read_passphrase,
+    send,
+)
 from app.cli.registrar.keyring import KeptKeys, Keyring, Station, modulus_text
 from app.cli.registrar.memory import Memory, OtherValue
-from app.cli.registrar.register import ElectionState, Register, UnknownElection
+from app.cli.registrar.register import Register
 from app.cli.registrar.signing import (
     NotOurs,
     Unfit,
@@ -33,46 +42,21 @@ from app.cli.registrar.signing import (
     judge_request,
     sign_batch,
 )
-from app.cli.trust import ChainOptions, chain_options, open_chain
-from app.core.chain_client import RpcError
-from app.core.keyfiles import KeyFileError, RoleKey, read_key_file, read_private_text
-from app.core.problems import NodeUnavailable
-from app.core.sealedfiles import check_passphrase
-from app.core.trusted_chain import NotProved
+from app.cli.trust import ChainOptions, open_chain
+from app.core.keyfiles import RoleKey, read_key_file
 from chain.crypto.blind_rsa import SignerKey
 from chain.limits import VOTES_SIGNED_PER_TX_MAX
-from chain.town.envelope import build_transaction
 from chain.town.votes_schemas import IssueSign, RegistrarKeys, StationKey
 
-EXIT_REFUSED: Final = 1
-EXIT_UNREACHED: Final = 2
-EXIT_WAITING: Final = 3
-LIFE_S: Final = 3_600
-POLL_S: Final = 0.5
 WATCH_S: Final = 2.0
 """Between two looks for new requests."""
 OVERLAP_HEIGHTS: Final = 10
 """Searched again each time: an index may know a request some blocks before its record is proved."""
-FINAL_WAIT_S: Final = 60
-"""A transaction sent is final within seconds; after a minute the operator is told to look again."""
-FILES: Final = click.Path(path_type=Path)
-_EXITS: Final = {"done": 0, "incomplete": EXIT_REFUSED, "waiting": EXIT_WAITING}
+_EXITS: Final = {"incomplete": EXIT_REFUSED, "waiting": EXIT_WAITING}
+_OWN: Final = (NotOurs, OtherValue)
 PASSES_MAX: Final = 3
 """Looks at the nodes' indexes before a request that is on the chain counts as hidden: one may come in between."""
 _BEFORE_ISSUANCE: Final = frozenset({"ceremony", "sealed"})
-
-
-class Refusal(Exception):
-    """What is said, and how the command ends."""
-
-    def __init__(self, verdict: str, reason: str, code: int) -> None:
-        super().__init__(reason)
-        self.said = {"verdict": verdict, "reason": reason}
-        self.code = code
-
-
-class ChainRefusal(Exception):
-    """The chain refused a transaction; the message is its own."""
 
 
 @dataclass(slots=True)
@@ -117,7 +101,7 @@ def registrar() -> None:
 def desk_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of every subcommand; it is called with a `Desk`, and its answer printed."""
 
-    @chain_options
+    @body_options("registrar", "keys")
     @wraps(command)
     def run(
         election: str,
@@ -130,40 +114,20 @@ def desk_options(command: Callable[..., Any]) -> Callable[..., Any]:
         is_json: bool,
         **more: Any,
     ) -> None:
-        try:
+        def act() -> dict[str, Any]:
             role = read_key_file(key)
             is_new = not any(vault.glob(f"{election}-*.registrar"))
-            keyring = Keyring(vault, _read_passphrase(passphrase_file, is_new=is_new))
+            keyring = Keyring(vault, read_passphrase(passphrase_file, is_new=is_new))
             with open_chain(chain) as trusted, show_progress(is_json) as progress:
                 register = Register(trusted, election)
-                place = _find_rank(register.election(), role.body, rank)
+                place = find_rank(register.election().registrars, role.body, rank, "registrar")
                 desk = Desk(register, role, keyring, place, progress, time.monotonic() + wait)
-                said = command(desk, **more)
-        except Exception as error:  # told apart below; what is not known is raised again
-            refusal = _refusal(error)
-            if refusal is None:
-                raise
-            _say(refusal.said, is_json)
-            sys.exit(refusal.code)
-        _say(said, is_json)
-        sys.exit(_EXITS[said["verdict"]])
+                said: dict[str, Any] = command(desk, **more)
+            return said
 
-    for option in reversed(_OPTIONS):
-        run = option(run)
+        answer(act, is_json, _EXITS, _OWN)
+
     return run
-
-
-_OPTIONS: Final = (
-    click.argument("election"),
-    click.option("--key", required=True, type=FILES, help="The body's registrar key file."),
-    click.option("--vault", required=True, type=FILES, help="Folder of this registrar's keys."),
-    click.option(
-        "--rank", type=click.IntRange(1, 64), help="Which place, if the body has several."
-    ),
-    click.option("--passphrase-file", type=FILES, help="Of mode 600; asked for otherwise."),
-    click.option("--wait", type=click.IntRange(0), default=0, help="Seconds to go on waiting."),
-    click.option("--json", "is_json", is_flag=True, help="One JSON object instead of text."),
-)
 
 
 # --- the commands ----------------------------------------------------------------------------------
@@ -190,8 +154,12 @@ def publish(desk: Desk) -> dict[str, Any]:
             if state.phase == "ceremony":
                 return _head(desk, "waiting") | {"waiting_for": "the trustees' key"}
             raise Refusal("refused", f"too late: the election is {state.phase}", EXIT_REFUSED)
-        _send(desk, RegistrarKeys(desk.register.name, desk.rank, _public_keys(desk, kept)))
-        _await(desk, lambda: desk.register.published_height(desk.rank) is not None)
+        send(
+            desk.chain,
+            desk.key,
+            RegistrarKeys(desk.register.name, desk.rank, _public_keys(desk, kept)),
+        )
+        await_proved(desk.chain, lambda: desk.register.published_height(desk.rank) is not None)
     check_keys(desk.register, kept)
     return _head(desk) | {"keys": _fingerprints(kept)}
 
@@ -294,8 +262,8 @@ def _sign_some(desk: Desk, batch: list[Waiting], memory: Memory, tally: Tally) -
     """Sign and send a batch, and see it proved; one that the chain refuses is sent one by one."""
     answers = sign_batch(batch, memory, chance.token_bytes)
     try:
-        _send(desk, IssueSign(desk.register.name, desk.rank, answers))
-        _await(desk, lambda: _is_answered(desk, answers[-1].cid))
+        send(desk.chain, desk.key, IssueSign(desk.register.name, desk.rank, answers))
+        await_proved(desk.chain, lambda: _is_answered(desk, answers[-1].cid))
     except ChainRefusal as refusal:
         if not _is_open(desk):
             return
@@ -324,33 +292,6 @@ def _is_open(desk: Desk) -> bool:
 
 
 # --- acting ----------------------------------------------------------------------------------------
-
-
-def _send(desk: Desk, body: msgspec.Struct) -> None:
-    """Sign with the role key and hand in; raises ChainRefusal."""
-    transaction = build_transaction(
-        desk.chain.town(),
-        f"body:{desk.key.body}",
-        body,
-        [desk.key.signer],
-        chance.token_bytes(16),
-        int(time.time()) + LIFE_S,
-    )
-    answer = desk.chain.rpc.broadcast(transaction)
-    if answer.code:
-        raise ChainRefusal(answer.log)
-
-
-def _await(desk: Desk, is_there: Callable[[], bool]) -> None:
-    """Wait until the chain proves it; raises Refusal."""
-    end_s = time.monotonic() + FINAL_WAIT_S
-    desk.chain.catch_up()
-    while not is_there():
-        if time.monotonic() > end_s:
-            text = f"sent, and not proved within {FINAL_WAIT_S} s: run the command again"
-            raise Refusal("unknown", text, EXIT_UNREACHED)
-        time.sleep(POLL_S)
-        desk.chain.catch_up()
 
 
 def _kept(desk: Desk) -> KeptKeys:
@@ -395,26 +336,6 @@ def _counts(desk: Desk, tally: Tally | None = None) -> dict[str, Any]:
     return said | {"unseen": max(0, requests - answered - len(tally.refused))}
 
 
-def _find_rank(state: ElectionState, body: str, rank: int | None) -> int:
-    """The body's place among the registrars; raises Refusal."""
-    held = [place for place, name in enumerate(state.registrars, 1) if name == body]
-    if rank is not None and rank in held:
-        return rank
-    if rank is None and len(held) == 1:
-        return held[0]
-    text = f"{body} holds the places {held} of this election: give --rank" if held else ""
-    raise Refusal("refused", text or f"{body} is no registrar of this election", EXIT_REFUSED)
-
-
-def _read_passphrase(file: Path | None, *, is_new: bool) -> str:
-    if file is not None:
-        return check_passphrase(read_private_text(file).rstrip("\n"))
-    typed: str = click.prompt(
-        "Passphrase of the vault", hide_input=True, err=True, confirmation_prompt=is_new
-    )
-    return check_passphrase(typed)
-
-
 def _head(desk: Desk, verdict: str = "done") -> dict[str, Any]:
     state = desk.register.election()
     return {
@@ -424,26 +345,3 @@ def _head(desk: Desk, verdict: str = "done") -> dict[str, Any]:
         "registrar": desk.rank,
         "height": desk.chain.header.height,
     }
-
-
-def _refusal(error: Exception) -> Refusal | None:
-    """How an error is told, None for a bug."""
-    match error:
-        case Refusal():
-            return error
-        case NotProved() | NodeUnavailable() | RpcError():
-            return Refusal("unreached", str(error) or "no node answers", EXIT_UNREACHED)
-        case UnknownElection():
-            return Refusal("refused", f"there is no election {error}", EXIT_REFUSED)
-        case KeyFileError() | NotOurs() | OtherValue() | ChainRefusal():
-            return Refusal("refused", str(error), EXIT_REFUSED)
-        case _:
-            return None
-
-
-def _say(shown: dict[str, Any], is_json: bool) -> None:
-    if is_json:
-        click.echo(json.dumps(shown, ensure_ascii=False))
-        return
-    for name, value in shown.items():
-        click.echo(f"{name}: {value if isinstance(value, str) else json.dumps(value)}")

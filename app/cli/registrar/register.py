@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from app.cli.registrar.keyring import Station
+from app.cli.trust import UnknownElection
 from app.core.chain_client import MALFORMED, RpcError
 from app.core.problems import NodeUnavailable
 from app.core.trusted_chain import NotProved, TrustedChain
@@ -28,10 +29,6 @@ NAMESPACE: Final = "votes"
 PAGE: Final = 100
 PAGES_MAX: Final = 2_000
 """200 000 requests: more than an election may have electors."""
-
-
-class UnknownElection(Exception):
-    """The chain proves that it has no such election."""
 
 
 class ElectionState(msgspec.Struct, frozen=True):

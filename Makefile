@@ -68,7 +68,7 @@ machines: $(STAMP) ## points, energy days and credits against naive books: 400 r
 linkage: $(STAMP) ## who cast which ballot? the attacker of docs/votes.md over STATIONS=1000 simulated stations of 200
 	$(BIN)/python -m tests.votes.linkage --stations $(or $(STATIONS),1000)
 
-drill: $(STAMP) ## crashes, partitions and lies on real processes; NAME="kill-one …" for some, QUICK=1 for the short form
+drill: $(STAMP) ## crashes, partitions, lies and elections on real processes; NAME="kill-one …" for some, QUICK=1 for the short form, GROUP=Ed25519 for NAME=election
 	$(BIN)/python -m tests.drills $(NAME) $(if $(QUICK),--quick)
 
 bench: $(STAMP) ## NAME=town: measure one family, table on screen and bench/results/NAME.json

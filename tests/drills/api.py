@@ -14,7 +14,7 @@ from app.cli.town import node_urls
 from app.core.keyfiles import new_role_key
 from tests.drills.report import Drill, drill
 from tests.drills.town import Town, TownNode, wait_for
-from tests.node.four import ROOT, free_ports
+from tests.node.four import ROOT, Cluster, free_ports
 
 LIES = ("rpc-liar", "rpc-stall")
 
@@ -22,9 +22,13 @@ LIES = ("rpc-liar", "rpc-stall")
 class TownApi:
     """Projector and API server of a town as `beffroi up` starts them, on the nodes they are given."""
 
-    def __init__(self, town: Town, folder: Path, node_ports: list[int]) -> None:
+    def __init__(
+        self, town: Cluster, folder: Path, node_ports: list[int], **environment: str
+    ) -> None:
+        """`environment` is the town's own; keys of services lie in `town.root / "keys"`."""
         folder.mkdir(parents=True)
         (self.port,) = free_ports(1)
+        self.url = f"http://127.0.0.1:{self.port}"
         keys = town.root / "keys"
         self._folder = folder
         self._environment = {
@@ -33,32 +37,34 @@ class TownApi:
             "DATABASE_URL": f"sqlite:///{folder / 'town.db'}",
             "BEFFROI_NODE_URLS": node_urls(node_ports),
             "BEFFROI_GENESIS_FILE": str(town.homes[0].genesis_file),
-            "BEFFROI_PUBLIC_URL": f"http://127.0.0.1:{self.port}",
+            "BEFFROI_PUBLIC_URL": self.url,
             "BEFFROI_TOKEN_KEY_FILES": str(keys / "token.json"),
             "BEFFROI_GATEWAY_KEY_FILE": str(keys / "gateway.json"),
             "BEFFROI_MASTER_KEY_FILE": str(keys / "master.key"),
+            **environment,
         }
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
         """The projector makes the database; then the server."""
-        self._run("projector", "-m", "app.cli", "projector")
+        self.run("projector", "-m", "app.cli", "projector")
         wait_for(lambda: (self._folder / "town.db").exists(), 60, "the projector's database")
         time.sleep(1.0)
-        self._run(
+        self.run(
             "api",
             *("-m", "gunicorn", "--worker-class=gthread", "--workers=1", "--threads=4"),
             *(f"--bind=127.0.0.1:{self.port}", "--no-control-socket", "app.wsgi:application"),
         )
         wait_for(lambda: self.get("/v1/health") is not None, 60, "the API")
 
-    def _run(self, name: str, *command: str) -> None:
+    def run(self, name: str, *command: str, **environment: str) -> None:
+        """Start one more program of the town's; `stop` ends it with the others."""
         with (self._folder / f"{name}.log").open("ab") as log:
             self._processes.append(
                 subprocess.Popen(
                     [sys.executable, *command],
                     cwd=ROOT,
-                    env=self._environment,
+                    env=self._environment | environment,
                     stdout=log,
                     stderr=log,
                 )
@@ -75,9 +81,7 @@ class TownApi:
     def get(self, path: str) -> Any:
         """The JSON of a route, None when it does not answer 200."""
         try:
-            with urllib.request.urlopen(
-                f"http://127.0.0.1:{self.port}{path}", timeout=10
-            ) as answer:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:
                 return json.load(answer)
         except OSError:
             return None

@@ -8,7 +8,7 @@ trustee of three absent, one validator is killed while people vote and comes bac
 import json
 import time
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
@@ -28,7 +28,7 @@ from chain.codec.cmtjson import from_json
 from chain.crypto import ed25519
 from chain.crypto.jws import SigningKey
 from chain.limits import RPC_BATCH_MAX
-from chain.node.config import NodeConfig
+from chain.node.config import NodeConfig, Pacing
 from chain.town.envelope import build_transaction
 from chain.town.votes.records import get_box, get_document
 from chain.town.votes_schemas import VoteCalendar
@@ -51,6 +51,8 @@ SILENT, DECRYPTING = 3, (1, 3)
 HOUR_S = 3_600
 BATCH = 200
 PATIENCE_S = 600
+PACING = Pacing(empty_interval_s=2.0)
+"""A node that waits looks at its clock, which was moved, with the next block at the latest."""
 PARAMS = LAX | {"quota_agent_per_minute": 1_000_000}
 
 
@@ -115,18 +117,18 @@ class RemoteTown:
         if not txs:
             self._wait_block()
             return []
-        refused = {tx: answer for tx in txs if (answer := self._send(tx)) is not None}
+        refused = {tx: answer for tx in txs if (answer := self.send(tx)) is not None}
         waiting = [tx for tx in txs if tx not in refused]
         final: dict[bytes, ExecTxResult] = dict(refused)
         end_s = time.monotonic() + PATIENCE_S
         while waiting:
             assert time.monotonic() < end_s, f"{len(waiting)} transactions not final"
-            final |= self._find(waiting)
+            final |= self.find(waiting)
             waiting = [tx for tx in waiting if tx not in final]
             time.sleep(0.1)
         return [final[tx] for tx in txs]
 
-    def _send(self, tx: bytes) -> ExecTxResult | None:
+    def send(self, tx: bytes) -> ExecTxResult | None:
         """None when a node took it; how it was refused otherwise."""
         answer = self.rpc.broadcast(tx)
         if not answer.code:
@@ -134,7 +136,7 @@ class RemoteTown:
         code = get_code(answer.code)
         return ExecTxResult(code=answer.code, log=answer.log, info=code.name if code else "unknown")
 
-    def _find(self, txs: Sequence[bytes]) -> dict[bytes, ExecTxResult]:
+    def find(self, txs: Sequence[bytes]) -> dict[bytes, ExecTxResult]:
         """Results of those that are in a block; the oldest are asked first, until one is not there."""
         found: dict[bytes, ExecTxResult] = {}
         for first in range(0, len(txs), RPC_BATCH_MAX):
@@ -159,16 +161,22 @@ class RemoteTown:
 
 
 @contextmanager
-def four_validators(folder: Path, size: int = 4) -> Iterator[tuple[Cluster, RemoteTown]]:
+def four_validators(
+    folder: Path, size: int = 4, params: Mapping[str, int] = PARAMS
+) -> Iterator[tuple[Cluster, RemoteTown]]:
     """Real processes of a town with all bodies of an election."""
     seeds = [sha256(f"validator {i} of {folder}".encode()).digest() for i in range(size)]
     genesis = make_genesis(
-        bodies=BODIES, roles=VOTE_ROLES, params=PARAMS, validators=size, genesis_s=int(time.time())
+        bodies=BODIES,
+        roles=VOTE_ROLES,
+        params=dict(params),
+        validators=size,
+        genesis_s=int(time.time()),
     )
     state = json.loads(genesis.app_state_bytes)
     for line, seed in zip(state["validators"], seeds, strict=True):
         line["pub_key"] = b64url_encode(ed25519.derive_public(seed))
-    config = NodeConfig(clock_offset_file="../clock_offset")
+    config = NodeConfig(clock_offset_file="../clock_offset", pacing=PACING)
     cluster = Cluster(folder, size, module=NODE, config=config, app_state=state)
     try:
         cluster.start(wait=False)

@@ -95,6 +95,15 @@ class Voter:
             self.keys = confirm_kit(words, words)
 
 
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A citizen's place on the voting list, as the request shows it."""
+
+    salt: str
+    index: int
+    aunts: tuple[str, ...]
+
+
 @dataclass
 class Poll:
     """One election from the register to the result."""
@@ -148,11 +157,25 @@ class Poll:
             keys = (StationKey(STATION, CLASS, modulus_text(registrar_key(rank - 1))),)
             given = RegistrarKeys(self.uuid, rank, keys)
             self.must(self.vote.do(given, f"body:{slug}", key(f"registrar@{slug}")))
-        root, _ = self.roll()
-        rolls = (StationRoll(STATION, CLASS, len(self.voters), b64url_encode(root)),)
+        rolls = (StationRoll(STATION, CLASS, len(self.voters), self.draw_up_roll()),)
         self.must(self.vote.fix_rolls(rolls=rolls))
 
-    def roll(self) -> tuple[bytes, Any]:
+    def draw_up_roll(self) -> str:
+        """Root of the voting list, base64url."""
+        return b64url_encode(self._roll()[0])
+
+    def list_openings(self) -> list[Opening]:
+        """Everybody's place on the list, in the order of the voters."""
+        return [
+            Opening(
+                blind(f"roll {voter.name}"),
+                proof.index,
+                tuple(b64url_encode(aunt) for aunt in proof.aunts),
+            )
+            for voter, proof in zip(self.voters, self._roll()[1], strict=True)
+        ]
+
+    def _roll(self) -> tuple[bytes, Any]:
         return merkle_proofs([self._leaf(voter.name) for voter in self.voters])
 
     def _leaf(self, name: str) -> bytes:
@@ -170,11 +193,11 @@ class Poll:
     def issue(self, silent: int = 0) -> None:
         """Requests, answers of all registrars but `silent`, registrations, and the list closed."""
         self.vote.go_to(self.vote.body.calendar.issuance_opens)
-        place, (_, proofs) = self.place(), self.roll()
+        place = self.place()
         requests = []
-        for voter, proof in zip(self.voters, proofs, strict=True):
+        for voter, opening in zip(self.voters, self.list_openings(), strict=True):
             voter.request = make_request(voter.keys, place)
-            requests.append(self._request_tx(voter, proof))
+            requests.append(self._request_tx(voter, opening))
         self.must_run(requests)
         answers = {
             rank: self._answer(rank)
@@ -193,16 +216,16 @@ class Poll:
         self.vote.go_to(self.vote.body.calendar.voting_opens)
         assert self.vote.phase == "voting"
 
-    def _request_tx(self, voter: Voter, proof: Any) -> bytes:
+    def _request_tx(self, voter: Voter, opening: Opening) -> bytes:
         assert voter.request is not None
         body = IssueRequest(
             self.uuid,
             cid_of(voter.name),
             STATION,
             CLASS,
-            blind(f"roll {voter.name}"),
-            proof.index,
-            tuple(b64url_encode(aunt) for aunt in proof.aunts),
+            opening.salt,
+            opening.index,
+            opening.aunts,
             tuple(b64url_encode(value) for value in voter.request.blinded),
         )
         return self.town.tx(body, key(voter.name).kid, key(voter.name))
@@ -225,6 +248,10 @@ class Poll:
             self.must(self.vote.do(body, f"body:{slug}", key(f"registrar@{slug}")))
         return answers
 
+    def find_answers(self, voter: Voter, answers: dict[int, dict[str, bytes]]) -> dict[int, bytes]:
+        """The blind signatures that came for one voter, by registrar."""
+        return {rank: given[voter.name] for rank, given in answers.items()}
+
     def _register_tx(
         self,
         place: Place,
@@ -232,7 +259,7 @@ class Poll:
         answers: dict[int, dict[str, bytes]],
         signers: Sequence[int],
     ) -> bytes:
-        own = {rank: given[voter.name] for rank, given in answers.items()}
+        own = self.find_answers(voter, answers)
         draw = seeded(f"register {voter.name}")
         assert voter.request is not None
         made = make_registration(voter.keys, place, voter.request, own, signers, draw)
@@ -256,6 +283,10 @@ class Poll:
     def secret(self, voter: Voter) -> int:
         return voter.keys.vote_key().secret(self.uuid, self.vote.election.group)
 
+    def choices(self, number: int) -> Choices:
+        """What voter `number` wants."""
+        return choices_of(number)
+
     def prepare_ballot(self, voter: Voter, choices: Choices, label: str = "") -> Auditable:
         """A ballot that may still be cast or audited."""
         draw = seeded(f"ballot {voter.name} {label}")
@@ -274,6 +305,10 @@ class Poll:
         proof = sign_spoil(group, self.uuid, ballot.hash, secret, seeded("spoil"))
         body = BallotSpoil(self.uuid, ballot.opening.credential, ballot.hash, as_proof(proof))
         return build_anonymous(self.town.town, body)
+
+    def put_back(self, raw: bytes) -> None:
+        """A board hands in a ballot that was there before."""
+        assert self.vote.run(raw)[0].info == "votes_ballot_seen"
 
     # --- counting ------------------------------------------------------------------------------
 

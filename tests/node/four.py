@@ -105,6 +105,7 @@ class Cluster:
         config: NodeConfig | None = None,
         app_state: Any = None,
     ) -> None:
+        self.root = root
         ports = free_ports(2 * size)
         base = config or NodeConfig(timeouts=QUICK)
         members = [

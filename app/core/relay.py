@@ -174,8 +174,11 @@ def describe_final(row: Transaction) -> Submission:
 def find_submission(payload_hash: str) -> Submission | None:
     """A transaction's standing for reading (a refused one is described, not raised); None if unknown."""
     row = find_transaction(payload_hash)
+    waiting = find_outbox(payload_hash) if row is None else None
+    if row is None and waiting is None:
+        # Between the two looks the projector may have moved it from the one table to the other.
+        row = find_transaction(payload_hash)
     if row is None:
-        waiting = find_outbox(payload_hash)
         if waiting is None:
             return None
         state = STATE_REFUSED if waiting.refused_code else STATE_PENDING

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from app.core import relay
 from app.core.database import connected
-from app.core.outbox import OutboxRow
+from app.core.outbox import OutboxRow, find_outbox
 from tests.api.conftest import Town
 from tests.town.town_kit import key
 
@@ -39,6 +40,21 @@ def test_without_finality_the_answer_is_202_and_says_where_to_ask(town: Town) ->
     assert (final["state"], final["code"]) == ("final", "ok")
     with connected():
         assert OutboxRow.select().count() == 0
+
+
+def test_who_asks_while_the_transaction_becomes_final_is_not_told_that_it_is_unknown(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town.lab.is_lazy = True
+    place = town.post_tx("/v1/accounts", town.open_tx(ALICE), ALICE, wait=0).headers["Location"]
+
+    def find_meanwhile(payload_hash: str) -> OutboxRow | None:
+        town.lab.decide()
+        return find_outbox(payload_hash)
+
+    monkeypatch.setattr(relay, "find_outbox", find_meanwhile)
+    answer = town.http.get(place)
+    assert (answer.status_code, answer.json["state"]) == (200, "final")
 
 
 def test_the_same_transaction_again_gives_the_first_result(town: Town) -> None:

@@ -3,8 +3,9 @@
 A stolen till is worth nothing on the next day, and little before: five wrong PINs close it until the owner says
 otherwise, caps bound it on the chain, and `loyalty.till_revoke` ends it. A shop asks for PINs from its first employee
 on.
-The gate is the API's: a till's key reaches the chain through nothing else. The chain knows caps, keys and which
-accounts are staff; who stood at a till is the shop's own affair and stays here.
+The gate is the API's: whoever holds a till's key and reaches a node's RPC passes it by, and meets the caps and the
+revocation. The chain knows caps, keys and which accounts are staff; who stood at a till is the shop's own affair
+and stays here.
 
 Reads and writes: this domain's tables; reads loyalty's tills.  Never: a PIN in clear, a log line with one.
 Source: PROTOCOL §7 (daily PIN); OWASP Password Storage Cheat Sheet for scrypt.

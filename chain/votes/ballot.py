@@ -156,14 +156,23 @@ def check_signature(election: Election, ballot: Ballot) -> Flaw | None:
 
 
 def check_answers(election: Election, ballot: Ballot) -> Flaw | None:
-    """The dear half of `check_ballot`: the form of every answer, and its proofs."""
+    """The dear half of `check_ballot`: the form of every answer, then the proofs of all.
+
+    No proof is looked at before every form is right: else true answers before a broken one would buy the work of all
+    their proofs with a flaw that a reader takes for a cheap one.
+    """
     if len(ballot.answers) != len(election.questions):
         return Flaw(Check.BALLOT_FORM, "another number of answers than questions")
+    asked = tuple(zip(election.questions, ballot.answers, strict=True))
+    read: list[tuple[Cipher, ...]] = []
+    for number, (question, answer) in enumerate(asked, 1):
+        ciphers = _read_answer(election, question, answer)
+        if isinstance(ciphers, Flaw):
+            return ciphers.at(f"question {number}")
+        read.append(ciphers)
     zkp = proof_context(election, ballot.credential)
-    for number, (question, answer) in enumerate(
-        zip(election.questions, ballot.answers, strict=True), 1
-    ):
-        flaw = _check_answer(election, zkp, question, answer)
+    for number, ((question, answer), ciphers) in enumerate(zip(asked, read, strict=True), 1):
+        flaw = _check_proofs(election, zkp, question, answer, ciphers)
         if flaw is not None:
             return flaw.at(f"question {number}")
     return None
@@ -200,13 +209,21 @@ def _is_signed(election: Election, ballot: Ballot) -> bool:
     return verify_knowledge(group, prefix, credential, ballot.signature.proof)
 
 
-def _check_answer(election: Election, zkp: str, question: Question, answer: Answer) -> Flaw | None:
+def _read_answer(
+    election: Election, question: Question, answer: Answer
+) -> tuple[Cipher, ...] | Flaw:
+    """The ciphertexts of an answer that has the form of its question; costs next to nothing."""
     if not _has_shape(question, answer):
         return Flaw(Check.BALLOT_FORM, "another number of choices or proofs than the question asks")
     try:
-        ciphers = read_choices(election, answer)
+        return read_choices(election, answer)
     except DecodeError as error:
         return Flaw(Check.BALLOT_FORM, str(error))
+
+
+def _check_proofs(
+    election: Election, zkp: str, question: Question, answer: Answer, ciphers: tuple[Cipher, ...]
+) -> Flaw | None:
     for number, (cipher, proof) in enumerate(
         zip(ciphers, answer.individual_proofs, strict=True), 1
     ):

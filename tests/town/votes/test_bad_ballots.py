@@ -24,7 +24,16 @@ from chain.votes.ballot import make_ballot, sign_ballot
 from chain.votes.election import make_election, read_election
 from chain.votes.randomness import draw_scalar
 from tests.town.town_kit import MemoryStateStore, key
-from tests.town.votes.kit import UUID, Vote, make_vote, open_vote
+from tests.town.votes.kit import (
+    ONE_OF_THREE,
+    REFERENDUM,
+    SINGLE,
+    UUID,
+    YES_NO,
+    Vote,
+    make_vote,
+    open_vote,
+)
 
 CHOICE = [[0, 1, 0, 0]]
 
@@ -222,6 +231,23 @@ def test_a_ballot_with_an_answer_too_many_or_too_few(vote: Vote) -> None:
     for answers in ((), (short,)):
         bad = resigned(vote, body, 0, answers=answers)
         refused(vote, vote.cast_tx(bad), "votes_ballot_form")
+
+
+def test_no_proof_is_looked_at_before_every_answer_has_its_form() -> None:
+    """Else a true first answer before a broken second would buy its proofs again and again, and nobody would wait."""
+    vote = open_vote(1, questions=(ONE_OF_THREE, YES_NO), contests=(SINGLE, REFERENDUM))
+    body = vote.ballot(0, [[0, 1, 0, 0], [1, 0]])
+    first, last = formats.decode(formats.Ballot, body).answers
+    no_element = formats.replace(last.choices[0], alpha="no element")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ballots, "verify_disjunction", None)
+        for broken in (
+            formats.replace(last, choices=last.choices[:-1]),
+            formats.replace(last, choices=(no_element, *last.choices[1:])),
+        ):
+            bad = resigned(vote, body, 0, answers=(first, broken))
+            refused(vote, vote.cast_tx(bad), "votes_ballot_form")
+    assert vote.run(vote.cast_tx(body))[0].info == "ok"
 
 
 def test_a_ballot_for_another_election(vote: Vote) -> None:

@@ -4,7 +4,9 @@ Nobody signs for an account here, so every check is ordered by its cost, and wha
 size, phase and hour; form and election; the list; the credential's signature; quota; a hash or half ciphertext seen
 before; then the proofs. What fails is never in a block.
 A ballot hash is taken once for ever: a board that puts a replaced ballot back would undo a revote.
-Reads: list, parameters.  Writes: tables box, tally, ballot, body, alpha, credential, station.
+A spoil binds the credential that signed it and no other: whoever sees a ballot on its way must not be able to stop it
+by a spoil of their own.
+Reads: list, parameters.  Writes: tables box, tally, ballot, spoil, body, alpha, credential, station.
 Source: research/voting.md §0.3, §7.2, §7.4.
 """
 
@@ -26,12 +28,14 @@ from chain.town.votes.records import (
     BOXES,
     CREDENTIALS,
     ELECTIONS,
+    SPOILS,
     STATIONS,
     AlphaRecord,
     BallotRecord,
     BodyRecord,
     CredentialRecord,
     ElectionRecord,
+    SpoilRecord,
     alpha_id,
     ballot_id,
     credential_id,
@@ -40,6 +44,7 @@ from chain.town.votes.records import (
     group_of,
     open_record,
     place_id,
+    spoil_id,
     station_id,
 )
 from chain.town.votes.tallying import count_ballot
@@ -89,12 +94,12 @@ def why_spoil_over(state: Reader, body: BallotSpoil, now_s: int) -> Refused | No
     record = _find_open(state, body.election, now_s)
     if isinstance(record, Refused):
         return record
-    return _check_unseen(state, body.election, bytes.fromhex(body.ballot))
+    return _check_spoilable(state, body)
 
 
 def spoil_key(body: BallotSpoil) -> bytes:
-    """A spoil's name."""
-    return sha256(spoil_prefix(body.election, body.ballot).encode()).digest()
+    """A spoil's name: several credentials may spoil one hash."""
+    return sha256(f"{spoil_prefix(body.election, body.ballot)}{body.credential}".encode()).digest()
 
 
 def spoil_gas_us(_state: Reader, _body: BallotSpoil) -> int:
@@ -127,6 +132,7 @@ def apply_cast(ctx: TxContext, body: BallotCast) -> Outcome:
     refused = (
         _check_quota(ctx, voter)
         or _check_unseen(ctx.state, body.election, digest)
+        or _check_unspoiled(ctx.state, body.election, digest, ballot.credential)
         or _check_alphas(ctx.state, body.election, ballot)
     )
     if refused is not None:
@@ -138,7 +144,7 @@ def apply_cast(ctx: TxContext, body: BallotCast) -> Outcome:
 
 
 def apply_spoil(ctx: TxContext, body: BallotSpoil) -> Outcome:
-    """A ballot that was opened to check the device (Benaloh): its hash is taken, so it is never cast."""
+    """A ballot that was opened to check the device (Benaloh): its credential never casts it."""
     record = _find_open(ctx.state, body.election, ctx.time_s)
     if isinstance(record, Refused):
         return record
@@ -151,15 +157,14 @@ def apply_spoil(ctx: TxContext, body: BallotSpoil) -> Outcome:
     prefix = spoil_prefix(body.election, body.ballot)
     if not knows_secret(group, prefix, credential, proof):
         return Refused(codes.VOTES_SPOIL_INVALID)
-    digest = bytes.fromhex(body.ballot)
     limit = params.get_param(ctx.state, params.VOTES_BALLOTS_MAX)
     if voter.spoils >= limit:
         return Refused(codes.VOTES_BALLOT_QUOTA, f"{limit} in all")
-    refused = _check_unseen(ctx.state, body.election, digest)
+    refused = _check_spoilable(ctx.state, body)
     if refused is not None:
         return refused
-    spoiled = BallotRecord("spoiled", -1, ctx.height)
-    BALLOTS.put(ctx.state, ballot_id(body.election, digest), spoiled)
+    record_id = spoil_id(body.election, bytes.fromhex(body.ballot), body.credential)
+    SPOILS.put(ctx.state, record_id, SpoilRecord(ctx.height))
     voter_id = credential_id(group, body.election, credential)
     CREDENTIALS.put(ctx.state, voter_id, replace(voter, spoils=voter.spoils + 1))
     box = get_box(ctx.state, body.election)
@@ -214,10 +219,22 @@ def _check_quota(ctx: TxContext, voter: CredentialRecord) -> Refused | None:
 
 def _check_unseen(state: Reader, election: str, digest: bytes) -> Refused | None:
     seen = BALLOTS.get(state, ballot_id(election, digest))
-    if seen is None:
-        return None
-    is_spoiled = seen.state == "spoiled"
-    return Refused(codes.VOTES_BALLOT_SPOILED if is_spoiled else codes.VOTES_BALLOT_SEEN)
+    return None if seen is None else Refused(codes.VOTES_BALLOT_SEEN)
+
+
+def _check_unspoiled(
+    state: Reader, election: str, digest: bytes, credential: str
+) -> Refused | None:
+    spoiled = SPOILS.get(state, spoil_id(election, digest, credential))
+    return None if spoiled is None else Refused(codes.VOTES_BALLOT_SPOILED)
+
+
+def _check_spoilable(state: Reader, body: BallotSpoil) -> Refused | None:
+    """Neither in the box, nor spoiled by this credential before."""
+    digest = bytes.fromhex(body.ballot)
+    return _check_unseen(state, body.election, digest) or _check_unspoiled(
+        state, body.election, digest, body.credential
+    )
 
 
 def _check_alphas(state: Reader, election: str, ballot: Ballot) -> Refused | None:
@@ -266,7 +283,7 @@ def _take(
     )
     box = add_event(box, "Ballot", digest.hex())
     BOXES.put(state, uuid.encode(), box)
-    BALLOTS.put(state, ballot_id(uuid, digest), BallotRecord("cast", place, ctx.height))
+    BALLOTS.put(state, ballot_id(uuid, digest), BallotRecord(place, ctx.height))
     BODIES.put(state, place_id(uuid, place), BodyRecord(text))
     for alpha in _alphas(ballot):
         ALPHAS.put(state, alpha_id(uuid, alpha), AlphaRecord(place))

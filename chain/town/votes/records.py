@@ -203,10 +203,15 @@ class TallyRecord(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class BallotRecord(Struct, frozen=True, forbid_unknown_fields=True):
-    """A ballot hash that was seen, for ever; id `<uuid>/<hash, 32 bytes>`. `place` is -1 for a spoiled one."""
+    """A ballot hash that was taken, for ever; id `<uuid>/<hash, 32 bytes>`."""
 
-    state: Literal["cast", "spoiled"]
     place: int
+    height: int
+
+
+class SpoilRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """That a credential may never cast the ballot of a hash; id `spoil_id`, of both: no word about others' ballots."""
+
     height: int
 
 
@@ -266,6 +271,7 @@ LISTS: Final = Table(NAMESPACE, "list", ListRecord)
 BOXES: Final = Table(NAMESPACE, "box", BoxRecord)
 TALLIES: Final = Table(NAMESPACE, "tally", TallyRecord)
 BALLOTS: Final = Table(NAMESPACE, "ballot", BallotRecord)
+SPOILS: Final = Table(NAMESPACE, "spoil", SpoilRecord)
 BODIES: Final = Table(NAMESPACE, "body", BodyRecord)
 ALPHAS: Final = Table(NAMESPACE, "alpha", AlphaRecord)
 SHARES: Final = Table(NAMESPACE, "share", ShareRecord)
@@ -322,6 +328,11 @@ def credential_id(group: Group, election: str, credential: Element) -> bytes:
 def ballot_id(election: str, digest: bytes) -> bytes:
     """Id of a ballot hash."""
     return part_id(election, digest)
+
+
+def spoil_id(election: str, digest: bytes, credential: str) -> bytes:
+    """Id of a credential's word about a ballot hash."""
+    return part_id(election, sha256(digest + credential.encode()).digest())
 
 
 def alpha_id(election: str, alpha: str) -> bytes:

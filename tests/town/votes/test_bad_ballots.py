@@ -174,6 +174,24 @@ def test_a_spoiled_ballot_and_a_spoil_of_a_cast_one(vote: Vote) -> None:
     refused(vote, vote.anonymous(vote.spoil_body(0, cast)), "votes_ballot_seen")
 
 
+def test_a_voter_who_sees_anothers_ballot_on_its_way_does_not_stop_it_by_a_spoil(
+    vote: Vote,
+) -> None:
+    """Every node and relay sees a ballot before a block holds it; a spoil is its signer's word on its own ballots."""
+    on_its_way = vote.ballot(0, CHOICE)
+    by_another, by_its_own = (vote.anonymous(vote.spoil_body(v, on_its_way)) for v in (1, 0))
+    taken = vote.run(by_another, vote.cast_tx(on_its_way))
+    assert [result.info for result in taken] == ["ok", "ok"]
+    refused(vote, by_another, "votes_ballot_seen")
+    opened = vote.ballot(2, CHOICE)
+    spoils = [vote.anonymous(vote.spoil_body(v, opened)) for v in (1, 2)]
+    both = vote.run(*spoils)
+    assert [result.info for result in both] == ["ok", "ok"]
+    assert both[0].events[0] != both[1].events[0]  # each is followed by a name of its own
+    refused(vote, vote.cast_tx(opened), "votes_ballot_spoiled")
+    refused(vote, by_its_own, "votes_ballot_seen")
+
+
 def test_a_spoil_by_nobody_of_the_list_or_with_anothers_signature(vote: Vote) -> None:
     """Else anybody could spoil a ballot they saw on its way."""
     opened = vote.ballot(0, CHOICE)

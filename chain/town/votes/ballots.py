@@ -1,8 +1,9 @@
 """The ballot box: casting and spoiling, anonymous both.
 
 Nobody signs for an account here, so every check is ordered by its cost, and what costs most comes last (PROTOCOL §8):
-size, phase and hour; form and election; the list; the credential's signature; quota; a hash or half ciphertext seen
-before; then the proofs. What fails is never in a block.
+size, phase and hour; form and election; the list; the credential's signature; a hash taken before; quota; a half
+ciphertext seen before; then the proofs. What fails is never in a block. The hash comes before the quota because a
+ballot in the box must be told to be there, also within its minute.
 A ballot hash is taken once for ever: a board that puts a replaced ballot back would undo a revote.
 A spoil binds the credential that signed it and no other: whoever sees a ballot on its way must not be able to stop it
 by a spoil of their own.
@@ -130,9 +131,9 @@ def apply_cast(ctx: TxContext, body: BallotCast) -> Outcome:
     if flaw is not None:
         return _refusal(flaw)
     refused = (
-        _check_quota(ctx, voter)
-        or _check_unseen(ctx.state, body.election, digest)
+        _check_unseen(ctx.state, body.election, digest)
         or _check_unspoiled(ctx.state, body.election, digest, ballot.credential)
+        or _check_quota(ctx, voter)
         or _check_alphas(ctx.state, body.election, ballot)
     )
     if refused is not None:

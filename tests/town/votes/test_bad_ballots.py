@@ -334,6 +334,19 @@ def test_the_mempool_counts_what_waits() -> None:
     assert vote.town.check(vote.cast_tx(vote.ballot(0, CHOICE))).info == "votes_ballot_quota"
 
 
+def test_a_ballot_in_the_box_is_told_to_be_there_within_its_minute_and_when_it_was_the_last() -> (
+    None
+):
+    """Whoever sends again after a lost answer must not read that their ballot was refused."""
+    vote = open_vote(1, params={"votes_ballot_interval_s": 60, "votes_ballots_max": 1})
+    cast = vote.cast_tx(vote.ballot(0, CHOICE))
+    assert vote.run(cast)[0].info == "ok"
+    refused(vote, cast, "votes_ballot_seen")
+    refused(vote, vote.cast_tx(vote.ballot(0, CHOICE)), "votes_ballot_quota")
+    vote.town.advance(61)
+    refused(vote, cast, "votes_ballot_seen")
+
+
 def test_what_waits_is_looked_at_again_after_a_block_without_judging_its_proofs(vote: Vote) -> None:
     """A replayed ballot leaves the mempool, one that may still come stays; neither costs a proof."""
     town = vote.town

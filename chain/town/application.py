@@ -308,23 +308,23 @@ class TownApplication:
             return known
         now = max(self._clock(), self._last_time)
         run = self._check_run(now.seconds)
-        is_unsigned = is_anonymous(request.tx)
-        if is_unsigned and self._doubts.must_wait(request.tx, run.town, now.seconds):
-            return _check_refusal(codes.VOTES_BALLOT_QUOTA)
+        is_guarded = request.type is CheckTxType.NEW and is_anonymous(request.tx)
         if request.type is CheckTxType.RECHECK:
             self._rechecked += 1
             if self._rechecked > TOWN_RECHECKED_WHOLE:
                 return _check_response(run.count_again(request.tx))
+        elif is_guarded and self._doubts.must_wait(request.tx, run.town, now.seconds):
+            return _check_refusal(codes.VOTES_BALLOT_QUOTA)
         tx = run.execute(request.tx)
+        if is_guarded and tx.result.code in (0, codes.VOTES_BALLOT_PROOF.number):
+            interval_s = get_param(self._base, VOTES_BALLOT_INTERVAL_S)
+            self._doubts.note(request.tx, run.town, now.seconds + interval_s)
         response = _check_response(tx.result)
         if tx.verdict is Verdict.ACCEPTED:
             run.keep(tx)
             self._checked[raw_hash] = response
         elif tx.verdict is Verdict.FAILED:
             run.charge_quota(request.tx)
-        elif is_unsigned and tx.result.code == codes.VOTES_BALLOT_PROOF.number:
-            interval_s = get_param(self._base, VOTES_BALLOT_INTERVAL_S)
-            self._doubts.note(request.tx, run.town, now.seconds + interval_s)
         return response
 
     def _check_run(self, now_s: int) -> BlockRun:

@@ -334,6 +334,25 @@ def test_the_mempool_counts_what_waits() -> None:
     assert vote.town.check(vote.cast_tx(vote.ballot(0, CHOICE))).info == "votes_ballot_quota"
 
 
+def test_a_long_queue_does_not_let_its_voters_cast_again_with_every_block(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Beyond the head of the queue ballots are not run again: their voters wait for their minute all the same."""
+    monkeypatch.setattr("chain.town.application.TOWN_RECHECKED_WHOLE", 0)
+    vote = open_vote(2, params={"votes_ballot_interval_s": 60})
+    town, waiting = vote.town, vote.cast_tx(vote.ballot(0, CHOICE))
+    assert town.check(waiting).info == "ok"
+    assert vote.cast(1, CHOICE).info == "ok"  # a block comes that does not hold it
+    again = RequestCheckTx(waiting, CheckTxType.RECHECK)
+    assert town.app.check_tx(again).code == 0
+    more = vote.cast_tx(vote.ballot(0, CHOICE))
+    assert town.check(more).info == "votes_ballot_quota"
+    assert town.check(waiting).info == "ok"  # the very same may come again
+    assert vote.run(waiting)[0].info == "ok"
+    town.advance(61)
+    assert town.check(more).info == "ok"
+
+
 def test_a_ballot_in_the_box_is_told_to_be_there_within_its_minute_and_when_it_was_the_last() -> (
     None
 ):

@@ -80,7 +80,7 @@ def _apply_note(ctx: TxContext, text: str) -> Outcome:
     outcome = earn_purchase(ctx, earn, till=till, rule=rule, made_s=min(note.made, ctx.time_s))
     if isinstance(outcome, Refused):
         return outcome
-    if till.revoked_s:
+    if _revoked_since_s(ctx.state, till):
         _keep_from_sweeps(ctx, till)
     return Accepted({**outcome.data, "ref": b64url_encode(ctx.tx_key), "made": note.made})
 
@@ -118,13 +118,21 @@ def _check_till(ctx: TxContext, note: EarnNote, till: TillRecord) -> Refused | N
     """In date when it signed; if revoked since, before `since`, and the owner says so."""
     if min(note.made, ctx.time_s) >= till.expires_s:  # its clock may be ahead
         return Refused(codes.TX_KEY_EXPIRED, "till out of date")
-    if not till.revoked_s:
+    since_s = _revoked_since_s(ctx.state, till)
+    if not since_s:
         return None
     sender = role_of(ctx.state, ctx.signers[0].kid)
     is_owner = sender is not None and sender.role == _OWNER_ROLE
-    if note.made >= till.revoked_since_s or not is_owner:
-        return Refused(codes.LOYALTY_TILL_REVOKED, f"since {till.revoked_since_s}")
+    if note.made >= since_s or not is_owner:
+        return Refused(codes.LOYALTY_TILL_REVOKED, f"since {since_s}")
     return None
+
+
+def _revoked_since_s(state: Reader, till: TillRecord) -> int:
+    """Since when its key counts for nothing, by the owner's word or the council's; 0 while it lives."""
+    role = role_of(state, till.kid)
+    assert role is not None, "every till has its role"
+    return role.revoked_since
 
 
 def _keep_from_sweeps(ctx: TxContext, till: TillRecord) -> None:

@@ -6,7 +6,8 @@ from chain.codec.canonical import encode_canonical
 from chain.crypto.jws import sign_compact
 from chain.limits import LOYALTY_OFFLINE_BATCH
 from chain.town import params
-from chain.town.context import Accepted
+from chain.town.accounts import revoke_role
+from chain.town.context import Accepted, Refused
 from chain.town.loyalty import records
 from chain.town.loyalty.offline.till import Item, Outbox
 from chain.town.loyalty_schemas import LoyaltyCampaign, LoyaltyStaff
@@ -196,6 +197,22 @@ def test_after_a_revocation_the_owner_alone_sends_what_was_noted_before_since(sh
     assert name(send_notes(town, other, early)) == "loyalty_till_revoked"
     assert name(send_notes(town, owner_key("baker"), early)) == "ok"
     assert points_of(town, ada) == 10
+
+
+def test_a_till_whose_role_the_council_ended_is_revoked_like_any_other(shop) -> None:
+    town, till, ada = shop
+    other = town.add_till("baker", "2")
+    assert not isinstance(revoke_role(town.state, till.kid, town.time_s), Refused)
+    early = make_note(till, ada, made=town.time_s - 1, receipt="before")
+    late = make_note(till, ada, made=town.time_s, receipt="after")
+    for signer in (other, owner_key("baker")):
+        assert name(send_notes(town, signer, late)) == "loyalty_till_revoked"
+    assert name(send_notes(town, other, early)) == "loyalty_till_revoked"
+    assert name(send_notes(town, owner_key("baker"), early)) == "ok"
+    town.next_block(seconds=1)
+    swept = town.revoke("baker", till, town.time_s - 3_600)
+    assert isinstance(swept, Accepted)
+    assert swept.data["reversed"] == []
 
 
 def test_what_came_in_after_since_is_swept_whatever_its_date_says(shop) -> None:

@@ -1,7 +1,8 @@
 """A shop owner's next key: renewed with the old one at once, or replaced by an operator when it is lost.
 
 A replacement waits while the old key still lives: its owner, who sees it in the journal, stops it by renewing. Once
-the old key ended or ran out there is nobody to ask, and the replacement takes effect at once.
+the old key ended or ran out there is nobody to ask, and the replacement takes effect at once, in place of one that
+waited.
 
 Whoever stole the owner's key can renew it too, and nobody can tell them from the owner by a key. So a renewal stops a
 replacement once: within a month of it, the operator's next one waits as long again and is not stopped by a key. An
@@ -74,6 +75,8 @@ def apply_owner_key(ctx: TxContext, body: LoyaltyOwnerKey) -> Outcome:
         _stop_waiting(ctx, body.shop)
     elif live_role(ctx.state, shop.owner_kid, ctx.time_s) is not None:
         return _ask(ctx, body)
+    else:
+        _drop_waiting(ctx.state, body.shop)
     done = _change(ctx.state, shop, body.new_key, granted_by=ctx.sender, time_s=ctx.time_s)
     return done if isinstance(done, Refused) else Accepted(done)
 

@@ -86,6 +86,26 @@ def test_a_key_that_ran_out_is_replaced_at_once(town) -> None:
     assert holds(town, make_key("found"))
 
 
+def test_a_replacement_that_takes_effect_at_once_drops_the_one_that_waited(town) -> None:
+    """The owner's role ended while an earlier replacement waited: what came last is what counts."""
+    assert name(replace(town, "lost again")) == "ok"
+    revoke_role(town.state, owner_key("baker").kid, town.time_s)
+    assert name(replace(town, "found")) == "ok"
+    assert get_key_use(town.state, make_key("lost again").kid) is None
+    town.next_block(seconds=WAIT_S)
+    assert holds(town, make_key("found"))
+    assert not holds(town, make_key("lost again"))
+
+
+def test_the_very_key_that_waits_takes_effect_at_once_when_the_old_one_ends(town) -> None:
+    assert name(replace(town, "found")) == "ok"
+    revoke_role(town.state, owner_key("baker").kid, town.time_s)
+    assert name(replace(town, "found")) == "ok"
+    assert holds(town, make_key("found"))
+    town.next_block(seconds=WAIT_S)
+    assert holds(town, make_key("found"))
+
+
 def test_the_tills_of_the_shop_go_on(town) -> None:
     till, phone = town.add_till("baker", "second"), town.open_phone("ada")
     assert name(renew(town, "next")) == "ok"

@@ -81,19 +81,19 @@ def project_claims(tx: ProjectedTx) -> None:
             AllowanceRow.allowance == claimed["allowance"]
         ).execute()
     for allowance, kind in tx.data["frauds"]:
-        _freeze(tx, allowance, kind)
+        _put_fraud(tx, allowance, kind, is_frozen=True)
 
 
 def project_fraud(tx: ProjectedTx) -> None:
     """Somebody handed in codes that no honest phone signs together."""
-    _freeze(tx, tx.data["allowance"], tx.data["fraud"])
+    _put_fraud(tx, tx.data["allowance"], tx.data["fraud"], is_frozen=tx.data["frozen"])
 
 
-def _freeze(tx: ProjectedTx, allowance: str, kind: str) -> None:
+def _put_fraud(tx: ProjectedTx, allowance: str, kind: str, *, is_frozen: bool) -> None:
     row = AllowanceRow.get(AllowanceRow.allowance == allowance)
     AllowanceRow.update(fraud=kind).where(AllowanceRow.allowance == allowance).execute()
     account = find_account(row.account)
-    if account is not None and account.status == "open":
+    if is_frozen and account is not None and account.status == "open":
         set_account_status(row.account, "frozen", tx.height)
         put_notice(tx, row.account, "status_changed")
 

@@ -4,12 +4,16 @@ import json
 
 import pytest
 
+from app.accounts.models import NoticeRow
+from app.accounts.service import find_account
 from app.cli.demo.client import expect
 from app.core.config import Config
 from app.core.database import connected
 from app.loyalty.models import AllowanceRow, LotRow, Operation
 from app.loyalty.project_points import sum_lines
 from chain.codec.canonical import b64url_decode, b64url_encode
+from chain.crypto.jws import SigningKey
+from chain.crypto.keys import jwk_of
 from chain.light.bundle import checkpoint_of, verify_bundle
 from chain.town.loyalty.offline.phone import Purse
 from chain.town.loyalty.offline.till import Memory, Outbox, Policy, Taken, take_payment
@@ -19,6 +23,7 @@ from chain.town.loyalty_offline_schemas import (
     LoyaltyOfflineClaim,
     LoyaltyOfflineKey,
 )
+from chain.town.schemas import AccountRotate, Jwk
 from tests.api.conftest import Town, close_database
 from tests.api.lab import Lab
 from tests.journeys.kit import PROGRAMME, Street
@@ -228,14 +233,40 @@ def test_anybody_hands_in_a_proof_and_the_holder_is_noticed(sale):
     ben = sale.street.phone("Ben")
     body = LoyaltyEquivocation((first, second))
     data = expect("proof", ben.send(f"{BASE}/frauds", ben.sign(body, sender=ben.account)))["data"]
-    assert data["fraud"] == "counter"
+    assert (data["fraud"], data["frozen"]) == ("counter", True)
     assert sale.ana.account not in json.dumps(data)
+    with connected():
+        assert find_account(sale.ana.account).status == "frozen"
+        notices = NoticeRow.select().where(NoticeRow.account == sale.ana.account)
+        assert "status_changed" in [row.kind for row in notices]
     again = ben.send(f"{BASE}/frauds", ben.sign(body, sender=ben.account))
     assert again.code == "loyalty_fraud_known"
     honest = LoyaltyEquivocation((first,))
     assert ben.send(f"{BASE}/frauds", ben.sign(honest, sender=ben.account)).code == (
         "loyalty_no_fraud"
     )
+
+
+def test_a_key_the_holder_left_long_ago_freezes_no_account(sale):
+    copy = sale.purse
+    first, second = sale.pay(5), sale.pay(6, purse=copy)
+    sale.street.town.lab.now_s += 4 * 86_400
+    for _ in range(2):
+        sale.street.town.lab.produce()
+    sale.street.town.follow()
+    sale.ana.login()
+    fresh = SigningKey("EdDSA", bytes(31) + b"7")
+    jwk = Jwk(**jwk_of(fresh.public_key))
+    signers = [sale.ana.key, fresh]
+    moved = sale.ana.sign(AccountRotate(jwk), sender=sale.ana.account, signers=signers)
+    expect("rotate", sale.ana.send("/v1/accounts", moved))
+    ben = sale.street.phone("Ben")
+    body = LoyaltyEquivocation((first, second))
+    data = expect("proof", ben.send(f"{BASE}/frauds", ben.sign(body, sender=ben.account)))["data"]
+    assert (data["fraud"], data["frozen"]) == ("counter", False)
+    with connected():
+        assert find_account(sale.ana.account).status == "open"
+        assert AllowanceRow.get().fraud == "counter"
 
 
 def test_too_much_claimed_is_short_for_all_in_proportion(sale):

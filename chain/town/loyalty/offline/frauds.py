@@ -1,9 +1,13 @@
 """Proofs that a phone cheated: two payments of one counter, or payments of more than was allowed in all.
 
 A proof needs nothing but the codes, so anybody may hand it in: another shop, an auditor, a stranger who was shown two.
-The account freezes at once and is opened again at the desk alone; shops go on being paid out of the lock.
+The account freezes at once and is opened again at the desk alone; shops go on being paid out of the lock. Once the
+allowance is closed, a key that the account no longer has freezes nothing: whoever finds a phone that was sold long ago
+signs what he likes of every allowance it ever had.
 Reads: allowances.  Writes: frauds, the account's status.  Never: believes a word that is not signed by the phone.
 """
+
+from typing import Literal
 
 from chain.town.accounts import get_account, set_account_status
 from chain.town.context import Accepted, Outcome, Reader, Refused, TxContext
@@ -18,17 +22,21 @@ from chain.town.loyalty.offline.records import (
 from chain.town.loyalty_offline_schemas import LoyaltyEquivocation
 from chain.types import codes
 
+Caught = Literal["known", "recorded", "frozen"]
 
-def catch(ctx: TxContext, name: str, record: AllowanceRecord, *, kind: str) -> bool:
-    """Put a fraud on record and freeze the account; False when it was on record already."""
+
+def catch(ctx: TxContext, name: str, record: AllowanceRecord, *, kind: str) -> Caught:
+    """Put a fraud on record, unless it is there already, and freeze the account if the proof reaches it."""
     if FRAUDS.get(ctx.state, name.encode()) is not None:
-        return False
+        return "known"
     FRAUDS.put(ctx.state, name.encode(), FraudRecord(kind, ctx.time_s, ctx.sender))
     account = get_account(ctx.state, record.account)
     assert account is not None, "an allowance has an account"
+    if record.status != "open" and account.jwk.x != record.device_key:
+        return "recorded"
     if account.status == "open":
         set_account_status(ctx.state, account, "frozen")
-    return True
+    return "frozen"
 
 
 def apply_equivocation(ctx: TxContext, body: LoyaltyEquivocation) -> Outcome:
@@ -48,9 +56,17 @@ def apply_equivocation(ctx: TxContext, body: LoyaltyEquivocation) -> Outcome:
     kind = find_fraud(_payments(ctx.state, name, shown), allowed=record.points)
     if not kind:
         return Refused(codes.LOYALTY_NO_FRAUD)
-    if not catch(ctx, name, record, kind=kind):
+    caught = catch(ctx, name, record, kind=kind)
+    if caught == "known":
         return Refused(codes.LOYALTY_FRAUD_KNOWN)
-    return Accepted({"allowance": name, "programme": record.programme, "fraud": kind})
+    return Accepted(
+        {
+            "allowance": name,
+            "programme": record.programme,
+            "fraud": kind,
+            "frozen": caught == "frozen",
+        }
+    )
 
 
 def find_fraud(payments: dict[tuple[int, str], int], *, allowed: int) -> str:

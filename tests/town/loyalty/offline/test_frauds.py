@@ -2,12 +2,12 @@
 
 import pytest
 
-from chain.town.accounts import get_account, set_account_status
+from chain.town.accounts import get_account, rotate_account_key, set_account_status
 from chain.town.context import Accepted
 from chain.town.loyalty.offline.frauds import find_fraud
 from chain.town.loyalty.offline.records import FRAUDS
 from chain.town.loyalty_offline_schemas import LoyaltyEquivocation
-from tests.town.loyalty.kit import make_key, open_town
+from tests.town.loyalty.kit import jwk_struct, make_key, open_town
 from tests.town.loyalty.offline.kit import (
     claim,
     close,
@@ -150,8 +150,39 @@ def test_a_proof_stands_after_the_allowance_is_over(sale) -> None:
     town, _, ada, purse = sale
     codes = (pay(purse, ada, 5), pay(purse, ada, 4))
     close(town)
-    assert name(accuse(town, *codes)) == "ok"
+    outcome = accuse(town, *codes)
+    assert isinstance(outcome, Accepted)
+    assert outcome.data["frozen"] is True
     assert status(town, ada) == "frozen"
+
+
+def test_a_phone_sold_long_ago_is_on_record_and_freezes_nobody(sale) -> None:
+    """Whoever finds an old key signs what he likes of an old allowance; the holder has another key since."""
+    town, _, ada, purse = sale
+    codes = (pay(purse, ada, 5), pay(purse, ada, 4))
+    close(town)
+    move_to_a_new_phone(town, ada)
+    outcome = accuse(town, *codes)
+    assert isinstance(outcome, Accepted)
+    assert outcome.data["frozen"] is False
+    assert FRAUDS.get(town.state, name_of(purse).encode()) is not None
+    assert status(town, ada) == "open"
+
+
+def test_a_new_key_protects_nobody_while_the_allowance_is_open(sale) -> None:
+    """Else a cheat takes a new key each day, before the shops come home."""
+    town, _, ada, purse = sale
+    codes = (pay(purse, ada, 5), pay(purse, ada, 4))
+    move_to_a_new_phone(town, ada)
+    outcome = accuse(town, *codes)
+    assert isinstance(outcome, Accepted)
+    assert outcome.data["frozen"] is True
+    assert status(town, ada) == "frozen"
+
+
+def move_to_a_new_phone(town, ada) -> None:
+    account = get_account(town.state, ada.account)
+    rotate_account_key(town.state, account, jwk_struct(make_key("new phone")), 9)
 
 
 def test_the_desk_opens_the_account_again_and_points_were_never_lost(sale) -> None:

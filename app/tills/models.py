@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from peewee import BigIntegerField, CharField, IntegerField
+from peewee import BigIntegerField, CharField, CompositeKey, IntegerField
 
 from app.core.database import Row
 
@@ -46,15 +46,17 @@ class TillShift(Row):
 
 
 class TillGuess(Row):
-    """Wrong PINs at a till since the last right one."""
+    """Wrong PINs of an employee at a till since the last right one of theirs there."""
 
-    till = CharField(max_length=43, primary_key=True)
+    till = CharField(max_length=43)
+    employee = CharField(max_length=22)
     wrong = IntegerField(default=0)
 
     class Meta:
         """Table `till_guess`."""
 
         table_name = "till_guess"
+        primary_key = CompositeKey("till", "employee")
 
 
 TABLES: Final = (Employee, TillShift, TillGuess)

@@ -18,6 +18,8 @@ from hashlib import scrypt
 from itertools import pairwise
 from typing import Any, Final
 
+from peewee import fn
+
 from app.core.codes import (
     NOT_FOUND,
     TILL_CLOSED,
@@ -27,7 +29,7 @@ from app.core.codes import (
     TILL_PIN_WRONG,
 )
 from app.core.context import Actor
-from app.core.database import insert_row, run_sql, write
+from app.core.database import insert_row, lock_until_commit, run_sql, write
 from app.core.problems import Problem
 from app.loyalty.models import Terminal
 from app.loyalty.service import check_own_shop, list_staff
@@ -88,6 +90,7 @@ def end_employee(employee: str, bodies: Iterable[str], *, now_s: int) -> dict[st
         TillShift.update(closed_at=now_s).where(
             (TillShift.employee == row.id) & (TillShift.closed_at == 0)
         ).execute()
+        TillGuess.delete().where(TillGuess.employee == row.id).execute()
         Employee.update(name="").where(
             (Employee.ended_at > 0) & (Employee.ended_at < now_s - NAMES_KEPT_S)
         ).execute()
@@ -146,12 +149,13 @@ def open_shift(
 ) -> dict[str, Any]:
     """An employee takes the till over, today; the shift before ends. Raises Problem.
 
-    The try is counted before the PIN is looked at, so that many at once are no more than five.
+    The try is counted before the PIN is looked at, so that many at once are no more than five. A right PIN gives back
+    the tries at itself alone: a cashier who knows one guesses no other with it.
     """
     row = Employee.get_or_none((Employee.id == employee) & (Employee.ended_at == 0))
     if row is None or row.shop != shop_of_till(actor):
         raise Problem(NOT_FOUND)
-    left = _count_guess(actor.kid)
+    left = _count_guess(actor.kid, row.id)
     if not hmac.compare_digest(_hash_pin(pin, row.salt, pepper), row.pin):
         raise Problem(TILL_PIN_WRONG, f"{left} left")
     shift = {
@@ -163,7 +167,10 @@ def open_shift(
         "ends_at": now_s + SHIFT_MAX_S,
     }
     with write():
-        TillGuess.delete().where(TillGuess.till == actor.kid).execute()
+        lock_until_commit(f"till {actor.kid}")
+        TillGuess.delete().where(
+            (TillGuess.till == actor.kid) & (TillGuess.employee == row.id)
+        ).execute()
         _close(actor.kid, now_s)
         insert_row(TillShift, shift)
     return describe_shift(TillShift.get_by_id(shift["id"]))
@@ -231,14 +238,18 @@ def _close(till: str, now_s: int) -> None:
 # --- PINs ------------------------------------------------------------------------------------
 
 
-def _count_guess(till: str) -> int:
-    """Take one of the till's tries; returns how many are left, raises Problem when none was."""
+def _count_guess(till: str, employee: str) -> int:
+    """Take one of the till's tries, at this employee's PIN; returns how many are left, raises Problem when none was."""
     with write():
-        insert_row(TillGuess, {"till": till, "wrong": 0}, is_new=False)
-        wrong = int(TillGuess.get_by_id(till).wrong)
+        lock_until_commit(f"till {till}")
+        rows = TillGuess.select(fn.COALESCE(fn.SUM(TillGuess.wrong), 0))
+        wrong = int(rows.where(TillGuess.till == till).scalar())
         if wrong >= WRONG_MAX:
             raise Problem(TILL_LOCKED)
-        TillGuess.update(wrong=wrong + 1).where(TillGuess.till == till).execute()
+        insert_row(TillGuess, {"till": till, "employee": employee, "wrong": 0}, is_new=False)
+        TillGuess.update(wrong=TillGuess.wrong + 1).where(
+            (TillGuess.till == till) & (TillGuess.employee == employee)
+        ).execute()
     return WRONG_MAX - wrong - 1
 
 

@@ -161,6 +161,23 @@ def test_five_wrong_pins_close_a_till_until_the_owner_says_otherwise(street, sho
         assert open_till(till, zoe, OTHER_PIN).code == "till_pin_wrong"
 
 
+def test_ones_own_pin_gives_no_new_tries_at_a_colleagues(street, shop):
+    """Else a cashier guesses four times, opens the till with the own PIN, and guesses on until the PIN is found."""
+    till, owner, _ = shop
+    zoe, max_ = hire(owner), hire(owner, "Max", OTHER_PIN)
+    for _ in range(2):
+        assert open_till(till, zoe, "908171").code == "till_pin_wrong"
+    for _ in range(2):
+        assert open_till(till, max_, "908171").code == "till_pin_wrong"
+        assert open_till(till, max_, OTHER_PIN).status == 201
+    for _ in range(3):
+        assert open_till(till, zoe, "908171").code == "till_pin_wrong"
+    for employee, pin in ((zoe, PIN), (max_, OTHER_PIN)):
+        assert open_till(till, employee, pin).code == "till_locked"
+    expect("end", owner.api.post(f"/v1/tills/employees/{zoe}/end", {}, token=owner.token))
+    assert open_till(till, max_, OTHER_PIN).status == 201
+
+
 def test_many_guesses_at_once_are_no_more_than_five(street, shop):
     till, owner, _ = shop
     zoe = hire(owner)

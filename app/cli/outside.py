@@ -8,6 +8,7 @@ import secrets as chance
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -18,7 +19,7 @@ from app.cli.trust import UnknownElection, chain_options
 from app.core.chain_client import RpcError
 from app.core.keyfiles import KeyFileError, RoleKey, read_private_text
 from app.core.problems import NodeUnavailable
-from app.core.sealedfiles import check_passphrase
+from app.core.sealedfiles import check_passphrase, hold_alone
 from app.core.trusted_chain import NotProved, TrustedChain
 from chain.town.envelope import build_transaction
 
@@ -67,6 +68,21 @@ def body_options(role: str, kept: str) -> Callable[[Callable[..., Any]], Callabl
         return run
 
     return decorate
+
+
+def alone(command: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Let one process at a time make secrets or sign for the place of a desk (`desk.lock`).
+
+    What a place keeps is read, judged and written: two processes side by side would each make a key, and the last
+    one written would bury the one that was published; or each sign a value the other does not know of.
+    """
+
+    @wraps(command)
+    def run(desk: Any, **more: Any) -> dict[str, Any]:
+        with hold_alone(desk.lock):
+            return command(desk, **more)
+
+    return run
 
 
 def answer(

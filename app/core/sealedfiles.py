@@ -5,8 +5,11 @@ hold a share of an election's key, or keys that make voters.
 Reads and writes: the file named.  Never: writes a secret in clear, or says whether a passphrase was nearly right.
 """
 
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import scrypt
 from pathlib import Path
 from typing import Any, Final
@@ -91,6 +94,26 @@ def write_durably(path: Path, text: str, *, is_new: bool = False) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+@contextmanager
+def hold_alone(path: Path) -> Iterator[None]:
+    """Keep every other process off what `path` stands for (an empty file of mode 0600); raises KeyFileError.
+
+    The kernel's lock: it goes with the process however that ends, so there is no stale one.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_MODE)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise KeyFileError(
+                f"another program is at work with {path.with_suffix('')}: let it end first"
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _derive(passphrase: str, salt: bytes) -> bytes:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.cli.registrar import command
+from app.cli.registrar import command, keyring
 from app.cli.registrar.memory import Memory
 from chain.codec.canonical import b64url_decode
 from chain.town.schemas import IdStatus
@@ -105,6 +105,47 @@ def test_keys_are_made_once(made: Made) -> None:
     assert (code, said["verdict"]) == (1, "refused")
     assert "may be published" in said["reason"]
     assert next(desk.vault(1).glob("*.registrar")).read_bytes() == before
+
+
+def test_two_programs_at_once_do_not_make_two_keys_for_one_place(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, _, desk = made
+    beside: list[Any] = []
+    make = keyring._make
+
+    def make_slowly(station: keyring.Station) -> keyring.KeptKey:
+        """A key takes seconds; meanwhile somebody starts the program again."""
+        if not beside:
+            beside.append(None)
+            beside[0] = desk.run("keygen", rank=1)
+        return make(station)
+
+    monkeypatch.setattr(keyring, "_make", make_slowly)
+    code, said = desk.run("keygen", rank=1)
+    assert (code, beside[0][0]) == (0, 1)
+    assert "another program is at work" in beside[0][1]["reason"]
+    assert desk.run("publish", rank=1)[1]["keys"] == said["keys"]
+
+
+def test_two_programs_at_once_do_not_sign_for_one_place(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issuance, _, desk = made
+    open_with(made)
+    issuance.must(issuance.request("c0"))
+    beside: list[Any] = []
+    sign_batch = command.sign_batch
+
+    def sign_slowly(*batch: Any) -> Any:
+        beside.append(desk.run("sign", rank=1))
+        assert desk.run("status", rank=1)[0] == 0
+        return sign_batch(*batch)
+
+    monkeypatch.setattr(command, "sign_batch", sign_slowly)
+    assert desk.run("sign", rank=1)[0] == 0
+    ((code, said),) = beside
+    assert (code, "another program is at work" in said["reason"]) == (1, True)
 
 
 def test_status_says_what_waits(made: Made) -> None:

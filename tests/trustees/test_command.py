@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.trustee import command
 from chain.town.votes.records import get_document
 from chain.votes.archive import check_prefix, read_archive
 from chain.votes.verifier import Stage, verify_archive
@@ -65,6 +66,28 @@ def test_three_bodies_make_the_key_and_two_of_them_open_the_box(act, group: str)
     assert result == {"result": [[1, 1, 2, 0]]}
     code, said = act(lab, "decrypt", uuid, 2)
     assert (code, said["verdict"]) == (1, "refused")
+
+
+def test_two_programs_at_once_do_not_draw_two_secrets_for_one_place(  # type: ignore[no-untyped-def]
+    act, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vote, lab = lab_vote()
+    assert vote.publish().info == "ok"
+    beside = []
+    send = command.send
+
+    def send_slowly(*sent) -> None:  # type: ignore[no-untyped-def]
+        if not beside:
+            beside.append(None)
+            beside[0] = act(lab, "ceremony", vote.uuid, 1)
+        send(*sent)
+
+    monkeypatch.setattr(command, "send", send_slowly)
+    assert act(lab, "ceremony", vote.uuid, 1)[1]["waiting_for"] == [2, 3]
+    code, said = beside[0]
+    assert (code, "another program is at work" in said["reason"]) == (1, True)
+    make_key(act, lab, vote.uuid)
+    assert vote.phase == "sealed"
 
 
 def test_a_share_given_is_not_given_again(act, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

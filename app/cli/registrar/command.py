@@ -24,6 +24,7 @@ from app.cli.outside import (
     EXIT_WAITING,
     ChainRefusal,
     Refusal,
+    alone,
     answer,
     await_proved,
     body_options,
@@ -74,6 +75,11 @@ class Desk:
     @property
     def chain(self) -> Any:
         return self.register.chain
+
+    @property
+    def lock(self) -> Path:
+        """Held by whoever makes keys or signs for this place; see `alone`."""
+        return self.keyring.folder / f"{self.register.name}-{self.rank}.lock"
 
     def memory(self) -> Memory:
         """What this machine signed in this election."""
@@ -135,6 +141,7 @@ def desk_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @registrar.command()
 @desk_options
+@alone
 def keygen(desk: Desk) -> dict[str, Any]:
     """Make this registrar's keys for ELECTION, one per station, sealed on this machine; nothing is sent."""
     stations = desk.register.stations()
@@ -186,6 +193,7 @@ def status(desk: Desk) -> dict[str, Any]:
     default=VOTES_SIGNED_PER_TX_MAX,
     help="Answers in one transaction.",
 )
+@alone
 def sign(desk: Desk, batch: int) -> dict[str, Any]:
     """Sign what citizens of ELECTION asked and this registrar has not answered, after checks of its own.
 

@@ -22,6 +22,7 @@ from app.cli.outside import (
     EXIT_WAITING,
     POLL_S,
     Refusal,
+    alone,
     answer,
     await_proved,
     body_options,
@@ -51,6 +52,11 @@ class Desk:
     progress: Progress
     end_s: float
     """Until when others are waited for, on the monotonic clock."""
+
+    @property
+    def lock(self) -> Path:
+        """Held by whoever makes secrets or decrypts for this place; see `alone`."""
+        return self.vault.folder / f"{self.board.name}-{self.rank}.lock"
 
 
 _EXITS: Final = {"waiting": EXIT_WAITING}
@@ -112,6 +118,7 @@ def status(desk: Desk) -> dict[str, Any]:
 
 @trustee.command()
 @desk_options
+@alone
 def ceremony(desk: Desk) -> dict[str, Any]:
     """Take every step of ELECTION's key ceremony that can be taken now.
 
@@ -138,6 +145,7 @@ def ceremony(desk: Desk) -> dict[str, Any]:
 @trustee.command()
 @desk_options
 @click.option("--jobs", type=click.IntRange(1, 256), help="Processes; as many as cores by default.")
+@alone
 def decrypt(desk: Desk, jobs: int | None) -> dict[str, Any]:
     """Verify ELECTION's ballot box, multiply its tally here, decrypt that and nothing else, once.
 

@@ -62,8 +62,10 @@ def create_relay_app(service: RelayService, *, trusted_proxies: int = 0) -> Flas
         return response
 
     @app.get("/health")
-    def health() -> Response:
-        return jsonify(status="ok")
+    def health() -> tuple[Response, int]:
+        if service.is_stuck:
+            return jsonify(status="stuck"), 503
+        return jsonify(status="ok"), 200
 
     @app.post(PATH)
     def accept() -> tuple[Response, int]:

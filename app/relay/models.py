@@ -69,11 +69,20 @@ class Shelf:
             self._rows, self._bytes = self._rows + added, self._bytes + added * len(raw)
             return True
 
-    def take_due(self, now_s: int) -> list[Held]:
-        """What may leave now, in the order of the hashes; it stays held until `sent` or `refuse`."""
+    def take_due(self, now_s: int) -> Iterator[Held]:
+        """What may leave now, in the order of the hashes; it stays held until `drop` or `refuse`.
+
+        Read one at a time: a whole round may be as large as the shelf.
+        """
         with self._lock:
-            query = "SELECT key, raw, rounds FROM held WHERE leaves_s <= ? ORDER BY key"
-            return [Held(*row) for row in self._db.execute(query, (now_s,)).fetchall()]
+            query = "SELECT key FROM held WHERE leaves_s <= ? ORDER BY key"
+            keys = [key for (key,) in self._db.execute(query, (now_s,)).fetchall()]
+        for key in keys:
+            with self._lock:
+                query = "SELECT key, raw, rounds FROM held WHERE key = ?"
+                row = self._db.execute(query, (key,)).fetchone()
+            if row is not None:
+                yield Held(*row)
 
     def send_again(self, key: str, leaves_s: int) -> None:
         """A node took it: hand it over once more at another round, lest that node lost it."""
@@ -81,6 +90,11 @@ class Shelf:
             db.execute(
                 "UPDATE held SET leaves_s = ?, rounds = rounds + 1 WHERE key = ?", (leaves_s, key)
             )
+
+    def put_off(self, key: str, leaves_s: int) -> None:
+        """No node took it or judged it: it leaves at another round, as if it had not been tried."""
+        with self._writing() as db:
+            db.execute("UPDATE held SET leaves_s = ? WHERE key = ?", (leaves_s, key))
 
     def drop(self, key: str) -> None:
         """It is with the nodes."""

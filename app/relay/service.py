@@ -4,6 +4,7 @@ Times and orders are `chain.votes.privacy`'s, the same rule the voters' client a
 Reads: the calendars of elections, from this body's own nodes.  Writes: the shelf.
 """
 
+import sqlite3
 import threading
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -27,7 +28,7 @@ from chain.types.codes import (
     VOTES_UNKNOWN_ELECTION,
     get_code,
 )
-from chain.votes.privacy import Window, next_batch_s, sort_batch
+from chain.votes.privacy import Window, next_batch_s
 
 TIMES_SENT: Final = 3
 """Rounds in which a transaction is handed over, each time to another node: one node may lose what it took."""
@@ -68,6 +69,8 @@ class RelayService:
     ) -> None:
         self._shelf, self._elections = shelf, elections
         self._chain, self._clock = chain, clock
+        self.is_stuck = False
+        """Whether the last round failed: nothing leaves."""
 
     def accept(self, raw: bytes, *, release_s: int = 0) -> tuple[str, int]:
         """Hold a transaction; returns its hash and the unix second of its round. Raises Problem.
@@ -93,15 +96,15 @@ class RelayService:
         return self._shelf.list_refused()
 
     def pass_on(self) -> int:
-        """Hand what is due to the nodes, as one sorted batch; returns how many were handed over."""
-        now_s = self._clock.now_s()
-        due = {held.raw: held for held in self._shelf.take_due(now_s)}
-        for number, raw in enumerate(sort_batch(due)):
+        """Hand what is due to the nodes, in the order of the hashes; returns how many were handed over."""
+        now_s, number = self._clock.now_s(), 0
+        for held in self._shelf.take_due(now_s):
             try:
-                self._hand_over(due[raw], now_s)
+                self._hand_over(held, now_s)
             except NodeUnavailable:
-                return number
-        return len(due)
+                break
+            number += 1
+        return number
 
     def _hand_over(self, held: Held, now_s: int) -> None:
         nodes = self._chain.urls
@@ -110,8 +113,10 @@ class RelayService:
         except RpcError as error:
             if MEMPOOL_FULL in f"{error.message} {error.data}":
                 raise NodeUnavailable from error
-            answer = None
-        if answer is not None and answer.code:
+            _log.warning("node_refused_unjudged")
+            self._shelf.put_off(held.key, now_s + AGAIN_AFTER_S)
+            return
+        if answer.code:
             code = get_code(answer.code) or TX_INTERNAL
             if held.rounds or code.name in _THERE_ALREADY:
                 self._shelf.drop(held.key)
@@ -124,12 +129,20 @@ class RelayService:
             self._shelf.send_again(held.key, now_s + AGAIN_AFTER_S)
 
     def run(self, stop: threading.Event) -> None:
-        """Pass on until told to stop; what fails comes again."""
-        while not stop.wait(POLL_S):
-            try:
-                self.pass_on()
-            except NodeUnavailable:
-                _log.warning("nodes_silent")
+        """Pass on until told to stop; what fails comes again, and `is_stuck` says so meanwhile.
+
+        A full disk must not end the only thread that passes votes on while the door goes on taking them.
+        """
+        try:
+            while not stop.wait(POLL_S):
+                try:
+                    self.pass_on()
+                    self.is_stuck = False
+                except sqlite3.Error as error:
+                    self.is_stuck = True
+                    _log.error("round_failed", kind=type(error).__name__)
+        finally:
+            self.is_stuck = not stop.is_set()
 
 
 def _check_open(window: Window, now_s: int, *, is_registration: bool) -> None:

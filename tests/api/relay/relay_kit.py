@@ -7,7 +7,7 @@ from typing import Any
 
 from flask.testing import FlaskClient
 
-from app.core.chain_client import BroadcastAnswer
+from app.core.chain_client import BroadcastAnswer, RpcError
 from app.core.clock import FixedClock
 from app.core.problems import NodeUnavailable
 from app.relay.api import create_relay_app
@@ -60,11 +60,14 @@ class FakeNodes:
         self.taken: list[bytes] = []
         self.avoided: list[str] = []
         self.judge: Callable[[bytes], int] = lambda _raw: 0
+        self.error: RpcError | None = None
         self.is_down = False
 
     def broadcast(self, raw: bytes, *, avoid: str = "") -> BroadcastAnswer:
         if self.is_down:
             raise NodeUnavailable
+        if self.error is not None:
+            raise self.error
         self.taken.append(raw)
         self.avoided.append(avoid)
         return BroadcastAnswer("http://one", code=self.judge(raw))

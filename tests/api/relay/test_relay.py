@@ -1,11 +1,14 @@
 """The relay: whom it listens to, when what it holds leaves and in which order, and what it never keeps."""
 
+import sqlite3
+import threading
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from app.core.chain_client import RpcError
 from app.relay import models
 from app.relay.limits import PER_RELAY, PER_VISITOR, Crowd
 from app.relay.service import TIMES_SENT
@@ -143,6 +146,91 @@ def test_being_told_that_it_is_there_already_is_no_refusal(relay: Relay) -> None
     relay.after(BATCH_S)
     assert relay.http.get("/v1/anonymous/refusals").json == {"refusals": []}
     assert relay.after(BATCH_S) == []
+
+
+def test_what_nodes_refuse_without_judging_it_is_kept_however_often(relay: Relay) -> None:
+    relay.clock.seconds = VOTING_S
+    relay.post(ballot(1))
+    relay.nodes.error = RpcError("broadcast_tx_sync", {"code": -32603, "message": "not now"})
+    for _ in range(TIMES_SENT + 2):
+        assert relay.after(BATCH_S) == []
+    relay.nodes.error = None
+    assert relay.after(BATCH_S) == [ballot(1)]
+    assert relay.http.get("/v1/anonymous/refusals").json == {"refusals": []}
+
+
+def test_one_that_nodes_do_not_judge_holds_up_no_other(relay: Relay) -> None:
+    relay.clock.seconds = VOTING_S
+    first, second = by_hash(ballot(1), ballot(2))
+    for raw in (first, second):
+        relay.post(raw)
+
+    def judge(raw: bytes) -> int:
+        if raw == first:
+            raise RpcError("broadcast_tx_sync", {"code": -32603, "message": "not now"})
+        return 0
+
+    relay.nodes.judge = judge
+    assert relay.after(BATCH_S) == [first, second]
+
+
+def test_a_round_that_fails_is_shown_and_comes_again(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Rounds(threading.Event):
+        """Three looks, then the end; no waiting."""
+
+        left = 3
+        seen: tuple[int, ...] = ()
+
+        def wait(self, timeout: float | None = None) -> bool:
+            self.seen += (relay.http.get("/health").status_code,)
+            self.left -= 1
+            return self.left < 0
+
+    relay.clock.seconds = VOTING_S
+    relay.post(ballot(1))
+    relay.clock.seconds += BATCH_S
+    full = [sqlite3.OperationalError("database or disk is full")]
+    send_again = relay.shelf.send_again
+
+    def fail_once(key: str, leaves_s: int) -> None:
+        if full:
+            raise full.pop()
+        send_again(key, leaves_s)
+
+    monkeypatch.setattr(relay.shelf, "send_again", fail_once)
+    rounds = Rounds()
+    relay.service.run(rounds)
+    assert rounds.seen == (200, 503, 200, 200)
+    assert relay.nodes.taken == [ballot(1), ballot(1)]
+
+
+def test_the_end_of_the_rounds_by_a_defect_is_shown(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Defect(Exception):
+        pass
+
+    def fail(_now_s: int) -> None:
+        raise Defect
+
+    stop = threading.Event()
+    monkeypatch.setattr(relay.shelf, "take_due", fail)
+    with pytest.raises(Defect):
+        relay.service.run(stop)
+    assert relay.http.get("/health").status_code == 503
+
+
+def test_a_round_is_read_one_transaction_at_a_time(relay: Relay) -> None:
+    relay.clock.seconds = VOTING_S
+    for number in range(3):
+        relay.post(ballot(number))
+    due = relay.shelf.take_due(VOTING_S + BATCH_S)
+    first = next(due)
+    raws = by_hash(*map(ballot, range(3)))
+    relay.shelf.drop(sha256(raws[1]).hexdigest())
+    assert [first.raw, *(held.raw for held in due)] == [raws[0], raws[2]]
 
 
 # --- whom it listens to --------------------------------------------------------------------------

@@ -13,8 +13,9 @@ from typing import Any, Final
 import msgspec
 import structlog
 from nacl.secret import SecretBox
+from peewee import fn
 
-from app.core.codes import NOT_FOUND
+from app.core.codes import NOT_FOUND, is_retryable
 from app.core.config import Config
 from app.core.database import write
 from app.core.problems import Problem
@@ -24,11 +25,15 @@ from app.votes.board import find_election
 from app.votes.codes import COMPLAINTS_CLOSED
 from app.votes.models import AnchorRow, ComplaintRow, ElectionRow, IncidentRow
 from chain.codec.canonical import b64url_decode, b64url_encode, encode_canonical
+from chain.limits import VOTES_COMPLAINTS_MAX
 from chain.town.envelope import build_transaction
 from chain.town.votes_schemas import ElectionComplaint
 
 KEY_LABEL: Final = b"votes complaints"
 ANCHOR_LIFE_S: Final = 600
+ANCHOR_BATCH: Final = 20
+"""Hashes sent at once; whoever files thousands keeps nobody else's from the chain for longer than their turn."""
+PURGED: Final = ("purging", "purged")
 LIST_MAX: Final = 10_000
 _log = structlog.get_logger("app.votes")
 
@@ -90,20 +95,27 @@ def answer(digest: str, *, status: str, text: str, kid: str, now_s: int) -> dict
 
 
 def anchor_waiting(config: Config, submit: Callable[..., Any], now_s: int) -> int:
-    """Send the hashes that are not on the chain yet, signed by the gateway; returns how many were sent."""
+    """Send the hashes that are not on the chain yet, signed by the gateway; returns how many were sent.
+
+    What the chain refuses holds up no other; raises Problem when no node takes anything now.
+    """
     key = config.gateway_key
     if key is None:
         return 0
-    anchored = AnchorRow.select(AnchorRow.digest)
-    waiting = ComplaintRow.select().where(ComplaintRow.digest.not_in(anchored)).limit(20)
     sent = 0
-    for row in list(waiting):
+    for row in _list_waiting():
         body = ElectionComplaint(row.election, row.digest)
         nonce = sha256(f"{row.digest}|{now_s // ANCHOR_LIFE_S}".encode()).digest()[:16]
         exp = (now_s // ANCHOR_LIFE_S + 2) * ANCHOR_LIFE_S
         town = _read_town()
         raw = build_transaction(town, f"body:{key.body}", body, [key.signer], nonce, exp)
-        submit(raw.decode("ascii"), types=("election.complaint",))
+        try:
+            submit(raw.decode("ascii"), types=("election.complaint",))
+        except Problem as problem:
+            if is_retryable(problem.code):
+                raise
+            _log.warning("complaint_refused", code=problem.code.name)
+            continue
         sent += 1
     return sent
 
@@ -114,6 +126,24 @@ def anchor_quietly(config: Config, relay: Relay, now_s: int) -> None:
         anchor_waiting(config, relay.submit, now_s)
     except Problem as problem:
         _log.warning("complaint_anchor", code=problem.code.name)
+
+
+def _list_waiting() -> list[ComplaintRow]:
+    """The oldest complaints the chain lacks, of elections whose register on the chain can still take one."""
+    anchored = AnchorRow.select(AnchorRow.digest)
+    full = (
+        AnchorRow.select(AnchorRow.election)
+        .group_by(AnchorRow.election)
+        .having(fn.COUNT(AnchorRow.digest) >= VOTES_COMPLAINTS_MAX)
+    )
+    closed = ElectionRow.select(ElectionRow.election).where(ElectionRow.phase.in_(PURGED))
+    rows = ComplaintRow.select().where(
+        ComplaintRow.digest.not_in(anchored)
+        & ComplaintRow.election.not_in(full)
+        & ComplaintRow.election.not_in(closed)
+    )
+    ordered = rows.order_by(ComplaintRow.received_at, ComplaintRow.digest)
+    return list(ordered.limit(ANCHOR_BATCH))
 
 
 def _read_town() -> str:

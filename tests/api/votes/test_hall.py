@@ -7,12 +7,15 @@ import msgspec
 import pytest
 
 from app.core.database import connected, write
+from app.core.problems import NodeUnavailable, Problem
 from app.votes import complaints, rolls, service
 from app.votes.models import ComplaintRow, ElectionRow, RequestRow, RollRow
 from app.votes.regulation import read_regulation
 from chain.codec.canonical import b64url_decode, b64url_encode, encode_canonical
 from chain.codec.merkle import merkle_root
+from chain.town.votes import keeping
 from chain.town.votes_schemas import ElectionCancel, ElectionCreate, ElectionPostpone, VoteCalendar
+from chain.types.codes import VOTES_COMPLAINT_KNOWN
 from chain.votes.messages import roll_leaf
 from tests.api.conftest import Town
 from tests.api.votes.votes_kit import draft_request
@@ -231,6 +234,44 @@ def test_complaints_are_taken_until_appeals_are_over_and_their_texts_deleted_the
         assert ComplaintRow.get().sealed == ""
     read = hall.http.get(f"{path}/texts", headers=hall.login(COMMISSION)).json["complaints"]
     assert (read[0]["text"], read[0]["complaint"] != "") == ("", True)
+
+
+def test_a_register_that_is_full_keeps_no_other_election_s_complaint_from_the_chain(
+    hall: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (complaints, keeping):
+        monkeypatch.setattr(module, "VOTES_COMPLAINTS_MAX", 1)
+    monkeypatch.setattr(complaints, "ANCHOR_BATCH", 2)
+    flooded, quiet = publish(hall), publish(hall)
+    for number in range(4):
+        path = f"/v1/votes/elections/{flooded}/complaints"
+        assert hall.http.post(path, json={"text": f"{number}"}).status_code == 201
+        hall.follow()
+    path = f"/v1/votes/elections/{quiet}/complaints"
+    assert hall.http.post(path, json={"text": "L'urne était ouverte."}).status_code == 201
+    hall.follow()
+    (line,) = hall.http.get(path).json["complaints"]
+    assert line["place"] == 1
+
+
+def test_a_complaint_that_the_chain_refuses_holds_up_no_other(hall: Town) -> None:
+    election = publish(hall)
+    with connected():
+        for number in range(3):
+            text = f"{number}"
+            complaints.receive(hall.config, election, text=text, contact="", now_s=number)
+        sent: list[str] = []
+
+        def submit(text: str, *, types: tuple[str, ...]) -> None:
+            sent.append(text)
+            if len(sent) == 1:
+                raise Problem(VOTES_COMPLAINT_KNOWN)
+            if len(sent) == 3:
+                raise NodeUnavailable
+
+        with pytest.raises(NodeUnavailable):
+            complaints.anchor_waiting(hall.config, submit, hall.lab.now_s)
+        assert len(sent) == 3
 
 
 def test_the_incident_page_is_public_and_written_by_those_who_run_the_vote(hall: Town) -> None:

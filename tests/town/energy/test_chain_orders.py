@@ -6,6 +6,7 @@ from msgspec.structs import replace
 from chain.limits import ENERGY_ORDERS_KEPT_S, ENERGY_ORDERS_PER_ACCOUNT_MAX
 from chain.town.energy import commitments, records
 from chain.town.energy.market import clear
+from chain.town.energy.onchain import ordering
 from chain.town.energy_schemas import EnergyOrder, EnergyOrderCancel
 from tests.town.energy.chain_kit import OP, Village, contract_key, digest, make_village, ok
 from tests.town.town_kit import name_of
@@ -82,6 +83,18 @@ def test_an_account_places_a_few_orders_a_step(village: Village) -> None:
     assert name_of(village.member(0, order(village, start, "more"))) == "energy_book_full"
     ok(village.member(0, EnergyOrderCancel(OP, start, digest("order 0"))))
     ok(village.member(0, order(village, start, "more")))
+
+
+def test_placing_and_cancelling_fills_nobody_s_book(village: Village, monkeypatch) -> None:
+    """Arrival numbers are not places: one member who takes his order back again and again shuts nobody out."""
+    monkeypatch.setattr(ordering, "ENERGY_ORDERS_PER_STEP_MAX", 3)
+    start = next_step(village, 7_200)
+    for n in range(4):
+        ok(village.member(0, order(village, start, f"order {n}")))
+        ok(village.member(0, EnergyOrderCancel(OP, start, digest(f"order {n}"))))
+    for member in range(3):
+        ok(village.member(member, order(village, start, f"of {member}")))
+    assert name_of(village.member(3, order(village, start, "one more"))) == "energy_book_full"
 
 
 def test_no_more_orders_are_opened_than_stood(village: Village) -> None:

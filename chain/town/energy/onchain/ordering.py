@@ -56,7 +56,9 @@ def apply_order(ctx: TxContext, body: EnergyOrder) -> Outcome:
     held = book or BookRecord()
     account_id = placed_id(body.operation, body.start, ctx.sender)
     placed = PLACED.get(ctx.state, account_id) or PlacedRecord(0)
-    if held.seq >= ENERGY_ORDERS_PER_STEP_MAX or placed.standing >= ENERGY_ORDERS_PER_ACCOUNT_MAX:
+    # What stands fills a book, not arrival numbers: placing and cancelling would let one account close it.
+    is_full = held.standing >= ENERGY_ORDERS_PER_STEP_MAX
+    if is_full or placed.standing >= ENERGY_ORDERS_PER_ACCOUNT_MAX:
         return Refused(codes.ENERGY_BOOK_FULL)
     if book is None:
         text = f"{body.operation}/{body.start}"

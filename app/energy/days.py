@@ -139,11 +139,13 @@ def open_orders(config: Config, operation: Operation, day: str) -> dict[int, tup
         & (OrderRow.is_standing == True)  # noqa: E712 - SQL
     )
     books: dict[int, list[Order]] = {}
+    placed: dict[tuple[int, str], list[Order]] = {}
     for row in standing.order_by(OrderRow.start, OrderRow.seq):
         file = OrderFile.get_or_none(
             (OrderFile.operation == row.operation)
             & (OrderFile.start == row.start)
             & (OrderFile.commitment == row.commitment)
+            & (OrderFile.account == row.account)
         )
         if file is None:
             continue
@@ -151,9 +153,10 @@ def open_orders(config: Config, operation: Operation, day: str) -> dict[int, tup
         sealed = msgspec.json.decode(raw, type=commitments.SealedOrder)
         order = commitments.open_order(sealed, row.account, row.seq, row.commitment)
         is_active = (order.point, row.account) in columns and is_tradable(order.side, order.point)
-        book = books.setdefault(row.start, [])
-        if is_active and not any(_meets_own(order, earlier) for earlier in book):
-            book.append(order)
+        own = placed.setdefault((row.start, row.account), [])
+        if is_active and not any(_meets_own(order, earlier) for earlier in own):
+            own.append(order)
+            books.setdefault(row.start, []).append(order)
     return {start_s: tuple(book) for start_s, book in books.items()}
 
 
@@ -164,7 +167,7 @@ def is_tradable(side: str, column: str) -> bool:
 
 def _meets_own(order: Order, other: Order) -> bool:
     """Whether two orders of one member would trade with each other."""
-    if order.participant != other.participant or order.side == other.side:
+    if order.side == other.side:
         return False
     bid, offer = (order, other) if order.side == "bid" else (other, order)
     return bid.price_micro_eur >= offer.price_micro_eur

@@ -105,6 +105,7 @@ def list_own_orders(
             (OrderFile.operation == row.operation)
             & (OrderFile.start == row.start)
             & (OrderFile.commitment == row.commitment)
+            & (OrderFile.account == row.account)
         )
         if file is None:
             continue

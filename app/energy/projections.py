@@ -357,16 +357,15 @@ def project_order(tx: ProjectedTx) -> None:
             & (OrderRow.commitment == body.commitment)
         ).execute()
         return
-    insert_row(
-        OrderRow,
-        {
-            "operation": body.operation,
-            "start": body.start,
-            "commitment": body.commitment,
-            "account": tx.payload.sender,
-            "seq": tx.data["seq"],
-        },
-    )
+    # A commitment that was taken back may be placed again, with a new number and perhaps by another account.
+    facts = {"account": tx.payload.sender, "seq": tx.data["seq"], "is_standing": True}
+    where = {"operation": body.operation, "start": body.start, "commitment": body.commitment}
+    insert_row(OrderRow, {**where, **facts}, is_new=False)
+    OrderRow.update(**facts).where(
+        (OrderRow.operation == body.operation)
+        & (OrderRow.start == body.start)
+        & (OrderRow.commitment == body.commitment)
+    ).execute()
 
 
 def project_statement(tx: ProjectedTx) -> None:

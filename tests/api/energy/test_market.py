@@ -11,7 +11,7 @@ from chain.codec.canonical import b64url_encode
 from chain.town.energy import commitments
 from chain.town.energy.calendar import EUROPE_PARIS, local_day
 from chain.town.energy.conventions import Contract
-from chain.town.energy_schemas import EnergyOrder
+from chain.town.energy_schemas import EnergyOrder, EnergyOrderCancel
 from tests.api.conftest import Town, close_database
 from tests.api.energy.kit import OP, PARAMS, ROLES_OF_ENERGY, Neighbourhood, make_convention, prm
 from tests.api.lab import Lab
@@ -57,6 +57,12 @@ def place(member, start: int, side: str, price: int, energy_wh: int, point: str 
     }
     asked = {"transaction": member.sign(body, sender=member.account), "opening": opening}
     return member.api.post(f"{BASE}/orders", asked, token=member.token, key=new_key(), wait_s=8)
+
+
+def past_this_api(market, transaction: str) -> None:
+    """A transaction that reaches the chain by another node."""
+    market.town.lab.produce(transaction.encode())
+    market.town.follow()
 
 
 def test_orders_stay_sealed_till_the_gate_then_clear_at_one_price_on_both_statements(
@@ -106,6 +112,33 @@ def test_orders_stay_sealed_till_the_gate_then_clear_at_one_price_on_both_statem
             assert (line["buyer"], line["seller"]) == (column(buyer), column(seller))
             assert line["energy_wh"] == TRADED_WH
             assert line["amount_nano_eur"] == TRADED_WH * PRICE
+
+
+def test_an_order_taken_back_is_placed_again_by_anybody_and_the_day_goes_on(market) -> None:
+    day, home, copier = market.day(1), market.homes[0], market.homes[1]
+    number = parse_day(day)
+    start = starts_of_days(range(number, number + 1), 900)[52]
+    path = f"/orders/me?operation={OP}&day={day}"
+
+    def take_back(member) -> None:
+        body = EnergyOrderCancel(OP, start, sealed)
+        signed = member.sign(body, sender=member.account)
+        expect("cancel", member.send(f"{BASE}/orders/cancellations", signed))
+
+    expect("bid", place(home, start, "bid", BID, 10))
+    (first,) = home.get(path)["orders"]
+    sealed = first["commitment"]
+    take_back(home)
+    expect("again", place(home, start, "bid", BID, 10))
+    (again,) = home.get(path)["orders"]
+    assert (again["seq"], again["is_standing"]) == (1, True)
+    take_back(home)
+    copied = copier.sign(EnergyOrder(OP, start, sealed), sender=copier.account)
+    past_this_api(market, copied)  # the copier knows the commitment alone, not what it says
+    market.pass_days(2)
+    market.meter(day)
+    market.allocate(day)
+    assert copier.get(path)["orders"] == []
 
 
 def test_no_one_member_s_order_stops_everybody_s_day(market) -> None:

@@ -23,7 +23,7 @@ from app.energy.days import (
     read_input,
 )
 from app.energy.keys import MemberKeys
-from app.energy.members import get_operation
+from app.energy.members import find_convention, get_operation
 from app.energy.models import (
     ContractFile,
     ContractRow,
@@ -39,8 +39,9 @@ from chain.codec.canonical import b64url_decode, encode_canonical
 from chain.town.energy import commitments
 from chain.town.energy.calendar import local_day, steps_of_day
 from chain.town.energy.contract_document import decode_document, hash_document, terms_of
+from chain.town.energy.market import check_gate
 from chain.town.energy.refusals import Refused
-from chain.town.energy_schemas import EnergyContract, EnergyOrder
+from chain.town.energy_schemas import EnergyContract, EnergyOrder, OperationTerms
 from chain.types.codes import ENERGY_ORDER_INVALID
 
 LISTED_MAX: Final = 500
@@ -60,13 +61,21 @@ def _sealed(body: EnergyOrder, opening: dict[str, Any]) -> commitments.SealedOrd
     )
 
 
-def check_order(account: str, body: EnergyOrder, opening: dict[str, Any]) -> None:
-    """Raise Problem when what an order says does not open its commitment, or its column is not one to trade by."""
+def check_order(account: str, body: EnergyOrder, opening: dict[str, Any], *, now_s: int) -> None:
+    """Raise Problem when what an order says does not open its commitment, comes late, or is not of an own column.
+
+    What is opened after the gate would be opened by who knows the weather already, and would change a day that the
+    *PMO* may have shared: the book closes for both at once.
+    """
     sealed = _sealed(body, opening)
     if commitments.commit_order(sealed, b64url_decode(opening["salt"])) != body.commitment:
         raise Problem(ENERGY_OPENING_DIFFERS)
     zone = zone_of(get_operation(body.operation).zone)
     day = format_day(local_day(zone, body.start))
+    terms = msgspec.json.decode(find_convention(body.operation, day)[1].terms, type=OperationTerms)
+    late = check_gate(put_s=now_s, start_s=body.start, gate_s=terms.gate_s)
+    if late is not None:
+        raise Problem(late.code, late.detail)
     if sealed.point not in own_columns(body.operation, day, account):
         raise Problem(ENERGY_OPENING_DIFFERS, "the point is not your own")
     if not is_tradable(sealed.side, sealed.point):

@@ -185,7 +185,7 @@ def create_order(args: dict[str, Any]) -> Any:
     body = read_typed(args["transaction"], "energy.order")
     account = read_transaction(args["transaction"]).payload.sender
     members.check_sender(account, require_actor())
-    market.check_order(account, body, args["opening"])
+    market.check_order(account, body, args["opening"], now_s=get_clock().now_s())
     answer = submit(args["transaction"], types=("energy.order",))
     market.keep_order(get_config(), account, body, args["opening"])
     return answer

@@ -141,6 +141,33 @@ def test_an_order_taken_back_is_placed_again_by_anybody_and_the_day_goes_on(mark
     assert copier.get(path)["orders"] == []
 
 
+def test_an_order_is_not_opened_once_its_gate_closed(market) -> None:
+    """Placed in time past the API, and opened later: a choice others do not have, in a book that is not closed."""
+    day, home = market.day(1), market.homes[0]
+    number = parse_day(day)
+    start = starts_of_days(range(number, number + 1), 900)[52]
+    salt = bytes([7]) * 32
+    sealed = commitments.SealedOrder(OP, start, column(home), "bid", BID, 10)
+    body = EnergyOrder(OP, start, commitments.commit_order(sealed, salt))
+    operation = expect("operation", market.street.api.get(f"{BASE}/operations/{OP}"))
+    gate = start - operation["gate_s"]
+    market.pass_seconds(gate - 60 - market.town.lab.now_s)
+    transaction = home.sign(body, sender=home.account)
+    past_this_api(market, transaction)
+    market.pass_seconds(gate + 30 - market.town.lab.now_s)
+    opening = {
+        "point": sealed.point,
+        "side": "bid",
+        "price_micro_eur": BID,
+        "energy_wh": 10,
+        "salt": b64url_encode(salt),
+    }
+    asked = {"transaction": transaction, "opening": opening}
+    late = home.api.post(f"{BASE}/orders", asked, token=home.token, key=new_key(), wait_s=8)
+    assert late.code == "energy_order_late", late.body
+    assert home.get(f"/orders/me?operation={OP}&day={day}")["orders"] == []
+
+
 def test_no_one_member_s_order_stops_everybody_s_day(market) -> None:
     """Wrong columns are refused at once; of two own orders that would meet, the later is left out of the auction."""
     day, home, roof = market.day(1), market.homes[0], market.roofs[0]

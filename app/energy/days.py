@@ -306,13 +306,26 @@ def own_curve(
 
 def read_basis(row: DayRow) -> int:
     """Version of the readings that the day's last allocation was made over."""
-    version = DayVersion.get(
+    return int(_last_allocation(row).readings_version)
+
+
+def is_published_result(row: DayRow, result: rows.DayResult) -> bool:
+    """Whether a day computed again has the very rows that were published and witnessed, step by step.
+
+    Roots alone: how many households hide each other is the town's to change, and changes no row.
+    """
+    published = msgspec.json.decode(_last_allocation(row).roots, type=tuple[AllocationStep, ...])
+    return [step.root for step in published] == [step.root for step in result.published]
+
+
+def _last_allocation(row: DayRow) -> DayVersion:
+    found: DayVersion = DayVersion.get(
         (DayVersion.operation == row.operation)
         & (DayVersion.day == row.day)
         & (DayVersion.kind == "allocation")
         & (DayVersion.version == row.version)
     )
-    return int(version.readings_version)
+    return found
 
 
 def _open_result(
@@ -367,7 +380,7 @@ def own_openings(
         "readings_root": row.readings,
         "allocation_root": row.root,
         **_transactions(row),
-        "is_reproduced": rows.result_root(result) == row.root,
+        "is_reproduced": is_published_result(row, result),
         "steps": steps,
     }
 
@@ -426,13 +439,7 @@ def draw_published(operation: Operation, day: str) -> DayCurve:
     row = find_day(operation.operation, day)
     if not row.version or not row.totals:
         raise Problem(NOT_FOUND, "no sums of this day are published")
-    version = DayVersion.get(
-        (DayVersion.operation == row.operation)
-        & (DayVersion.day == day)
-        & (DayVersion.kind == "allocation")
-        & (DayVersion.version == row.version)
-    )
-    steps = msgspec.json.decode(version.roots, type=tuple[AllocationStep, ...])
+    steps = msgspec.json.decode(_last_allocation(row).roots, type=tuple[AllocationStep, ...])
     sums = [step.sums or Sums(0, 0, 0, 0) for step in steps]
     return DayCurve(
         day,

@@ -20,7 +20,7 @@ from app.core.problems import Problem
 from app.energy import documents
 from app.energy.codes import ENERGY_NOT_PUBLISHED
 from app.energy.convention import MENTIONS, hash_convention
-from app.energy.days import compute, read_basis, read_input
+from app.energy.days import compute, is_published_result, read_basis, read_input
 from app.energy.keys import MemberKeys, derive_statement_salt
 from app.energy.members import find_convention, find_member, has_consent
 from app.energy.models import (
@@ -54,7 +54,7 @@ from chain.town.energy import tables
 from chain.town.energy.refusals import Refused
 from chain.town.energy_schemas import CreditEntry, EnergyCredit, EnergyStatement, Sums
 from chain.types.block import Proof
-from chain.types.codes import ENERGY_INTERVAL_STATE
+from chain.types.codes import ENERGY_INTERVAL_STATE, ENERGY_OPENING_INVALID
 
 MONTHS_MAX: Final = 24
 
@@ -176,6 +176,8 @@ def _sum_month(
     for row in days:
         loaded, convention = read_input(config, operation, row.day, read_basis(row))
         result = compute(loaded, convention, row.version, households_min)
+        if not is_published_result(row, result):
+            raise Problem(ENERGY_OPENING_INVALID, row.day)
         roster = tables.roster_of(loaded.readings)
         assert not isinstance(roster, Refused), "the day was computed"
         sum_steps(

@@ -7,8 +7,11 @@ from nacl.exceptions import CryptoError
 
 from app.cli.demo.client import expect
 from app.cli.demo.neighbours import settle
+from app.core.database import connected, write
 from app.energy import months
 from app.energy.days import open_sealed_day
+from app.energy.keys import MemberKeys
+from app.energy.models import MeterDay
 from chain.codec.canonical import b64url_encode
 from chain.codec.cmtjson import to_json
 from chain.town.energy_schemas import (
@@ -146,6 +149,24 @@ def test_a_corrected_reading_is_a_delta_line_and_the_first_bill_stays(stated) ->
     shown = expect("day", stated.street.api.get(f"/v1/energy/operations/{OP}/days/{last}"))
     assert (shown["version"], shown["readings_version"], shown["state"]) == (2, 2, "settled")
     home.check_day(OP, last)
+
+
+def test_a_month_whose_readings_no_longer_give_the_published_day_is_not_billed(stated) -> None:
+    """Statements follow from what was witnessed; a reading changed in the database stops them."""
+    day, home = stated.month_days(2)[0], stated.homes[0]
+    here = (MeterDay.day == day) & (MeterDay.account == home.account)
+    with connected(), write():
+        keys, row = MemberKeys(stated.town.config), MeterDay.get(here)
+        before = bytes(row.sealed)
+        metered, estimated = json.loads(keys.open_readings(home.account, before))
+        changed = json.dumps([[wh + 1 for wh in metered], estimated]).encode()
+        forged = keys.seal_readings(home.account, changed)
+        MeterDay.update(sealed=forged).where(here).execute()
+    path = f"/v1/energy/operations/{OP}/months/{month_of(stated)}/drafts"
+    answer = stated.manager.api.post(path, None, token=stated.manager.token)
+    with connected(), write():
+        MeterDay.update(sealed=before).where(here).execute()
+    assert answer.code == "energy_opening_invalid", answer.body
 
 
 # --- pictures and curves ---------------------------------------------------------------------------

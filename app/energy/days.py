@@ -356,14 +356,14 @@ def own_openings(
     row = find_day(operation.operation, day)
     if not row.version:
         raise Problem(ENERGY_NOT_PUBLISHED)
-    basis = read_basis(row)
-    loaded, convention = read_input(config, operation, day, basis)
-    result = compute(loaded, convention, row.version, households_min)
     points = frozenset(
         series.partition("_")[2] for series in own_columns(operation.operation, day, account)
     )
-    if not points:
+    if not points:  # before a whole day is computed: a stranger costs nothing
         raise Problem(NOT_FOUND)
+    basis = read_basis(row)
+    loaded, convention = read_input(config, operation, day, basis)
+    result = compute(loaded, convention, row.version, households_min)
     steps = []
     for at, (step, shared) in enumerate(zip(result.steps, result.allocations, strict=True)):
         _, readings = rows.open_rows(rows.reading_rows(loaded, at, basis), points)

@@ -9,7 +9,7 @@ from app.cli.demo.client import expect
 from app.cli.demo.http import new_key
 from app.cli.demo.neighbours import MeterPoint, settle
 from app.core.database import connected
-from app.energy import audit
+from app.energy import audit, days
 from app.energy.models import DayVersion
 from chain.town.energy_schemas import (
     EnergyJoin,
@@ -142,6 +142,16 @@ def test_a_wrong_opening_is_refused_and_nothing_is_kept(hood) -> None:
     answer = new.api.post("/v1/energy/memberships", asked, token=new.token, key=new_key(), wait_s=5)
     assert answer.code == "energy_opening_differs"
     assert new.get("/memberships/me")["memberships"] == []
+
+
+def test_a_stranger_s_question_computes_no_day(hood, monkeypatch) -> None:
+    """A day of a large operation takes seconds; who has no row in it is told so before."""
+    day = hood.day(-8)
+    hood.publish(day)
+    new = hood.neighbour("passer-by", MeterPoint(prm(310), "consumer", 48_600_000, 500_000))
+    monkeypatch.setattr(days, "read_input", lambda *_: pytest.fail("the whole day was read"))
+    answer = new.api.get(f"/v1/energy/days/me?operation={OP}&day={day}", token=new.token)
+    assert answer.status == 404
 
 
 def test_a_forged_row_or_path_is_noticed_by_its_member(hood) -> None:

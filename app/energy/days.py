@@ -440,6 +440,8 @@ def draw_published(operation: Operation, day: str) -> DayCurve:
     if not row.version or not row.totals:
         raise Problem(NOT_FOUND, "no sums of this day are published")
     steps = msgspec.json.decode(_last_allocation(row).roots, type=tuple[AllocationStep, ...])
+    if all(step.sums is None for step in steps):  # a corrected day, or few at home all day
+        raise Problem(NOT_FOUND, "no sums of this day's steps are published")
     sums = [step.sums or Sums(0, 0, 0, 0) for step in steps]
     return DayCurve(
         day,

@@ -138,7 +138,8 @@ def _publish(
     published = tuple(
         AllocationStep(
             b64url_encode(roots.compute_root(allocation_rows(day, at, step, result, version)).root),
-            sums[at] if is_public and shown[at] else None,
+            # Never of a correction: the version before would tell what one household changed.
+            sums[at] if is_public and shown[at] and version == 1 else None,
             len(step.orders),
         )
         for at, (step, result) in enumerate(zip(steps, allocations, strict=True))

@@ -61,6 +61,15 @@ def check_sums(
     return _check_hidden(add_sums(published), totals, hidden=len(steps) - len(published))
 
 
+def check_corrected(steps: Sequence[AllocationStep]) -> Refused | None:
+    """A correction shows sums of the day alone: two versions of a step's sums differ by what one household changed."""
+    if any(step.sums is not None for step in steps):
+        return Refused(
+            ENERGY_SUMS_PRIVATE, "a correction shows no step: the version before would tell whose"
+        )
+    return None
+
+
 def check_law_of_sums(sums: Sums) -> Refused | None:
     """Production = shared + surplus; nobody got what nobody consumed."""
     if sums.autocons_wh + sums.surplus_wh != sums.prod_wh:

@@ -309,8 +309,8 @@ def _sum_step(metered: StepReadings, allocation: Allocation) -> Sums:
 
 
 def _choose(given: DayInput) -> tuple[bool, ...]:
-    """Which sums may be seen; stores are no households, whatever they consume."""
-    if given.households < given.households_min:
+    """Which sums may be seen, none of a correction; stores are no households, whatever they consume."""
+    if given.version > 1 or given.households < given.households_min:
         return (False,) * len(given.steps)
     return choose_published(
         [metered.cons_wh[: given.households] for metered in given.steps],

@@ -149,6 +149,8 @@ def test_a_corrected_reading_is_a_delta_line_and_the_first_bill_stays(stated) ->
     shown = expect("day", stated.street.api.get(f"/v1/energy/operations/{OP}/days/{last}"))
     assert (shown["version"], shown["readings_version"], shown["state"]) == (2, 2, "settled")
     home.check_day(OP, last)
+    chart = f"/v1/energy/operations/{OP}/days/{last}/chart"
+    assert stated.street.api.get(chart).status == 404  # a correction shows no sums of steps
 
 
 def test_a_month_whose_readings_no_longer_give_the_published_day_is_not_billed(stated) -> None:

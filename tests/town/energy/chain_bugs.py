@@ -226,6 +226,13 @@ _ROWS: tuple[tuple[str, ModuleType, str, str, Hunt], ...] = (
     ),
     # allocations
     (
+        "a_correction_that_shows_steps",
+        allocating,
+        "if isinstance(body, EnergyCorrect):\n        flaw",
+        "if False:\n        flaw",
+        _with(test_chain_days.test_a_correction_shows_no_sums_of_steps, _month),
+    ),
+    (
         "a_correction_that_names_no_last_root",
         allocating,
         "or body.previous != held.root:",
@@ -586,7 +593,9 @@ _ROWS: tuple[tuple[str, ModuleType, str, str, Hunt], ...] = (
         crediting,
         'if not has_consent(ctx.state, body.operation, entry.account, "credits"):',
         "if False:",
-        _machine,
+        _with(
+            test_chain_credits.test_who_did_not_consent_or_is_no_member_is_not_credited, _settled
+        ),
     ),
     (
         "given_and_kept",

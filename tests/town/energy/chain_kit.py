@@ -247,7 +247,7 @@ class Village:
             "readings": held.readings,
             "key_hash": base.key_hash,
             "engine": base.engine,
-            "steps": base.steps,
+            "steps": tuple(AllocationStep(step.root) for step in base.steps),
             "totals": base.totals,
         }
         return EnergyCorrect(**(usual | changes))

@@ -207,6 +207,8 @@ class EnergyMachine(RuleBasedStateMachine):
         number = len(naive.versions) + gap
         if naive.versions:
             version = max(2, number)
+            steps = tuple(AllocationStep(step.root) for step in steps)
+            common = (self.village.terms.key_hash, keys.ENGINE, steps, totals)
             body: Any = EnergyCorrect(OP, day, version, last, digest("why"), over, *common)
             is_due = version == len(naive.versions) + 1 and is_current and not self.is_late(day)
         else:

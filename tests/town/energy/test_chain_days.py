@@ -128,6 +128,20 @@ def test_corrected_readings_ask_for_a_corrected_allocation_before_settling(
     ok(village.pmo(village.statement(MONTH)))
 
 
+def test_a_correction_shows_no_sums_of_steps(village: Village) -> None:
+    """Two versions of a step, subtracted, are what one household changed: its curve, where all of it came late."""
+    day = village.day(-5)
+    village.read(day)
+    village.publish(day)
+    good = village.correction(day)
+    telling = replace(good, steps=village.allocation(day).steps)
+    assert any(step.sums is not None for step in telling.steps)
+    assert name_of(village.pmo(telling)) == "energy_sums_private"
+    one = (telling.steps[0], *good.steps[1:])
+    assert name_of(village.pmo(replace(good, steps=one))) == "energy_sums_private"
+    ok(village.pmo(good))
+
+
 def test_a_correction_after_its_time_is_late() -> None:
     village = make_village(back_days=23, correction_days=10)
     day = village.day(-5)

@@ -231,5 +231,8 @@ def test_a_correction_names_version_root_and_evidence() -> None:
     readings = days.build_readings(second, previous=first.readings_root)
     body = days.build_correction(second, previous=first.root, evidence=digest("why"))
     assert days.check_day(second, readings, body) is None
+    assert any(step.sums is not None for step in first.allocation_steps)
+    assert all(step.sums is None for step in body.steps)
+    assert body.totals == first.totals
     stale = structs.replace(body, key_hash=digest("another key"))
     assert days.check_day(second, readings, stale).detail.startswith("allocation: key")

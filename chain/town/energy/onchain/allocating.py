@@ -11,7 +11,7 @@ from chain.limits import ENERGY_WITNESSES_MAX
 from chain.town import params
 from chain.town.accounts import role_of
 from chain.town.context import Accepted, Outcome, Refused, TxContext
-from chain.town.energy.batches import check_sums, compute_day_root
+from chain.town.energy.batches import check_corrected, check_sums, compute_day_root
 from chain.town.energy.calendar import parse_day
 from chain.town.energy.keys import ENGINE
 from chain.town.energy.onchain.metering import check_correctable, describe_day
@@ -158,6 +158,10 @@ def _check_figures(
 ) -> Refused | None:
     households = roster_on(ctx.state, body.operation, day).households
     households_min = params.get_param(ctx.state, params.ENERGY_SUMS_MIN_CONSUMERS)
+    if isinstance(body, EnergyCorrect):
+        flaw = check_corrected(body.steps)
+        if flaw is not None:
+            return flaw
     return check_sums(body.steps, body.totals, households=households, households_min=households_min)
 
 

@@ -71,18 +71,12 @@ def why_unfit_slowly(n: int) -> str:
     return "prime power" if gcd(pow(2, n, n) - 2, n) != 1 else ""
 
 
-def find_shared_factor(moduli: Iterable[int]) -> tuple[int, int] | None:
-    """Places of two moduli that share a factor or are one and the same, or None; meant for a handful of keys.
+def shares_factor(n: int, others: Iterable[int]) -> bool:
+    """Whether a modulus shares a factor with one of others, or is one of them; some 20 us for each.
 
     Anybody can factor both of two such keys; and one key under two names would let one registrar sign as two.
     """
-    seen: list[int] = []
-    for place, n in enumerate(moduli):
-        for earlier, other in enumerate(seen):
-            if gcd(n, other) != 1:
-                return earlier, place
-        seen.append(n)
-    return None
+    return any(gcd(n, other) != 1 for other in others)
 
 
 def _has_close_factors(n: int, steps: int = 100) -> bool:

@@ -9,7 +9,7 @@ from hashlib import sha256
 
 from chain.codec.canonical import b64url_decode
 from chain.crypto.blind_rsa import SignerPublicKey
-from chain.crypto.rsa_modulus import EXPONENT, find_shared_factor, read_registrar_key
+from chain.crypto.rsa_modulus import EXPONENT, read_registrar_key, shares_factor
 from chain.town.context import Accepted, Outcome, Overlay, Reader, Refused, TxContext
 from chain.town.votes.records import (
     KEYS,
@@ -67,7 +67,7 @@ def _put_key(
     if MODULI.get(state, digest) is not None:
         return Refused(codes.VOTES_KEYS_REFUSED, f"{where}: used before")
     others = station_keys(state, record, key.station, key.weight_class)
-    if find_shared_factor([*(other.n for other in others if other), read.n]) is not None:
+    if shares_factor(read.n, (other.n for other in others if other)):
         return Refused(codes.VOTES_KEYS_REFUSED, f"{where}: shares a factor with another key")
     MODULI.put(state, digest, ModulusRecord(record.election))
     KEYS.put(

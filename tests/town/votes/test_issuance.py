@@ -3,12 +3,14 @@
 Every refusal is asked of CheckTx and of FinalizeBlock, and the votes' records are compared before and after.
 """
 
+from math import gcd
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
 from chain.codec.canonical import b64url_decode, b64url_encode
+from chain.crypto import rsa_modulus
 from chain.crypto.words import make_words
 from chain.town.envelope import build_anonymous
 from chain.town.schemas import IdRecoverOpen, IdStatus
@@ -130,6 +132,27 @@ def test_one_key_is_no_two_registrars() -> None:
     shared = first.p * registrar_key(1).p
     text = b64url_encode(shared.to_bytes(384, "big"))
     assert "factor" in refused(issuance, keys_tx(issuance, 2, text), "votes_keys_refused")
+
+
+def test_a_new_key_is_compared_with_those_published_and_they_not_again_with_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Thirteen registrars at 64 stations would cost twice the gas of it, for what was known before."""
+    issuance = Issuance.sealed()
+    for rank in (1, 2, 3):
+        issuance.must(issuance.publish_keys(rank))
+    compared: list[set[int]] = []
+
+    def count(a: int, b: int) -> int:
+        compared.append({a, b})
+        return gcd(a, b)
+
+    monkeypatch.setattr(rsa_modulus, "gcd", count)
+    issuance.must(issuance.publish_keys(4))
+    moduli = [registrar_key(number).public.n for number in range(4)]
+    pairs = [pair for pair in compared if pair <= set(moduli)]
+    assert all({moduli[3], other} in pairs for other in moduli[:3])
+    assert all(moduli[3] in pair for pair in pairs)
 
 
 def test_one_key_is_for_one_station_and_one_election() -> None:

@@ -62,16 +62,22 @@ def register_gas_us(state: Reader, body: CredRegister) -> int:
 
 
 def why_register_over(state: Reader, body: CredRegister, now_s: int) -> Refused | None:
-    """Why a registration that waits will never be taken: the list is closed, or a block holds it."""
+    """Why a registration that waits will never be taken: the list is closed, or a block holds it.
+
+    Membership of the group was judged when it came; asked of a whole queue after every block it would cost more than
+    the block.
+    """
     record = get_election(state, body.election)
     if isinstance(record, Refused):
         return record
     if record.phase != "registration" or now_s >= record.calendar.registration_closes:
         return Refused(codes.VOTES_REGISTRATION_CLOSED)
-    credential = _read_credential(group_of(record), body)
-    if isinstance(credential, Refused):
-        return credential
-    known = CREDENTIALS.get(state, credential_id(group_of(record), body.election, credential))
+    group = group_of(record)
+    try:
+        credential = group.decode(body.credential)
+    except DecodeError as error:
+        return Refused(codes.VOTES_CREDENTIAL_INVALID, str(error))
+    known = CREDENTIALS.get(state, credential_id(group, body.election, credential))
     return None if known is None else Refused(codes.VOTES_CREDENTIAL_KNOWN)
 
 

@@ -12,8 +12,10 @@ from msgspec.structs import replace
 from chain.codec.canonical import b64url_decode, b64url_encode
 from chain.crypto import rsa_modulus
 from chain.crypto.words import make_words
+from chain.town.engine import BlockInput
 from chain.town.envelope import build_anonymous
 from chain.town.schemas import IdRecoverOpen, IdStatus
+from chain.town.votes import registering
 from chain.town.votes.records import CREDENTIALS, NAMESPACE, scan_election
 from chain.town.votes_schemas import (
     CredRegister,
@@ -153,6 +155,20 @@ def test_a_new_key_is_compared_with_those_published_and_they_not_again_with_each
     pairs = [pair for pair in compared if pair <= set(moduli)]
     assert all({moduli[3], other} in pairs for other in moduli[:3])
     assert all(moduli[3] in pair for pair in pairs)
+
+
+def test_a_registration_that_waits_is_looked_at_again_without_a_power(
+    registration: Issuance,
+) -> None:
+    """A queue is asked after every block; a power for each would cost more than the block."""
+    waiting, taken = registration.register_tx("c0"), registration.register_tx("c1")
+    registration.must(registration.town.run(taken)[0])
+    town = registration.town
+    run = town.app._new_run(BlockInput(town.height + 1, town.now_s))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registering, "is_proper_member", None)
+        assert run.count_again(waiting).code == 0
+        assert run.count_again(taken).info == "votes_credential_known"
 
 
 def test_one_key_is_for_one_station_and_one_election() -> None:

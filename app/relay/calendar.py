@@ -1,7 +1,7 @@
-"""Calendars of elections, asked of this body's own nodes and kept for half a minute.
+"""Calendars and signers of elections, asked of this body's own nodes and kept for half a minute.
 
-Reads: `abci_query` of the votes' records.  Never: believed for anything but when to pass a transaction on; the chain
-judges the transaction itself.
+Reads: `abci_query` of the votes' records.  Never: believed for anything but whether to hold a transaction, and until
+when; the chain judges the transaction itself.
 """
 
 import time
@@ -11,7 +11,12 @@ import msgspec
 
 from app.core.chain_client import ChainClient, RpcError
 from app.core.problems import NodeUnavailable
+from app.relay.entitlement import Station
 from app.relay.service import Windows
+from chain.codec.canonical import b64url_decode
+from chain.crypto.blind_rsa import SignerPublicKey
+from chain.crypto.rsa_modulus import EXPONENT
+from chain.votes.groups import get_group
 from chain.votes.privacy import Window
 
 KEPT_S: Final = 30.0
@@ -26,6 +31,8 @@ class NodeElections:
         self._chain = chain
         self._town = ""
         self._kept: dict[str, tuple[float, Windows | None]] = {}
+        self._stations: dict[tuple[str, str, str], Station] = {}
+        """Fixed for good when issuance ends; those that do not exist are not kept."""
 
     def town(self) -> str:
         """Hash of the first genesis, asked once."""
@@ -39,11 +46,35 @@ class NodeElections:
         now_s = time.monotonic()
         if now_s < until_s:
             return kept
-        found = _windows_of(self._read(_RECORD, b"election/" + election.encode()))
+        found = _windows_of(self._read_record("election", election))
         if len(self._kept) >= KEPT_MAX:
             self._kept.clear()
         self._kept[election] = (now_s + KEPT_S, found)
         return found
+
+    def find_station(self, election: str, station: str, weight_class: str) -> Station | None:
+        """A station's signers; None while they are not fixed, and for a station there is not."""
+        place = (election, station, weight_class)
+        known = self._stations.get(place)
+        if known is None:
+            known = self._read_station(place)
+            if known is not None:
+                if len(self._stations) >= KEPT_MAX:
+                    self._stations.clear()
+                self._stations[place] = known
+        return known
+
+    def _read_station(self, place: tuple[str, str, str]) -> Station | None:
+        signers = tuple(self._read_record("station", "/".join(place)).get("signers", ()))
+        group = get_group(str(self._read_record("election", place[0]).get("group", "")))
+        if not signers or group is None:
+            return None
+        moduli = (self._read_record("key", "/".join(place), bytes((rank,))) for rank in signers)
+        keys = (int.from_bytes(b64url_decode(key["n"]), "big") for key in moduli)
+        return Station(group, signers, tuple(SignerPublicKey(n, EXPONENT) for n in keys))
+
+    def _read_record(self, table: str, name: str, part: bytes = b"") -> dict[str, Any]:
+        return self._read(_RECORD, f"{table}/{name}".encode() + (b"/" + part if part else b""))
 
     def _read(self, path: str, record_id: bytes) -> dict[str, Any]:
         try:

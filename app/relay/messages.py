@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.core.problems import Problem
+from app.relay.entitlement import name_registration
 from chain.town.envelope import TX_MAX_BYTES, AnonymousEnvelope, decode_anonymous
+from chain.town.votes_schemas import CredRegister
 
 TRANSACTION_MAX_BYTES: Final = TX_MAX_BYTES
-REGISTRATION: Final = "cred.register"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,11 @@ class Anonymous:
     raw: bytes
     key: str
     """SHA-256 of its bytes, hex."""
+    name: str
+    """Under which it is held: its key; for a registration that of its credential, so that one credential is one row."""
     kind: str
     election: str
+    body: object
 
 
 def read_anonymous(raw: bytes, *, town: str) -> Anonymous:
@@ -30,5 +34,7 @@ def read_anonymous(raw: bytes, *, town: str) -> Anonymous:
     found = decode_anonymous(raw, town)
     if not isinstance(found, AnonymousEnvelope):
         raise Problem(found.code, found.detail)
-    election: str = found.body.election  # type: ignore[attr-defined]  # every anonymous body names its election
-    return Anonymous(raw, found.raw_hash.hex(), found.type, election)
+    body, key = found.body, found.raw_hash.hex()
+    election: str = body.election  # type: ignore[attr-defined]  # every anonymous body names its election
+    name = name_registration(body) if isinstance(body, CredRegister) else key
+    return Anonymous(raw, key, name, found.type, election, body)

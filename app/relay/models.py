@@ -1,6 +1,6 @@
-"""What the relay holds until it leaves: transactions by their hash, with the round they leave in. Nothing else.
+"""What the relay holds until it leaves: transactions by name, with the round they leave in. Nothing else.
 
-A file of its own, because a crash must not lose a vote. Rows lie in the order of their hashes (no row id tells who
+A file of its own, because a crash must not lose a vote. Rows lie in the order of these hashes (no row id tells who
 came first), what is deleted is overwritten, and the journal is gone after each write.
 Reads and writes: one SQLite file.  Never: an address, a user agent, the time something came in.
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 ROWS_MAX: Final = 200_000
-"""Twice the credentials of the largest election: registrations wait for days."""
+"""Twice the credentials of the largest election: registrations wait for days, one row a credential."""
 BYTES_MAX: Final = 2 * 1_024**3
 REFUSALS_MAX: Final = 10_000
 """Refusals shown as one list; the oldest round goes first."""
@@ -70,7 +70,7 @@ class Shelf:
             return True
 
     def take_due(self, now_s: int) -> Iterator[Held]:
-        """What may leave now, in the order of the hashes; it stays held until `drop` or `refuse`.
+        """What may leave now, in the order of the names, which are hashes; it stays held until `drop` or `refuse`.
 
         Read one at a time: a whole round may be as large as the shelf.
         """
@@ -101,11 +101,13 @@ class Shelf:
         with self._writing() as db:
             self._delete(db, key)
 
-    def refuse(self, key: str, code: str, round_s: int) -> None:
-        """The chain will not take it: forget it, and keep why for whoever asks for the list."""
+    def refuse(self, key: str, transaction: str, code: str, round_s: int) -> None:
+        """The chain will not take it: forget it, and keep why, by its bytes' hash, for whoever asks for the list."""
         with self._writing() as db:
             self._delete(db, key)
-            db.execute("INSERT OR REPLACE INTO refused VALUES (?, ?, ?)", (key, code, round_s))
+            db.execute(
+                "INSERT OR REPLACE INTO refused VALUES (?, ?, ?)", (transaction, code, round_s)
+            )
             db.execute(
                 "DELETE FROM refused WHERE key IN "
                 "(SELECT key FROM refused ORDER BY round_s DESC, key LIMIT -1 OFFSET ?)",

@@ -7,6 +7,7 @@ Reads: the calendars of elections, from this body's own nodes.  Writes: the shel
 import sqlite3
 import threading
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final, Protocol
 
 import structlog
@@ -15,8 +16,10 @@ from app.core.chain_client import MEMPOOL_FULL, ChainClient, RpcError
 from app.core.clock import Clock
 from app.core.codes import NODE_BUSY
 from app.core.problems import NodeUnavailable, Problem
-from app.relay.messages import REGISTRATION, read_anonymous
+from app.relay.entitlement import Station, check_registration
+from app.relay.messages import read_anonymous
 from app.relay.models import Held, Shelf
+from chain.town.votes_schemas import CredRegister
 from chain.types.codes import (
     TX_INTERNAL,
     TX_REPLAYED,
@@ -56,6 +59,10 @@ class Elections(Protocol):
         """The windows of an election, None when there is no such one; raises NodeUnavailable."""
         ...
 
+    def find_station(self, election: str, station: str, weight_class: str) -> Station | None:
+        """Who issues at a station; None while it is not fixed, or there is none; raises NodeUnavailable."""
+        ...
+
     def town(self) -> str:
         """Hash of the town's first genesis; raises NodeUnavailable."""
         ...
@@ -82,21 +89,30 @@ class RelayService:
         if windows is None:
             raise Problem(VOTES_UNKNOWN_ELECTION)
         now_s = self._clock.now_s()
-        is_registration = found.kind == REGISTRATION
+        body = found.body
+        is_registration = isinstance(body, CredRegister)
         window = windows.registration if is_registration else windows.voting
         _check_open(window, now_s, is_registration=is_registration)
+        if isinstance(body, CredRegister):
+            self._check_issued(body)
         wished_s = max(now_s, release_s) if is_registration else now_s
         leaves_s = next_batch_s(window, min(wished_s, window.closes_s - 1))
-        if not self._shelf.put(found.key, raw, leaves_s):
+        if not self._shelf.put(found.name, raw, leaves_s):
             raise Problem(NODE_BUSY, headers={"Retry-After": "60"})
         return found.key, leaves_s
+
+    def _check_issued(self, body: CredRegister) -> None:
+        station = self._elections.find_station(body.election, body.station, body.weight_class)
+        if station is None:
+            raise NodeUnavailable("the station's signers are not known yet")
+        check_registration(body, station)
 
     def list_refused(self) -> dict[str, str]:
         """Refusals of all, by hash: whoever wants to know of one downloads them together."""
         return self._shelf.list_refused()
 
     def pass_on(self) -> int:
-        """Hand what is due to the nodes, in the order of the hashes; returns how many were handed over."""
+        """Hand what is due to the nodes, in the order of their names; returns how many were handed over."""
         now_s, number = self._clock.now_s(), 0
         for held in self._shelf.take_due(now_s):
             try:
@@ -121,7 +137,8 @@ class RelayService:
             if held.rounds or code.name in _THERE_ALREADY:
                 self._shelf.drop(held.key)
             else:
-                self._shelf.refuse(held.key, code.name, now_s)
+                transaction = sha256(held.raw).hexdigest()
+                self._shelf.refuse(held.key, transaction, code.name, now_s)
             return
         if held.rounds + 1 >= TIMES_SENT:
             self._shelf.drop(held.key)

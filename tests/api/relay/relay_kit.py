@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,11 @@ from app.core.chain_client import BroadcastAnswer, RpcError
 from app.core.clock import FixedClock
 from app.core.problems import NodeUnavailable
 from app.relay.api import create_relay_app
+from app.relay.entitlement import Station
 from app.relay.models import Shelf
 from app.relay.service import RelayService, Windows
+from chain.codec.canonical import b64url_encode
+from chain.crypto.blind_rsa import RANDOMIZED_PSS, blind, blind_sign, finalize, prepare
 from chain.town.envelope import build_anonymous
 from chain.town.votes_schemas import (
     BallotCast,
@@ -21,8 +25,12 @@ from chain.town.votes_schemas import (
     TokenSignature,
     VoteProof,
 )
+from chain.votes.groups import ED25519
+from chain.votes.messages import prove_registration, token_message
 from chain.votes.privacy import Window
 from tests.town.town_kit import key
+from tests.town.votes.issuing import registrar_key
+from tests.votes.kit import seeded
 
 TOWN = key("the town").kid
 ELECTION = "68cdtCgcBHmHAb"
@@ -40,12 +48,16 @@ class FakeElections:
 
     def __init__(self) -> None:
         self.windows = {ELECTION: WINDOWS}
+        self.stations = {(ELECTION, "1", "one"): Station(ED25519, (1,), (registrar_key(0).public,))}
         self.is_down = False
 
     def town(self) -> str:
         if self.is_down:
             raise NodeUnavailable
         return TOWN
+
+    def find_station(self, election: str, station: str, weight_class: str) -> Station | None:
+        return self.stations.get((election, station, weight_class))
 
     def find(self, election: str) -> Windows | None:
         return self.windows.get(election)
@@ -104,11 +116,33 @@ def open_relay(file: Path, now_s: int = START_S) -> Iterator[Relay]:
         relay.shelf.close()
 
 
-def registration(number: int, election: str = ELECTION, town: str = TOWN) -> bytes:
-    """An anonymous registration like no other."""
-    token = TokenSignature(1, key("a prefix").kid, "A" * 512)
-    body = CredRegister(election, "1", "one", f"{number:064x}", (token,), PROOF)
-    return build_anonymous(town, body)
+@cache
+def registration(
+    number: int,
+    election: str = ELECTION,
+    town: str = TOWN,
+    *,
+    signer: int = 0,
+    told: int | None = None,
+    draws: str = "",
+) -> bytes:
+    """The anonymous registration of a credential like no other.
+
+    Signed by the registrar of `signer`, with the proof of another secret when one is `told`.
+    """
+    group, draw = ED25519, seeded(f"registration {number} {draws}")
+    secret = 1_000 + number
+    credential = group.encode(group.generator_power(secret))
+    station = (election, "1", "one")
+    registrar = registrar_key(signer)
+    prepared = prepare(RANDOMIZED_PSS, token_message(*station, credential), draw)
+    blinded = blind(registrar.public, RANDOMIZED_PSS, prepared, draw)
+    answered = blind_sign(registrar, blinded.message, draw)
+    signature = finalize(registrar.public, RANDOMIZED_PSS, prepared, answered, blinded.inverse)
+    token = TokenSignature(1, b64url_encode(prepared[:32]), b64url_encode(signature))
+    proof = prove_registration(group, *station, told or secret, draw)
+    shown = VoteProof(proof.challenge, proof.response)
+    return build_anonymous(town, CredRegister(*station, credential, (token,), shown))
 
 
 def ballot(number: int, election: str = ELECTION) -> bytes:

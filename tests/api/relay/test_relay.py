@@ -297,6 +297,36 @@ def test_a_wrong_time_or_a_compressed_body_is_refused(relay: Relay) -> None:
     assert packed.json["code"] == "media_type_unsupported"
 
 
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        (registration(1, signer=1), "votes_token_invalid"),
+        (registration(1, told=77), "votes_credential_invalid"),
+        (registration(1).replace(b'"registrar":1', b'"registrar":2'), "votes_signers_wrong"),
+    ],
+    ids=["another key", "another secret", "another signer set"],
+)
+def test_what_no_registrar_issued_finds_no_place_on_the_shelf(
+    relay: Relay, raw: bytes, code: str
+) -> None:
+    assert relay.post(raw, f"?release_at={START_S + 3 * DAY_S}").json["code"] == code
+    assert relay.after(6 * DAY_S) == []
+
+
+def test_whoever_holds_one_credential_takes_one_place(relay: Relay) -> None:
+    same = [registration(1), *(registration(1, draws=f"{n}") for n in range(3))]
+    assert len(set(same)) == 4
+    for raw in same:
+        assert relay.post(raw).status_code == 202
+    assert relay.after(BATCH_S) == [registration(1)]
+
+
+def test_a_registration_is_asked_to_come_back_while_its_signers_are_not_known(relay: Relay) -> None:
+    relay.elections.stations.clear()
+    answer = relay.post(registration(1))
+    assert (answer.status_code, answer.json["code"]) == (503, "node_unavailable")
+
+
 def test_a_full_shelf_sends_away_and_keeps_what_it_has(
     relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -321,7 +351,7 @@ def test_room_on_the_shelf_is_what_is_held_however_it_came_and_left(
     shelf = models.Shelf(tmp_path / "shelf")
     assert not shelf.put("c", b"1", 1), "still, after a restart"
     shelf.drop("a")
-    shelf.refuse("b", "votes_closed", 1)
+    shelf.refuse("b", "hash", "votes_closed", 1)
     assert shelf.put("c", b"1234567890", 1)
     shelf.close()
 

@@ -17,7 +17,7 @@ from app.core.clock import Clock
 from app.core.codes import NODE_BUSY
 from app.core.problems import NodeUnavailable, Problem
 from app.relay.entitlement import Station, check_registration
-from app.relay.messages import read_anonymous
+from app.relay.messages import Anonymous, read_anonymous
 from app.relay.models import Held, Shelf
 from chain.town.votes_schemas import CredRegister
 from chain.types.codes import (
@@ -29,6 +29,7 @@ from chain.types.codes import (
     VOTES_NOT_OPEN,
     VOTES_REGISTRATION_CLOSED,
     VOTES_UNKNOWN_ELECTION,
+    Code,
     get_code,
 )
 from chain.votes.privacy import Window, next_batch_s
@@ -41,6 +42,8 @@ _THERE_ALREADY: Final = frozenset(
     {TX_REPLAYED.name, VOTES_BALLOT_SEEN.name, VOTES_CREDENTIAL_KNOWN.name}
 )
 """No refusals: it came by another relay, or an earlier round."""
+_NOT_YET: Final = frozenset({VOTES_NOT_OPEN.name, VOTES_REGISTRATION_CLOSED.name})
+"""Said before the chain has come to the hour, or sealed the list: a phase opens with a block, a round by a clock."""
 _log = structlog.get_logger("app.relay")
 
 
@@ -85,13 +88,12 @@ class RelayService:
         `release_s` is a registration's own wish not to leave before; a ballot waited on the phone already.
         """
         found = read_anonymous(raw, town=self._elections.town())
-        windows = self._elections.find(found.election)
-        if windows is None:
+        window = self._find_window(found)
+        if window is None:
             raise Problem(VOTES_UNKNOWN_ELECTION)
         now_s = self._clock.now_s()
         body = found.body
         is_registration = isinstance(body, CredRegister)
-        window = windows.registration if is_registration else windows.voting
         _check_open(window, now_s, is_registration=is_registration)
         if isinstance(body, CredRegister):
             self._check_issued(body)
@@ -100,6 +102,12 @@ class RelayService:
         if not self._shelf.put(found.name, raw, leaves_s):
             raise Problem(NODE_BUSY, headers={"Retry-After": "60"})
         return found.key, leaves_s
+
+    def _find_window(self, found: Anonymous) -> Window | None:
+        windows = self._elections.find(found.election)
+        if windows is None:
+            return None
+        return windows.registration if isinstance(found.body, CredRegister) else windows.voting
 
     def _check_issued(self, body: CredRegister) -> None:
         station = self._elections.find_station(body.election, body.station, body.weight_class)
@@ -133,17 +141,24 @@ class RelayService:
             self._shelf.put_off(held.key, now_s + AGAIN_AFTER_S)
             return
         if answer.code:
-            code = get_code(answer.code) or TX_INTERNAL
-            if held.rounds or code.name in _THERE_ALREADY:
-                self._shelf.drop(held.key)
-            else:
-                transaction = sha256(held.raw).hexdigest()
-                self._shelf.refuse(held.key, transaction, code.name, now_s)
+            self._settle(held, get_code(answer.code) or TX_INTERNAL, now_s)
             return
         if held.rounds + 1 >= TIMES_SENT:
             self._shelf.drop(held.key)
         else:
             self._shelf.send_again(held.key, now_s + AGAIN_AFTER_S)
+
+    def _settle(self, held: Held, code: Code, now_s: int) -> None:
+        """A node did not take it: it is there already, its hour has not come at the nodes, or it is refused."""
+        if held.rounds or code.name in _THERE_ALREADY:
+            self._shelf.drop(held.key)
+            return
+        if code.name in _NOT_YET:
+            window = self._find_window(read_anonymous(held.raw, town=self._elections.town()))
+            if window is not None and window.holds(now_s):
+                self._shelf.put_off(held.key, next_batch_s(window, now_s + AGAIN_AFTER_S))
+                return
+        self._shelf.refuse(held.key, sha256(held.raw).hexdigest(), code.name, now_s)
 
     def run(self, stop: threading.Event) -> None:
         """Pass on until told to stop; what fails comes again, and `is_stuck` says so meanwhile.

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,8 +14,14 @@ from app.relay.limits import PER_RELAY, PER_VISITOR, Crowd
 from app.relay.service import TIMES_SENT
 from chain.town.envelope import TX_MAX_BYTES, build_transaction
 from chain.town.schemas import IdRecoverVeto
-from chain.types.codes import VOTES_BALLOT_PROOF, VOTES_BALLOT_SEEN
-from chain.votes.privacy import BATCH_S
+from chain.types.codes import (
+    VOTES_BALLOT_PROOF,
+    VOTES_BALLOT_SEEN,
+    VOTES_NOT_OPEN,
+    VOTES_REGISTRATION_CLOSED,
+    Code,
+)
+from chain.votes.privacy import BATCH_S, Window
 from tests.api.relay.relay_kit import (
     DAY_S,
     PATH,
@@ -136,6 +142,33 @@ def test_what_came_by_another_relay_before_is_no_refusal(relay: Relay) -> None:
     assert relay.after(BATCH_S) == [ballot(1)]
     assert relay.http.get("/v1/anonymous/refusals").json == {"refusals": []}
     assert relay.after(BATCH_S) == []
+
+
+@pytest.mark.parametrize(
+    ("window", "make", "code"),
+    [
+        (WINDOWS.voting, ballot, VOTES_NOT_OPEN),
+        (WINDOWS.registration, registration, VOTES_REGISTRATION_CLOSED),
+    ],
+)
+def test_what_comes_before_the_chain_has_opened_waits_for_the_next_round(
+    relay: Relay, window: Window, make: Callable[[int], bytes], code: Code
+) -> None:
+    """The hour has struck, but a phase opens with a block, and a long list is sealed over many: no ballot is lost."""
+    relay.clock.seconds = window.opens_s
+    relay.nodes.judge = lambda _raw: code.number
+    relay.post(make(1))
+    assert relay.after(BATCH_S) == [make(1)]
+    assert relay.after(BATCH_S) == [make(1)]
+    relay.nodes.judge = lambda _raw: 0
+    assert relay.after(BATCH_S) == [make(1)]
+    assert relay.http.get("/v1/anonymous/refusals").json == {"refusals": []}
+    relay.nodes.judge = lambda _raw: code.number
+    relay.post(make(2))
+    relay.clock.seconds = window.closes_s
+    assert make(2) in relay.after(0)
+    listed = relay.http.get("/v1/anonymous/refusals").json["refusals"]
+    assert [line["code"] for line in listed] == [code.name]
 
 
 def test_being_told_that_it_is_there_already_is_no_refusal(relay: Relay) -> None:

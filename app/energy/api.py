@@ -111,15 +111,17 @@ def create_membership(args: dict[str, Any]) -> Any:
     account = read_transaction(args["transaction"]).payload.sender
     openings = members.check_openings(body, args["points"])
     members.check_sender(account, require_actor())
+    config, now_s = get_config(), get_clock().now_s()
+    members.check_free(config, body.operation, openings, now_s=now_s)
     answer = submit(args["transaction"], types=("energy.join",))
     members.keep_openings(
-        get_config(),
+        config,
         body.operation,
         account,
         openings,
         name=args["name"],
         siren=args["siren"],
-        now_s=get_clock().now_s(),
+        now_s=now_s,
     )
     return answer
 

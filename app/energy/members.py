@@ -30,10 +30,12 @@ from app.energy.models import (
     PointLookup,
     PointRow,
 )
+from app.energy.month import format_day
 from app.energy.readings import digest_prm
 from chain.codec.canonical import b64url_decode, b64url_encode, encode_canonical
 from chain.codec.merkle import merkle_root
 from chain.town.energy import commitments, regimes
+from chain.town.energy.calendar import DAY_S
 from chain.town.energy.conventions import hash_key
 from chain.town.energy.geometry import Place
 from chain.town.energy.perimeter import declare
@@ -221,10 +223,14 @@ def keep_openings(
     siren: str,
     now_s: int,
 ) -> None:
-    """Seal what opens a member's points; a PRM that another account brought is refused."""
+    """Seal what opens a member's points; a PRM that stands for a point already is refused, whoever brings it.
+
+    Else a second request with one's own PRM would take the meter's files away from the point that counts.
+    """
     keys = MemberKeys(config)
     keys.create(account)
     with write():
+        check_free(config, operation, openings, now_s=now_s)
         before = find_member(config, operation, account)
         points = {**before.points, **openings} if before else openings
         sealed = keys.seal_books(account, encode_canonical(MemberOpening(name, siren, points)))
@@ -236,20 +242,31 @@ def keep_openings(
             _look_up(config, operation, account, point, opening.prm)
 
 
+def check_free(
+    config: Config, operation: str, openings: dict[str, PointOpening], *, now_s: int
+) -> None:
+    """Raise Problem when one of the PRMs stands for another point that waits, counts, or will till a later day."""
+    today = format_day(now_s // DAY_S)
+    for point, opening in openings.items():
+        here = (PointLookup.operation == operation) & (
+            PointLookup.digest == digest_prm(config, opening.prm)
+        )
+        held = PointLookup.get_or_none(here)
+        if held is not None and held.point != point and _is_live(operation, held.point, today):
+            raise Problem(ENERGY_POINT_TAKEN)
+
+
 def _look_up(config: Config, operation: str, account: str, point: str, prm: str) -> None:
     digest = digest_prm(config, prm)
     here = (PointLookup.operation == operation) & (PointLookup.digest == digest)
-    held = PointLookup.get_or_none(here)
-    if held is not None and held.account != account and _is_live(operation, held.point):
-        raise Problem(ENERGY_POINT_TAKEN)
     PointLookup.delete().where(here).execute()
     row = {"operation": operation, "digest": digest, "point": point, "account": account}
     insert_row(PointLookup, row)
 
 
-def _is_live(operation: str, point: str) -> bool:
+def _is_live(operation: str, point: str, today: str) -> bool:
     row = PointRow.get_or_none((PointRow.operation == operation) & (PointRow.point == point))
-    return row is not None and not row.until_day
+    return row is not None and (not row.until_day or row.until_day > today)
 
 
 def find_member(config: Config, operation: str, account: str) -> MemberOpening | None:

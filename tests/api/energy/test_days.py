@@ -144,6 +144,20 @@ def test_a_wrong_opening_is_refused_and_nothing_is_kept(hood) -> None:
     assert new.get("/memberships/me")["memberships"] == []
 
 
+def test_a_second_request_with_the_own_meter_takes_no_file_from_the_point_that_counts(hood) -> None:
+    """Else one member could make the import of everybody's day fail, for ever."""
+    day, home = hood.day(-9), hood.homes[3]
+    (first,) = home.points
+    again = MeterPoint(first.prm, "consumer", first.lat_microdeg, first.lon_microdeg)
+    home.points = [again]
+    answer = home.ask_to_join(OP)
+    home.points = [first]
+    assert answer.code == "energy_point_taken", answer.body
+    (mine,) = home.get("/memberships/me")["memberships"]
+    assert (mine["asked"], len(mine["points"])) == ([], 1)
+    hood.meter(day)
+
+
 def test_a_stranger_s_question_computes_no_day(hood, monkeypatch) -> None:
     """A day of a large operation takes seconds; who has no row in it is told so before."""
     day = hood.day(-8)

@@ -144,6 +144,6 @@ def all_tables() -> tuple[type[Row], ...]:
 
 
 register_admission(auth_sessions.admit)
-register_till_gate(tills_service.check_till_is_open)
+register_till_gate(tills_service.check_till_is_open, tills_service.check_signing_tills)
 register_personal_tables(_OFF_CHAIN)
 register_open_ballots(find_open_ballots)

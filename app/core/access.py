@@ -90,12 +90,27 @@ class TillGate(Protocol):
     def __call__(self, actor: Actor, now_s: int) -> None: ...
 
 
+class SignerGate(Protocol):
+    """The same for every till among the keys that signed a transaction."""
+
+    def __call__(self, kids: frozenset[str], now_s: int) -> None: ...
+
+
 _till_gate: list[TillGate] = []
+_signer_gate: list[SignerGate] = []
 
 
-def register_till_gate(check: TillGate) -> None:
+def register_till_gate(check: TillGate, check_signers: SignerGate) -> None:
     """Told once by `app.wiring` how to see whether a till is open; before idempotency, which keeps answers."""
     _till_gate[:] = [check]
+    _signer_gate[:] = [check_signers]
+
+
+def check_signers(kids: frozenset[str]) -> None:
+    """Stop what a closed till signed, whoever's session brings it; raises Problem."""
+    others = kids - {g.actor.kid} if g.get("actor") else kids
+    if others:  # the key that logged in passed its gate before the route
+        _signer_gate[0](others, get_services().clock.now_s())
 
 
 def access(

@@ -18,10 +18,11 @@ from typing import Any, Final
 from flask import request
 from marshmallow import fields, validate
 
+from app.core.access import check_signers
 from app.core.blueprint import TownSchema
 from app.core.context import get_services
 from app.core.relay import STATE_PENDING, Submission
-from app.core.transactions import TRANSACTION_CHARS_MAX
+from app.core.transactions import TRANSACTION_CHARS_MAX, read_transaction
 
 WAIT_MAX_S: Final = 10
 _WAIT = re.compile(r"(?:^|[,;]\s*)wait=(\d{1,4})\b")
@@ -59,6 +60,7 @@ def read_wait_s() -> float:
 def submit(text: str, *, types: tuple[str, ...]) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Relay and answer 201 with the result, or 202 with where to ask; refusals are raised as Problem."""
     wait_s = read_wait_s()
+    check_signers(read_transaction(text).kids)
     return answer_submission(get_services().relay.submit(text, types=types, wait_s=wait_s), wait_s)
 
 

@@ -14,7 +14,7 @@ from app.core.codes import TRANSACTION_WRONG_ROUTE
 from app.core.problems import Problem
 from chain.codec.canonical import decode_canonical
 from chain.codec.errors import DecodeError
-from chain.crypto.jws import parse
+from chain.crypto.jws import ParsedJws, parse
 from chain.town import schemas
 from chain.town.envelope import ANONYMOUS_TYPES, BODY_TYPES, TX_TYP, is_anonymous
 from chain.types.codes import TX_MALFORMED, TX_TOO_LARGE
@@ -25,11 +25,12 @@ TRANSACTION_CHARS_MAX: Final = 60_000
 
 @dataclass(frozen=True, slots=True)
 class ReadTransaction:
-    """One transaction by its envelope; `payload_hash` (hex) is its name for ever."""
+    """One transaction by its envelope; `payload_hash` (hex) is its name for ever, `kids` say whose keys signed."""
 
     raw: bytes
     payload: schemas.Payload
     payload_hash: str
+    kids: frozenset[str]
 
 
 def read_transaction(text: str | bytes) -> ReadTransaction:
@@ -42,7 +43,12 @@ def read_transaction(text: str | bytes) -> ReadTransaction:
         payload = decode_canonical(schemas.Payload, parsed.payload)
     except DecodeError as error:
         raise Problem(TX_MALFORMED, str(error)) from error
-    return ReadTransaction(raw, payload, sha256(parsed.payload).hexdigest())
+    return _of(raw, payload, parsed)
+
+
+def _of(raw: bytes, payload: schemas.Payload, parsed: ParsedJws) -> ReadTransaction:
+    kids = frozenset(signature.kid for signature in parsed.signatures)
+    return ReadTransaction(raw, payload, sha256(parsed.payload).hexdigest(), kids)
 
 
 def check_type(transaction: ReadTransaction, types: tuple[str, ...]) -> None:
@@ -74,7 +80,7 @@ def read_committed(raw: bytes) -> ReadTransaction | ReadAnonymous | None:
         payload = decode_canonical(schemas.Payload, parsed.payload)
     except DecodeError:
         return None
-    return ReadTransaction(raw, payload, sha256(parsed.payload).hexdigest())
+    return _of(raw, payload, parsed)
 
 
 def _read_anonymous(raw: bytes) -> ReadAnonymous | None:

@@ -205,7 +205,17 @@ def describe_shift(row: TillShift) -> dict[str, Any]:
 
 def check_till_is_open(actor: Actor, now_s: int) -> None:
     """The gate: a till of a shop that has employees acts only while one of them has it open."""
-    if _asks_for_pin(shop_of_till(actor)) and _find_open(actor.kid, now_s) is None:
+    _check_open(actor.kid, shop_of_till(actor), now_s)
+
+
+def check_signing_tills(kids: frozenset[str], now_s: int) -> None:
+    """The gate for signatures: a stolen till does not act through the session of an accomplice's shop."""
+    for row in Terminal.select().where(Terminal.kid.in_(kids)):
+        _check_open(row.kid, row.shop, now_s)
+
+
+def _check_open(till: str, shop: str, now_s: int) -> None:
+    if _asks_for_pin(shop) and _find_open(till, now_s) is None:
         raise Problem(TILL_CLOSED)
 
 

@@ -10,6 +10,7 @@ from app.core.database import connected
 from app.tills import service
 from app.tills.models import Employee
 from chain.town.loyalty_schemas import LoyaltyStaff
+from chain.town.schemas import LoyaltyReverse
 
 PIN, OTHER_PIN = "402913", "775102"
 
@@ -102,6 +103,21 @@ def test_a_closed_till_reaches_no_route_of_tills_but_its_own_opening(street, sho
             send(path, token=till.token) if method == "get" else send(path, {}, token=till.token)
         )
         assert answer.code == "till_closed", name
+
+
+def test_no_other_session_sends_what_a_closed_till_signed(street, shop):
+    """A thief with a stolen till and an accomplice whose own shop asks for no PIN, at the till or as its owner."""
+    till, owner, ana = shop
+    zoe = hire(owner)
+    other = street.open_shop("librairie")
+    assert other.send("/v1/loyalty/earn", till.sign_earn(ana.account, 500)).code == "till_closed"
+    body = LoyaltyReverse("A" * 43, 1)
+    text = till.sign(body, sender=till.actor)
+    path = "/v1/loyalty/reversals"
+    assert street.owner("librairie").send(path, text).code == "till_closed"
+    expect("open", open_till(till, zoe))
+    assert street.owner("librairie").send(path, text).code == "loyalty_unknown_reference"
+    assert other.send("/v1/loyalty/earn", till.sign_earn(ana.account, 500)).status == 201
 
 
 def test_a_till_given_to_another_is_the_others_from_then_on(street, shop):

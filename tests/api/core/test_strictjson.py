@@ -3,7 +3,7 @@
 import pytest
 
 from app.core.problems import Problem
-from app.core.strictjson import parse_strict
+from app.core.strictjson import _STRING, parse_strict
 
 
 def refused(raw: bytes) -> str:
@@ -58,3 +58,13 @@ def test_the_largest_safe_integer_and_a_proper_surrogate_pair_are_fine() -> None
 
 def test_brackets_inside_strings_are_not_depth() -> None:
     assert parse_strict(b'{"a": "' + b"[" * 500 + b'\\""}') == {"a": "[" * 500 + '"'}
+
+
+@pytest.mark.parametrize("end", ["", "\\", "x", "[" * 20])
+def test_a_string_that_never_ends_is_read_once(end: str) -> None:
+    """Each of its quotes began a scan of the rest: half a minute of CPU for one body, before any login."""
+    hostile = '"' + '\\"' * 500 + end
+    first = _STRING.match(hostile)
+    assert first is not None
+    assert len(hostile) - first.end() <= 1, "a lone backslash may be left, nothing that begins a string"
+    assert refused(hostile.encode()) == "json_malformed"

@@ -22,6 +22,8 @@ WHOLE_S: Final = 20.0
 """For all of it: one dispatcher serves every shop, and an answer may come a byte at a time."""
 ANSWER_BYTES_MAX: Final = 4_096
 NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+UNICAST: Final = ipaddress.IPv6Network("2000::/3")
+"""What IANA gives out as the IPv6 internet; other forms are reserved or lead inside (RFC 8215, RFC 4291 §2.5.5)."""
 LOCAL_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -38,9 +40,19 @@ def is_acceptable_url(url: str) -> bool:
         port = parts.port
     except ValueError:
         return False
-    if parts.username or parts.password or parts.fragment or not parts.hostname or port == 0:
+    if parts.username or parts.password or parts.fragment or port == 0:
+        return False
+    if not _is_name(parts.hostname or ""):
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOCAL_NAMES)
+
+
+def _is_name(host: str) -> bool:
+    """Whether a host can be looked up and stand in a certificate: labels of 1 to 63 characters (RFC 1035 §2.3.4)."""
+    try:
+        return bool(host.encode("idna")) and not host.startswith(".")
+    except UnicodeError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +74,14 @@ class Sender:
                 answer = connection.getresponse()
                 answer.read(ANSWER_BYTES_MAX)
                 return answer.status
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            # ValueError: what the libraries think of a name or an address is one shop's trouble, not all shops'
             raise NotDelivered(type(error).__name__) from error
 
     def _resolve(self, parts: SplitResult) -> str:
         try:
             found = socket.getaddrinfo(parts.hostname, _port_of(parts), type=socket.SOCK_STREAM)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise NotDelivered("name not found") from error
         addresses = [str(line[4][0]) for line in found]
         is_public = all(map(_is_public, addresses))
@@ -81,10 +94,10 @@ def _is_public(text: str) -> bool:
     """Whether an address is the internet's, and the IPv4 address inside it too (RFC 3056, RFC 6052)."""
     address = ipaddress.ip_address(text)
     if isinstance(address, ipaddress.IPv6Address):
-        inner = address.sixtofour
         if address in NAT64:
-            inner = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
-        if address.is_site_local or (inner is not None and not inner.is_global):
+            return _is_public(str(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)))
+        inner = address.sixtofour
+        if address not in UNICAST or (inner is not None and not inner.is_global):
             return False
     return address.is_global and not address.is_multicast
 

@@ -66,5 +66,7 @@ def test_a_string_that_never_ends_is_read_once(end: str) -> None:
     hostile = '"' + '\\"' * 500 + end
     first = _STRING.match(hostile)
     assert first is not None
-    assert len(hostile) - first.end() <= 1, "a lone backslash may be left, nothing that begins a string"
+    assert len(hostile) - first.end() <= 1, (
+        "a lone backslash may be left, nothing that begins a string"
+    )
     assert refused(hostile.encode()) == "json_malformed"

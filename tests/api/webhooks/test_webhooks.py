@@ -13,7 +13,7 @@ import pytest
 from app.cli.demo.client import expect
 from app.cli.demo.http import new_key
 from app.core.database import connected, insert_row, write
-from app.webhooks.models import Delivery
+from app.webhooks.models import Delivery, Webhook
 from app.webhooks.sending import NotDelivered, Sender, _is_public, is_acceptable_url
 from app.webhooks.service import (
     BACKOFF_S,
@@ -177,6 +177,10 @@ def test_who_answers_a_byte_at_a_time_is_cut():
         "https://[2002:a00:7::1]/hook",
         "https://[fec0::7]/hook",
         "https://224.0.0.1/hook",
+        "https://[::a00:7]/hook",
+        "https://[::ffff:0:10.0.0.7]/hook",
+        "https://[64:ff9b:1::a00:7]/hook",
+        "https://[100::7]/hook",
     ],
 )
 def test_the_towns_own_network_is_out_of_reach(url):
@@ -201,6 +205,9 @@ def test_an_address_of_the_internet_is_public_behind_nat64_too(address):
         "https://",
         "https://example.org:0/",
         "https://[::1",
+        "https://example..org/",
+        "https://.example.org/",
+        f"https://{'a' * 64}.example.org/",
     ],
 )
 def test_an_address_that_is_no_endpoint_is_refused(street, url):
@@ -210,6 +217,21 @@ def test_an_address_that_is_no_endpoint_is_refused(street, url):
     body = {"shop": "boulangerie", "url": url.ljust(10)}
     answer = street.api.post("/v1/webhooks", body, token=owner.token, key=new_key())
     assert answer.code == "webhook_url_refused"
+
+
+@pytest.mark.parametrize("host", ["example..org", "a" * 64 + ".example.org", ".example.org"])
+def test_a_name_that_cannot_be_looked_up_silences_no_other_endpoint(street, listener, host):
+    """It ended the one dispatcher of all shops, at each start anew."""
+    till = street.open_shop("boulangerie")
+    ana = street.phone("Ana")
+    owner = street.owner("boulangerie")
+    bad = register(street, owner, "https://example.org/hook")
+    with connected(), write():
+        Webhook.update(url=f"https://{host}/").where(Webhook.id == bad["id"]).execute()
+    register(street, owner, listener.url)
+    expect("earn", till.earn(ana.account, 3_000))
+    assert run(street.clock()) == 1
+    assert len(listener.heard) == 1
 
 
 def test_ten_endpoints_are_enough(street, listener):

@@ -12,6 +12,7 @@ from msgspec import Meta
 from chain.town.schemas import (
     Bytes16,
     Bytes32,
+    Name,
     Slug,
     SmallPoints,
     Strict,
@@ -64,7 +65,7 @@ class LoyaltyReward(Strict, frozen=True):
     reward: Slug
     programme: Slug
     shop: SlugOrNone
-    name: Annotated[str, Meta(min_length=1, max_length=120)]
+    name: Name
     price_points: SmallPoints
     stock: Annotated[int, Meta(ge=0, le=1_000_000_000)]
     per_account_max: Annotated[int, Meta(ge=1, le=1_000_000)]

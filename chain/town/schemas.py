@@ -36,6 +36,10 @@ CidOrNone: TypeAlias = Annotated[
 """A cid where the account is an identity's; empty for an account of another domain."""
 Slug: TypeAlias = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{1,31}\Z")]
 """Short public name of a body, shop or programme."""
+Name: TypeAlias = Annotated[
+    str, Meta(min_length=1, max_length=120, pattern=r"^[^\x00-\x1f\x7f]+\Z")
+]
+"""What people read. No control character: PostgreSQL stores no NUL, so a single one would stop every projector."""
 Actor: TypeAlias = Annotated[
     str,
     Meta(
@@ -327,7 +331,7 @@ class ActBodyAdd(Struct, frozen=True, forbid_unknown_fields=True, tag="body.add"
     """A new body with its seat key."""
 
     body: Slug
-    name: Annotated[str, Meta(min_length=1, max_length=120)]
+    name: Name
     seat_key: Jwk
 
 
@@ -516,7 +520,7 @@ class LoyaltyShop(Strict, frozen=True):
 
     TYPE: ClassVar[str] = "loyalty.shop"
     shop: Slug
-    name: Annotated[str, Meta(min_length=1, max_length=120)]
+    name: Name
     owner_key: Jwk
 
 

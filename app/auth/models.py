@@ -15,7 +15,7 @@ from app.core.database import Row
 
 
 class ChallengeRow(Row):
-    """An open challenge, by the hash of its value; deleted when used."""
+    """An answered challenge, by the hash of its value, until it would have ended: it serves once."""
 
     challenge_hash = CharField(primary_key=True, max_length=64)
     kid = CharField(max_length=43)

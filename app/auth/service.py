@@ -5,6 +5,7 @@ a login signature is never a transaction, and a transaction's never a login.
 """
 
 import hashlib
+import hmac
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +17,8 @@ from app.core.codes import (
     AUTH_KEY_INVALID,
     AUTH_TOO_MANY_ATTEMPTS,
 )
-from app.core.context import get_clock
-from app.core.database import write
+from app.core.context import get_clock, get_services
+from app.core.database import insert_row, write
 from app.core.problems import Problem
 from chain.codec.canonical import b64url_decode, b64url_encode
 from chain.codec.errors import DecodeError
@@ -27,9 +28,10 @@ from chain.crypto.keys import PublicKey, public_key_from_jwk, thumbprint
 PREFIX: Final = b"beffroi-login-2\n"
 CHALLENGE_BYTES: Final = 32
 CHALLENGE_LIFE_S: Final = 60
-OPEN_CHALLENGES_MAX: Final = 8
-"""Per key: a phone that resumes several screens at once needs a few."""
+EXPIRY_BYTES: Final = 5
+MAC_BYTES: Final = 16
 FAILURES_PER_KEY_MAX: Final = 10
+"""Of logins: per key and address. Everybody knows an agent's public key and could lock its holder out from afar."""
 FAILURES_PER_ADDRESS_MAX: Final = 100
 """A shop or a library shares one address."""
 WINDOW_S: Final = 900
@@ -58,27 +60,16 @@ def read_key(jwk: Any) -> PublicKey:
 
 
 def open_challenge(key: PublicKey, *, audience: str, address: str) -> str:
-    """A fresh challenge for one key, as base64url."""
+    """A fresh challenge for one key, as base64url: expiry, a random part, and a mac of both for this key and town.
+
+    Nothing is stored: public keys are public, and whoever knows one could push its holder's challenges out of a table.
+    """
     now_s = get_clock().now_s()
     kid = thumbprint(key)
-    _check_failures(kid, address, now_s)
-    challenge = b64url_encode(secrets.token_bytes(CHALLENGE_BYTES))
-    with write():
-        ChallengeRow.delete().where(ChallengeRow.expires_at <= now_s).execute()
-        _keep_newest(kid)
-        ChallengeRow.insert(
-            challenge_hash=_hash(challenge),
-            kid=kid,
-            audience=audience,
-            expires_at=now_s + CHALLENGE_LIFE_S,
-        ).execute()
-    return challenge
-
-
-def _keep_newest(kid: str) -> None:
-    mine = ChallengeRow.select().where(ChallengeRow.kid == kid)
-    for row in list(mine.order_by(ChallengeRow.expires_at.desc()).offset(OPEN_CHALLENGES_MAX - 1)):
-        row.delete_instance()
+    _check_failures(_at(kid, address), address, now_s)
+    expires_at = (now_s + CHALLENGE_LIFE_S).to_bytes(EXPIRY_BYTES, "big")
+    head = expires_at + secrets.token_bytes(CHALLENGE_BYTES - EXPIRY_BYTES - MAC_BYTES)
+    return b64url_encode(head + _mac(_secrets()[0], head, kid, audience))
 
 
 def check_answer(
@@ -87,21 +78,45 @@ def check_answer(
     """Use a challenge up; raises Problem(auth_challenge_invalid), the same for every cause."""
     now_s = get_clock().now_s()
     kid = thumbprint(key)
-    _check_failures(kid, address, now_s)
+    _check_failures(_at(kid, address), address, now_s)
     message = build_login_message(audience, kid, jkt, challenge)
     is_signed = _is_signed(key, message, signature)
+    expires_at = _read_expiry(challenge, kid, audience)
+    is_good = is_signed and now_s < expires_at
     with write():
-        mine = (
-            (ChallengeRow.challenge_hash == _hash(challenge))
-            & (ChallengeRow.kid == kid)
-            & (ChallengeRow.audience == audience)
-            & (ChallengeRow.expires_at > now_s)
-        )
-        is_open = ChallengeRow.delete().where(mine).execute() == 1
-        if not (is_open and is_signed):
-            _count_failure(kid, address, now_s)
-    if not (is_open and is_signed):
+        if not is_good or not _use_up(challenge, kid, audience, expires_at, now_s):
+            is_good = False
+            _count_failure(_at(kid, address), address, now_s)
+    if not is_good:
         raise Problem(AUTH_CHALLENGE_INVALID)
+
+
+def _read_expiry(challenge: str, kid: str, audience: str) -> int:
+    """When a challenge of ours for this key ends, unix seconds; 0 when it is none."""
+    try:
+        raw = b64url_decode(challenge)
+    except DecodeError:
+        return 0
+    head, mac = raw[:-MAC_BYTES], raw[-MAC_BYTES:]
+    ours = [hmac.compare_digest(_mac(key, head, kid, audience), mac) for key in _secrets()]
+    return int.from_bytes(head[:EXPIRY_BYTES], "big") if any(ours) else 0
+
+
+def _use_up(challenge: str, kid: str, audience: str, expires_at: int, now_s: int) -> bool:
+    """Note an answered challenge until it ends; False when it was answered before."""
+    ChallengeRow.delete().where(ChallengeRow.expires_at <= now_s).execute()
+    values = {"kid": kid, "audience": audience, "expires_at": expires_at}
+    row = {"challenge_hash": _hash(challenge), **values}
+    return insert_row(ChallengeRow, row, is_new=False)
+
+
+def _secrets() -> list[bytes]:
+    return get_services().tokens.derive_secrets(b"challenge")
+
+
+def _mac(key: bytes, head: bytes, kid: str, audience: str) -> bytes:
+    message = head + f"{kid}\n{audience}".encode()
+    return hmac.digest(key, message, "sha256")[:MAC_BYTES]
 
 
 def _is_signed(key: PublicKey, message: bytes, signature: str) -> bool:
@@ -127,34 +142,39 @@ def _hash(challenge: str) -> str:
 def count_attempt(kid: str, address: str) -> Iterator[None]:
     """Around a guessable answer: refused after too many failures, and a failure counts."""
     now_s = get_clock().now_s()
-    _check_failures(kid, address, now_s)
+    _check_failures(f"key:{kid}", address, now_s)
     try:
         yield
     except Problem as problem:
         if problem.code.name in GUESSES:
             with write():
-                _count_failure(kid, address, now_s)
+                _count_failure(f"key:{kid}", address, now_s)
         raise
 
 
-def _check_failures(kid: str, address: str, now_s: int) -> None:
+def _at(kid: str, address: str) -> str:
+    """A key at an address, as failed logins count it; a hash, so that it fits and tells no address."""
+    return "at:" + _hash(f"{kid} {address}")
+
+
+def _check_failures(who: str, address: str, now_s: int) -> None:
     window = now_s // WINDOW_S
-    for who, count_max in _counted(kid, address):
-        row = FailureCount.get_or_none(FailureCount.who == who, FailureCount.window == window)
+    for counted, count_max in _counted(who, address):
+        row = FailureCount.get_or_none(FailureCount.who == counted, FailureCount.window == window)
         if row is not None and row.count >= count_max:
             retry_s = WINDOW_S - now_s % WINDOW_S
             raise Problem(AUTH_TOO_MANY_ATTEMPTS, headers={"Retry-After": str(retry_s)})
 
 
-def _count_failure(kid: str, address: str, now_s: int) -> None:
+def _count_failure(who: str, address: str, now_s: int) -> None:
     window = now_s // WINDOW_S
     FailureCount.delete().where(FailureCount.window < window).execute()
-    for who, _ in _counted(kid, address):
-        FailureCount.insert(who=who, window=window).on_conflict_ignore().execute()
+    for counted, _ in _counted(who, address):
+        FailureCount.insert(who=counted, window=window).on_conflict_ignore().execute()
         FailureCount.update(count=FailureCount.count + 1).where(
-            FailureCount.who == who, FailureCount.window == window
+            FailureCount.who == counted, FailureCount.window == window
         ).execute()
 
 
-def _counted(kid: str, address: str) -> tuple[tuple[str, int], ...]:
-    return (f"key:{kid}", FAILURES_PER_KEY_MAX), (f"ip:{address}"[:80], FAILURES_PER_ADDRESS_MAX)
+def _counted(who: str, address: str) -> tuple[tuple[str, int], ...]:
+    return (who, FAILURES_PER_KEY_MAX), (f"ip:{address}"[:80], FAILURES_PER_ADDRESS_MAX)

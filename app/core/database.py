@@ -117,14 +117,17 @@ def find_rows(model: type[RowT], condition: str, *params: Any) -> list[RowT]:
     return [model(**dict(zip(names, row, strict=True))) for row in rows]
 
 
-def insert_row(model: type[Row], values: Mapping[str, Any], *, is_new: bool = True) -> None:
+def insert_row(model: type[Row], values: Mapping[str, Any], *, is_new: bool = True) -> bool:
     """Insert one row by plain SQL, with the model's defaults; `is_new` False leaves an existing one alone.
 
-    For what projections write of every transaction.
+    Returns whether a row was added. For what projections write of every transaction.
     """
     filled = {**model._meta.get_default_dict(), **values}
     sql = _insertion(model, tuple(filled), is_new)
-    run_sql(sql, *(model._meta.fields[name].db_value(value) for name, value in filled.items()))
+    done = run_sql(
+        sql, *(model._meta.fields[name].db_value(value) for name, value in filled.items())
+    )
+    return bool(done.rowcount == 1)
 
 
 @cache

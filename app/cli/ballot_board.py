@@ -89,10 +89,11 @@ class BoxState(msgspec.Struct, frozen=True):
 
 
 class ShareLine(msgspec.Struct, frozen=True):
-    """A trustee's partial decryption and its order of arrival."""
+    """A trustee's partial decryption, its order of arrival, and the proof that binds it to the tally."""
 
     place: int
     share: str
+    bound: formats.Proof
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import click
 
 from app.cli import ballot_audit
 from app.cli.ballot_board import Assembled, Board
+from app.cli.bound_shares import find_unbound
 from app.cli.judging import judge_over_cores, show_progress
 from app.cli.trust import ChainOptions, UnknownElection, chain_options, open_chain
 from app.core.chain_client import RpcError
@@ -92,14 +93,19 @@ def verify_diff(earlier: Path, later: Path, is_json: bool) -> None:
 def fetch(election: str, chain: ChainOptions, out: Path, is_json: bool) -> None:
     """Write the archive of ELECTION out of a node's records, proved to be the chain's by the light client.
 
-    Then `verify` it. Exit 0: written. 1: there is no such election. 2: nothing that can be trusted.
+    Then `verify` it. Checks what no archive holds: that each trustee's share is bound to the tally. Exit 0: written.
+    1: there is no such election, or a share that is not bound. 2: nothing that can be trusted.
     """
     with _reading(chain, election, is_json) as (board, assembled):
         height = board.chain.state_height
     out.write_bytes(write_archive(assembled.archive))
-    box = assembled.box
+    box, unbound = assembled.box, find_unbound(assembled)
     said = {"events": box.events, "head": box.head, "ballots": box.ballots, "height": height}
-    _say({"verdict": "written", "file": str(out), **said}, is_json)
+    verdict = (
+        {"verdict": "unbound", "trustees": list(unbound)} if unbound else {"verdict": "written"}
+    )
+    _say({**verdict, "file": str(out), **said}, is_json)
+    sys.exit(EXIT_INVALID if unbound else 0)
 
 
 @votes.command()

@@ -284,12 +284,14 @@ class TrusteeVerify(Strict, frozen=True):
 
 
 class TallyShare(Strict, frozen=True):
-    """A trustee's partial decryption of the encrypted tally: Belenios' canonical JSON text."""
+    """A trustee's partial decryption of the encrypted tally: Belenios' canonical JSON text, and the proof that binds
+    its factors to the tally (`chain.votes.binding`), which Belenios' own proofs do not."""
 
     TYPE: ClassVar[str] = "tally.share"
     election: ElectionId
     trustee: Rank
     share: Annotated[str, Meta(min_length=2, max_length=VOTES_BALLOT_MAX_BYTES)]
+    bound: VoteProof
 
 
 # --- registrars and citizens: issuance -----------------------------------------------------------

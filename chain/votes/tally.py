@@ -78,6 +78,13 @@ def encode_tally(election: Election, tally: Tally) -> bytes:
     return formats.encode(record)
 
 
+def read_rows(election: Election, record: bytes | str) -> Rows:
+    """The ciphertexts of a tally record; raises DecodeError. Whether they are members is not looked at."""
+    decode = election.group.decode
+    read: EncryptedTally = formats.decode(EncryptedTally, record)
+    return tuple(tuple(Cipher(decode(c.alpha), decode(c.beta)) for c in row) for row in read)
+
+
 def size_tally(tally: Tally, encrypted_hash: str) -> SizedTally:
     """The payload of EncryptedTally over the record of that hash."""
     return SizedTally(

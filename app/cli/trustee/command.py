@@ -36,7 +36,7 @@ from app.cli.trustee.ceremony import DONE, Move, NotOurs, next_move
 from app.cli.trustee.memory import Memory, OtherTally
 from app.cli.trustee.vault import Vault
 from app.core.keyfiles import RoleKey, read_key_file
-from chain.town.votes_schemas import TallyShare
+from chain.town.votes_schemas import TallyShare, VoteProof
 from chain.votes.ceremony import CeremonyError
 
 
@@ -169,7 +169,8 @@ def decrypt(desk: Desk, jobs: int | None) -> dict[str, Any]:
     assembled = desk.board.assemble(len(state.trustees), _follow(desk.progress))
     judge = judge_over_cores(jobs, desk.progress)
     made = decryption.decrypt_tally(state, assembled, kept, desk.memory, judge, chance.token_bytes)
-    send(desk.board.chain, desk.key, TallyShare(state.election, desk.rank, made.share))
+    bound = VoteProof(made.bound.challenge, made.bound.response)
+    send(desk.board.chain, desk.key, TallyShare(state.election, desk.rank, made.share, bound))
     await_proved(desk.board.chain, lambda: desk.board.share(desk.rank) is not None)
     return {
         **_head(desk, desk.board.election()),

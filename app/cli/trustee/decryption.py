@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from app.cli.ballot_board import Assembled, ElectionState
 from app.cli.trustee.memory import Decrypted, Memory
 from app.cli.trustee.vault import Secrets
+from chain.codec.errors import DecodeError
 from chain.crypto.randomness import RandomBytes
 from chain.votes import formats
 from chain.votes.archive import hash_hex
+from chain.votes.binding import bind_decryption
 from chain.votes.checks import Flaw
+from chain.votes.formats import PartialDecryption
 from chain.votes.tally import Tally, check_decryption, decrypt_partially, encode_tally
 from chain.votes.verifier import BallotJudge, Setup, count_ballots, open_setup, verify_records
 
@@ -27,6 +30,8 @@ class Decryption:
     """A share ready to be sent."""
 
     share: str
+    bound: formats.Proof
+    """Binds the share's factors to the tally (`chain.votes.binding`)."""
     tally_hash: str
     voters: int
     is_repeated: bool
@@ -50,13 +55,23 @@ def decrypt_tally(
         raise Refused("the election's key was not made with the secrets of this vault")
     known = memory.recall(secrets.election, secrets.rank, hash_hex(body))
     if known is not None:
-        return Decryption(known.share, known.tally_hash, tally.count, is_repeated=True)
+        kept = _read_kept(known)
+        bound = bind_decryption(setup.election, tally.rows, kept, scalar, draw)
+        return Decryption(known.share, bound, known.tally_hash, tally.count, is_repeated=True)
     record = decrypt_partially(setup.election, tally.rows, scalar, draw)
     flaw = check_decryption(setup.election, tally.rows, keys[secrets.rank - 1], record)
     assert not isinstance(flaw, Flaw), "our own decryption holds"
     share = formats.encode(record).decode()
     memory.remember(secrets.election, secrets.rank, Decrypted(hash_hex(body), share))
-    return Decryption(share, hash_hex(body), tally.count, is_repeated=False)
+    bound = bind_decryption(setup.election, tally.rows, record, scalar, draw)
+    return Decryption(share, bound, hash_hex(body), tally.count, is_repeated=False)
+
+
+def _read_kept(known: Decrypted) -> PartialDecryption:
+    try:
+        return formats.decode_exactly(PartialDecryption, known.share.encode())
+    except DecodeError as error:
+        raise Refused(f"the decryption this machine wrote down cannot be read: {error}") from error
 
 
 def recompute(

@@ -42,9 +42,10 @@ from chain.town.votes.tallying import get_tally
 from chain.town.votes_schemas import TallyShare
 from chain.types import codes
 from chain.votes import formats
+from chain.votes.binding import is_bound
 from chain.votes.checks import Flaw
 from chain.votes.election import Cipher, Election
-from chain.votes.formats import PartialDecryption
+from chain.votes.formats import PartialDecryption, Proof
 from chain.votes.group import Element
 from chain.votes.tally import (
     Tally,
@@ -121,7 +122,7 @@ def apply_share(ctx: TxContext, body: TallyShare) -> Outcome:
     if refused is not None:
         return refused
     owners = [rid[-1] for rid, _ in scan_election(SHARES, ctx.state, body.election)]
-    share = ShareRecord(len(owners), body.share)
+    share = ShareRecord(len(owners), body.share, body.bound)
     SHARES.put(ctx.state, rank_id(body.election, body.trustee), share)
     box = get_box(ctx.state, body.election)
     box = add_event(box, "PartialDecryption", owned_hash(body.trustee, body.share))
@@ -158,6 +159,9 @@ def _check_share(state: Reader, record: ElectionRecord, body: TallyShare) -> Ref
     factors = check_decryption(opened, tally.rows, key, share)
     if isinstance(factors, Flaw):
         return Refused(codes.VOTES_SHARE_INVALID, factors.detail)
+    bound = Proof(challenge=body.bound.challenge, response=body.bound.response)
+    if not is_bound(opened, tally.rows, key, share, factors, bound):
+        return Refused(codes.VOTES_SHARE_INVALID, "the factors are not bound to the tally")
     return None
 
 

@@ -228,10 +228,12 @@ class AlphaRecord(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ShareRecord(Struct, frozen=True, forbid_unknown_fields=True):
-    """A trustee's partial decryption; id `<uuid>/<trustee, 1 byte>`. `place` is its order of arrival, from 0."""
+    """A trustee's partial decryption; id `<uuid>/<trustee, 1 byte>`. `place` is its order of arrival, from 0; `bound`
+    the proof of `chain.votes.binding`, which no archive holds."""
 
     place: int
     share: str
+    bound: VoteProof
 
 
 class ResultRecord(Struct, frozen=True, forbid_unknown_fields=True):

@@ -7,17 +7,9 @@ Reads and writes: table tally.
 
 from chain.town.context import Overlay, Reader
 from chain.town.votes.records import TALLIES, BoxRecord, TallyRecord
-from chain.votes import formats
-from chain.votes.election import Cipher, Election
-from chain.votes.formats import Answer, EncryptedTally
-from chain.votes.tally import Rows, Tally, add_ballot, encode_tally, remove_ballot
-
-
-def read_rows(election: Election, text: str) -> Rows:
-    """The ciphertexts of a tally record that this application wrote."""
-    decode = election.group.decode
-    record: EncryptedTally = formats.decode(EncryptedTally, text)
-    return tuple(tuple(Cipher(decode(c.alpha), decode(c.beta)) for c in row) for row in record)
+from chain.votes.election import Election
+from chain.votes.formats import Answer
+from chain.votes.tally import Tally, add_ballot, encode_tally, read_rows, remove_ballot
 
 
 def get_tally(state: Reader, election: Election, box: BoxRecord) -> Tally:

@@ -13,7 +13,6 @@ from chain.codec.canonical import b64url_decode, b64url_encode
 from chain.crypto import blind_rsa
 from chain.crypto.blind_rsa import RANDOMIZED_PSS
 from chain.town.envelope import build_anonymous
-from chain.town.votes.tallying import read_rows
 from chain.town.votes_schemas import (
     BallotCast,
     CredRegister,
@@ -23,9 +22,10 @@ from chain.town.votes_schemas import (
 )
 from chain.votes import formats
 from chain.votes.ballot import make_ballot
+from chain.votes.binding import bind_decryption
 from chain.votes.election import read_election
 from chain.votes.messages import prove_registration
-from chain.votes.tally import decrypt_partially
+from chain.votes.tally import decrypt_partially, read_rows
 from chain.votes.verifier import verify_archive
 from tests.api.conftest import Town
 from tests.api.votes.hall_kit import Hall, Voter
@@ -128,8 +128,14 @@ def test_a_vote_goes_from_draft_to_minutes_and_nothing_tells_who_sent_what(
         rows = read_rows(election, board.find_document(vote.election, "tally"))
     assert vote.setup is not None
     for rank, (name, secret) in enumerate(zip(vote.setup.trustees, vote.secrets, strict=True), 1):
-        share = formats.encode(decrypt_partially(election, rows, secret, token_bytes)).decode()
-        body = TallyShare(vote.election, rank, share)
+        made = decrypt_partially(election, rows, secret, token_bytes)
+        bound = bind_decryption(election, rows, made, secret, token_bytes)
+        body = TallyShare(
+            vote.election,
+            rank,
+            formats.encode(made).decode(),
+            VoteProof(bound.challenge, bound.response),
+        )
         vote.post("/v1/votes/offices", body, f"body:{name}", key(f"trustee@{name}"))
     for _ in range(3):
         hall.lab.produce()

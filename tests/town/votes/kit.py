@@ -50,7 +50,6 @@ from chain.town.votes.records import (
     station_id,
 )
 from chain.town.votes.sealing import start_freeze
-from chain.town.votes.tallying import read_rows
 from chain.town.votes_schemas import (
     BallotCast,
     BallotSpoil,
@@ -80,12 +79,13 @@ from chain.town.votes_schemas import (
 from chain.types.abci import ExecTxResult
 from chain.votes import ceremony, formats
 from chain.votes.ballot import Votes, make_ballot
+from chain.votes.binding import bind_decryption
 from chain.votes.election import Election, read_election
 from chain.votes.formats import Proof, SignedMessage
 from chain.votes.groups import get_group
 from chain.votes.messages import sign_spoil
 from chain.votes.randomness import RandomBytes, draw_scalar
-from chain.votes.tally import decrypt_partially
+from chain.votes.tally import decrypt_partially, read_rows
 from chain.votes.trustees import make_trustee_key
 from tests.town.town_kit import DAY_S, ROLES, Town, key, make_town
 from tests.votes.kit import seeded
@@ -397,8 +397,10 @@ class Vote:
         """A trustee's true decryption of the tally on the chain."""
         election = self.election
         rows = read_rows(election, get_document(self.town.reader, self.uuid, "tally"))
-        made = decrypt_partially(election, rows, self.trustee_secrets[number - 1], self.draw)
-        return TallyShare(self.uuid, number, formats.encode(made).decode())
+        secret = self.trustee_secrets[number - 1]
+        made = decrypt_partially(election, rows, secret, self.draw)
+        bound = as_proof(bind_decryption(election, rows, made, secret, self.draw))
+        return TallyShare(self.uuid, number, formats.encode(made).decode(), bound)
 
     def decrypt(self, number: int) -> ExecTxResult:
         """tally.share, true."""
@@ -435,6 +437,9 @@ class Vote:
         for block in self.blocks:
             assembler.add_block(block.txs, block.results, block.journal)
         return assembler.build()
+
+
+NO_PROOF = VoteProof("0", "0")
 
 
 def as_proof(proof: Proof) -> VoteProof:

@@ -32,6 +32,7 @@ from tests.town.votes.kit import (
     BODIES,
     CITY_HALL,
     COMMISSION,
+    NO_PROOF,
     UUID,
     Vote,
     lenient_router,
@@ -236,7 +237,7 @@ def test_a_cancelled_vote_stays_closed_and_lets_the_town_go_on(begun: bool) -> N
     assert list(city.HOLDS.scan(vote.town.reader)) == []
     if begun:
         assert vote.cast(0, CHOICE).info == "votes_wrong_phase"
-        assert vote.as_trustee(1, TallyShare(UUID, 1, "{}")).info == "votes_wrong_phase"
+        assert vote.as_trustee(1, TallyShare(UUID, 1, "{}", NO_PROOF)).info == "votes_wrong_phase"
     vote.go_to(vote.body.calendar.appeals_close)
     assert vote.phase == "cancelled"
     assert by_council(vote, ElectionCancel(UUID, REASON)).info == "votes_wrong_phase"

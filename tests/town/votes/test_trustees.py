@@ -6,7 +6,7 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chain.town.votes.records import CEREMONIES, rank_id
+from chain.town.votes.records import CEREMONIES, get_document, rank_id
 from chain.town.votes_schemas import (
     ElectionRestart,
     TallyShare,
@@ -21,13 +21,18 @@ from chain.town.votes_schemas import (
 from chain.types.abci import ExecTxResult
 from chain.votes import ceremony, formats
 from chain.votes.ballot import read_choices
+from chain.votes.binding import bind_decryption
+from chain.votes.checks import Flaw
 from chain.votes.edwards import ED25519
+from chain.votes.formats import Proof
+from chain.votes.group import hash_to_scalar
 from chain.votes.randomness import draw_scalar
-from chain.votes.tally import decrypt_partially
+from chain.votes.tally import Rows, check_decryption, decrypt_partially, read_rows
 from chain.votes.trustees import make_trustee_key
 from tests.town.town_kit import key
 from tests.town.votes.kit import (
     CITY_HALL,
+    NO_PROOF,
     UUID,
     Vote,
     as_proof,
@@ -210,7 +215,7 @@ def closed() -> Vote:
 def test_nothing_is_decrypted_before_the_end() -> None:
     vote = open_vote(2)
     assert vote.cast(0, CHOICE).info == "ok"
-    share = TallyShare(UUID, 1, "{}")
+    share = TallyShare(UUID, 1, "{}", NO_PROOF)
     refused(vote, share, vote.trustee(1), "votes_not_closed")
     sealed = make_vote()
     assert sealed.publish().info == "ok"
@@ -232,7 +237,8 @@ def test_a_wrong_share_is_refused(closed: Vote) -> None:
         true.share.replace(":", ": ", 1),
         "{}",
     ):
-        refused(closed, TallyShare(UUID, 1, share), closed.trustee(1), "votes_share_invalid")
+        body = replace(true, share=share)
+        refused(closed, body, closed.trustee(1), "votes_share_invalid")
     refused(closed, by_two, closed.trustee(1), "votes_trustee_unknown")
     assert closed.as_trustee(1, true).info == "ok"
 
@@ -246,8 +252,62 @@ def test_a_share_of_a_single_ballot_is_refused(closed: Vote) -> None:
         closed.trustee_secrets[0],
         closed.draw,
     )
-    share = TallyShare(UUID, 1, formats.encode(tally).decode())
+    share = TallyShare(UUID, 1, formats.encode(tally).decode(), closed.share(1).bound)
     refused(closed, share, closed.trustee(1), "votes_share_invalid")
+
+
+def test_a_factor_chosen_after_its_proof_is_refused(closed: Vote) -> None:
+    """Belenios' proof does not hash what it is about: this share passes every check of an archive, and would leave
+    the tally without a result, or with another one were the randomness of all ballots known."""
+    true = closed.share(1)
+    forged = forge_factor(closed, true.share)
+    election, rows = closed.election, _tally_rows(closed)
+    key = election.g_power(closed.trustee_secrets[0])
+    record = formats.decode_exactly(formats.PartialDecryption, forged.encode())
+    assert not isinstance(check_decryption(election, rows, key, record), Flaw)
+    secret = closed.trustee_secrets[0]
+    own = as_proof(bind_decryption(election, rows, record, secret, closed.draw))
+    for bound in (true.bound, own, NO_PROOF):
+        body = TallyShare(UUID, 1, forged, bound)
+        refused(closed, body, closed.trustee(1), "votes_share_invalid")
+
+
+def test_a_true_share_without_its_own_binding_proof_is_refused(closed: Vote) -> None:
+    true = closed.share(1)
+    for bound in (NO_PROOF, closed.share(1).bound, closed.share(2).bound):
+        body = replace(true, bound=bound)
+        refused(closed, body, closed.trustee(1), "votes_share_invalid")
+    assert closed.as_trustee(1, true).info == "ok"
+
+
+def forge_factor(vote: Vote, share: str) -> str:
+    """The share with its second factor and proof of Belenios made the other way round: first the proof."""
+    election, secret = vote.election, vote.trustee_secrets[0]
+    group, q = election.group, election.group.order
+    alpha = _tally_rows(vote)[0][1].alpha
+    key_power, alpha_power = 11, 12
+    prefix = f"decrypt|{election.fingerprint}|{group.encode(election.g_power(secret))}|"
+    commitments = [election.g_power(key_power), group.power(alpha, alpha_power)]
+    challenge = hash_to_scalar(group, prefix, commitments)
+    response = (key_power - secret * challenge) % q
+    other = (alpha_power - response) * pow(challenge, -1, q) % q
+    assert other != secret % q
+    record = formats.decode(formats.PartialDecryption, share)
+    (first, _, *factors), (proof, _, *proofs) = (
+        record.decryption_factors[0],
+        record.decryption_proofs[0],
+    )
+    made = Proof(challenge=str(challenge), response=str(response))
+    changed = formats.replace(
+        record,
+        decryption_factors=((first, group.encode(group.power(alpha, other)), *factors),),
+        decryption_proofs=((proof, made, *proofs),),
+    )
+    return formats.encode(changed).decode()
+
+
+def _tally_rows(vote: Vote) -> Rows:
+    return read_rows(vote.election, get_document(vote.town.reader, UUID, "tally"))
 
 
 def _cipher_rows(vote: Vote) -> tuple[Any, ...]:

@@ -7,21 +7,24 @@ Reads: its arguments.  Never: a clock, a database.
 """
 
 from hashlib import sha256
+from itertools import pairwise
 from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chain.codec.canonical import decode_canonical, encode_canonical
 from chain.limits import ENERGY_COEFFICIENT_DECIMALS_MAX, ENERGY_PRICE_MAX_MICRO_EUR
 from chain.town.energy.conventions import Key
 from chain.town.energy.intervals import MissingRule
 from chain.town.energy.refusals import Refused
+from chain.town.energy_schemas import Day
 from chain.types.codes import ENERGY_KEY_INVALID
 
 Price: TypeAlias = Annotated[int, Meta(ge=0, le=ENERGY_PRICE_MAX_MICRO_EUR)]
 Ppm: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000)]
 VatMode: TypeAlias = Literal["exempt_3kwc", "franchise_293b", "standard"]
+IndexValue: TypeAlias = Annotated[int, Meta(ge=1, le=10**12)]
 AcciseMode: TypeAlias = Literal["zero_acc_below_1mw", "standard"]
 
 SMALL_SELLER_PEAK_W: Final = 3_000
@@ -52,6 +55,13 @@ class Carbon(Struct, frozen=True, forbid_unknown_fields=True):
     source: Annotated[str, Meta(min_length=8, max_length=200)]
 
 
+class IndexSeries(Struct, frozen=True, forbid_unknown_fields=True):
+    """A published index that contracts may follow: (day of publication, value), in the order of days."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    values: Annotated[tuple[tuple[Day, IndexValue], ...], Meta(min_length=1, max_length=500)]
+
+
 class Convention(Struct, frozen=True, forbid_unknown_fields=True):
     """The operation's document. Prices are in µ€/kWh without tax."""
 
@@ -72,6 +82,14 @@ class Convention(Struct, frozen=True, forbid_unknown_fields=True):
     decimals: Annotated[int, Meta(ge=0, le=ENERGY_COEFFICIENT_DECIMALS_MAX)]
     """Of coefficients sent to the grid operator."""
     due_days: Annotated[int, Meta(ge=1, le=90)] = 30
+    indices: Annotated[tuple[IndexSeries, ...], Meta(max_length=16)] | UnsetType = UNSET
+    """Series of indexed contracts, committed to with the document: whoever recomputes a price has the figures."""
+
+    @property
+    def series(self) -> dict[str, tuple[tuple[str, int], ...]]:
+        """Published values by name of their index; empty for an operation without indexed contracts."""
+        listed = () if isinstance(self.indices, UnsetType) else self.indices
+        return {index.name: index.values for index in listed}
 
 
 def read_convention(raw: bytes) -> Convention | Refused:
@@ -80,7 +98,7 @@ def read_convention(raw: bytes) -> Convention | Refused:
         convention = msgspec.json.decode(raw, type=Convention)
     except (msgspec.MsgspecError, UnicodeError) as error:
         return Refused(ENERGY_KEY_INVALID, str(error))
-    return check_taxes(convention.taxes) or convention
+    return check_taxes(convention.taxes) or _check_series(convention) or convention
 
 
 def load_convention(canonical: bytes) -> Convention:
@@ -96,6 +114,17 @@ def check_taxes(taxes: Taxes) -> Refused | None:
         return Refused(
             ENERGY_KEY_INVALID, "taxes: an accise rate goes with the mode standard alone"
         )
+    return None
+
+
+def _check_series(convention: Convention) -> Refused | None:
+    """Each index once, its values in the order of the days they were published on."""
+    listed = () if isinstance(convention.indices, UnsetType) else convention.indices
+    if len({index.name for index in listed}) < len(listed):
+        return Refused(ENERGY_KEY_INVALID, "indices: a name stands twice")
+    for index in listed:
+        if any(before[0] >= after[0] for before, after in pairwise(index.values)):
+            return Refused(ENERGY_KEY_INVALID, f"indices: {index.name} is not in order of days")
     return None
 
 

@@ -1,11 +1,9 @@
-"""Orders and contracts: what they say, sealed beside the chain's commitments, and who may read it.
+"""Orders: what they say, sealed beside the chain's commitments, and opened to the auction once their gate closed.
 
-An order is opened to the auction once its gate closed; a contract's document to its parties and the *PMO*.
-Reads and writes: `energy_order_file`, `energy_contract_file`.
+Reads and writes: `energy_order_file`.
 """
 
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -25,9 +23,6 @@ from app.energy.days import (
 from app.energy.keys import MemberKeys
 from app.energy.members import find_convention, get_operation
 from app.energy.models import (
-    ContractFile,
-    ContractRow,
-    ContractStepRow,
     DayRow,
     Operation,
     OrderFile,
@@ -38,16 +33,9 @@ from app.energy.readings import zone_of
 from chain.codec.canonical import b64url_decode, encode_canonical
 from chain.town.energy import commitments
 from chain.town.energy.calendar import local_day, steps_of_day
-from chain.town.energy.contract_document import decode_document, hash_document, terms_of
 from chain.town.energy.market import check_gate
-from chain.town.energy.refusals import Refused
-from chain.town.energy_schemas import EnergyContract, EnergyOrder, OperationTerms
+from chain.town.energy_schemas import EnergyOrder, OperationTerms
 from chain.types.codes import ENERGY_ORDER_INVALID
-
-LISTED_MAX: Final = 500
-
-
-# --- orders ----------------------------------------------------------------------------------------
 
 
 def _sealed(body: EnergyOrder, opening: dict[str, Any]) -> commitments.SealedOrder:
@@ -179,77 +167,4 @@ def describe_clearing(
         "orders": len(open_orders(config, operation, day).get(start_s, ())),
         "volume_wh": sum(trade["energy_wh"] for trade in trades),
         "trades": trades,
-    }
-
-
-# --- contracts -------------------------------------------------------------------------------------
-
-
-def check_document(body: EnergyContract, document: str) -> None:
-    """An offer brings the document its hash names, whose terms it repeats; raises Problem otherwise."""
-    if body.step != "offer":
-        return
-    read = decode_document(document.encode())
-    if isinstance(read, Refused):
-        raise Problem(read.code, read.detail)
-    if hash_document(read) != body.contract or terms_of(read) != body.terms:
-        raise Problem(ENERGY_OPENING_DIFFERS, "the document is not the one offered")
-
-
-def keep_document(
-    config: Config, body: EnergyContract, account: str, document: str, now_s: int
-) -> None:
-    """Seal an offered document with the seller's books key."""
-    if body.step != "offer":
-        return
-    keys = MemberKeys(config)
-    keys.create(account)
-    row = {
-        "contract": body.contract,
-        "operation": body.operation,
-        "account": account,
-        "sealed": keys.seal_books(account, document.encode()),
-        "at": now_s,
-    }
-    with write():
-        insert_row(ContractFile, row, is_new=False)
-
-
-def list_contracts(config: Config, account: str) -> list[dict[str, Any]]:
-    """Contracts an account is a party of."""
-    mine = (ContractRow.seller == account) | (ContractRow.buyer == account)
-    rows = ContractRow.select().where(mine).order_by(ContractRow.start_day.desc()).limit(LISTED_MAX)
-    return [_describe_contract(config, row) for row in rows]
-
-
-def get_contract(
-    config: Config, contract: str, account: str, bodies: Sequence[str]
-) -> dict[str, Any]:
-    """A contract for its parties and the operation's *PMO*; anybody else's does not exist."""
-    row = ContractRow.get_or_none(ContractRow.contract == contract)
-    if row is None:
-        raise Problem(NOT_FOUND)
-    is_party = bool(account) and account in (row.seller, row.buyer)
-    if not is_party and get_operation(row.operation).pmo not in bodies:
-        raise Problem(NOT_FOUND)
-    return _describe_contract(config, row)
-
-
-def _describe_contract(config: Config, row: ContractRow) -> dict[str, Any]:
-    file = ContractFile.get_or_none(ContractFile.contract == row.contract)
-    document = ""
-    if file is not None:
-        document = MemberKeys(config).open_books(file.account, bytes(file.sealed)).decode()
-    steps = ContractStepRow.select().where(ContractStepRow.contract == row.contract)
-    return {
-        **{name: getattr(row, name) for name in row._meta.sorted_field_names},
-        "document": document,
-        "steps": [
-            {
-                name: getattr(step, name)
-                for name in step._meta.sorted_field_names
-                if name != "contract"
-            }
-            for step in steps.order_by(ContractStepRow.number)
-        ],
     }

@@ -7,12 +7,12 @@ from flask import Response
 
 from app.core.access import PUBLIC, access
 from app.core.blueprint import TownBlueprint
-from app.core.context import get_clock, get_config, require_actor
+from app.core.context import get_clock, get_config, get_services, require_actor
 from app.core.idempotency import idempotent
 from app.core.problems import choose_language
 from app.core.submission import SubmissionSchema, submit
 from app.core.transactions import read_transaction
-from app.energy import charts, documents, market, members, months
+from app.energy import agreeing, charts, documents, market, members, months
 from app.energy.api import MANAGED, read_typed
 from app.energy.day_api import SVG, check_span, describe_draft, read_households_min, svg
 from app.energy.models import CreditLine, Holding
@@ -238,14 +238,15 @@ def get_clearing(args: dict[str, Any], operation: str) -> dict[str, Any]:
 @blp.response(201, SubmissionSchema)
 @blp.alt_response(202, schema=SubmissionSchema, success=True)
 def create_contract_step(args: dict[str, Any]) -> Any:
-    """Sign a contract's next step; the offer brings its document."""
+    """Sign a contract's next step; the offer brings its document, and every clause must hold while parties bind."""
     body = read_typed(args["transaction"], "energy.contract")
     account = read_transaction(args["transaction"]).payload.sender
-    market.check_document(body, args["document"])
-    if body.step == "offer":
-        members.check_sender(account, require_actor())
+    actor = require_actor()
+    if account not in actor.bodies:  # a body's own agents sign for it; everybody else for himself
+        members.check_sender(account, actor)
+    agreeing.check_step(get_config(), get_services().chain, account, body, args["document"])
     answer = submit(args["transaction"], types=("energy.contract",))
-    market.keep_document(get_config(), body, account, args["document"], get_clock().now_s())
+    agreeing.keep_document(get_config(), body, account, args["document"], get_clock().now_s())
     return answer
 
 
@@ -254,7 +255,7 @@ def create_contract_step(args: dict[str, Any]) -> Any:
 @blp.response(200, EnergyContractsSchema)
 def get_own_contracts() -> dict[str, Any]:
     """List own contracts with their chain of steps."""
-    return {"contracts": market.list_contracts(get_config(), require_actor().account)}
+    return {"contracts": agreeing.list_contracts(get_config(), require_actor().account)}
 
 
 @blp.get("/contracts/<key:contract>")
@@ -263,4 +264,4 @@ def get_own_contracts() -> dict[str, Any]:
 def get_contract(contract: str) -> dict[str, Any]:
     """Show a contract with its document and steps."""
     actor = require_actor()
-    return market.get_contract(get_config(), contract, actor.account, actor.bodies)
+    return agreeing.get_contract(get_config(), contract, actor.account, actor.bodies)

@@ -188,16 +188,25 @@ def _check_points(document: ContractDocument, facts: Facts) -> Iterator[Refused]
     )
     for name, point, account, other_side in sides:
         found = facts.points.get(point)
-        if found is None or found.account != account or not found.from_day or found.until_day:
+        if found is None or found.account != account or not _runs_from(found, document):
             yield Refused(codes.ENERGY_POINT_UNKNOWN, name)
         elif found.side == other_side:
             yield _flaw("points", f"{name} is a {found.side}")
+
+
+def _runs_from(point: PointRecord, document: ContractDocument) -> bool:
+    """Whether a point takes part from the contract's first day on, with no end in sight."""
+    return (
+        bool(point.from_day) and point.from_day <= document.term.start_day and not point.until_day
+    )
 
 
 def _check_plant(document: ContractDocument, facts: Facts) -> Iterator[Refused]:
     found = facts.points.get(document.seller_point)
     if found is not None and found.plant != document.plant:
         yield _flaw("plant", "not the plant that was registered")
+    if document.plant.commissioned > document.term.start_day:
+        yield _flaw("plant", f"in service from {document.plant.commissioned} on only")
     broken = check_declared(
         facts.perimeter,
         regime=facts.regime,

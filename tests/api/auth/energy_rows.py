@@ -309,6 +309,7 @@ def offer(made: Neighbourhood, seller: Neighbour, buyer: Neighbour) -> dict[str,
         seller_point=seller.points[0].commitment,
         buyer_point=buyer.points[0].commitment,
         term=msgspec.structs.replace(DOCUMENT.term, start_day=made.day(2)),
+        data=DOCUMENT.data[:1],
     )
     body = EnergyContract(OP, hash_document(document), "offer", "", terms_of(document))
     asked = {

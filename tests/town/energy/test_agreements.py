@@ -96,6 +96,13 @@ WEEK = cd.CalendarRow(127, 0, 24, 100_000)
         ("buyer_point", DOCUMENT.seller_point, "energy_point_repeated", "points"),
         ("buyer_point", digest("other"), "energy_point_unknown", "buyer_point"),
         ("plant", replace(PLANT, peak_w=2_000), "energy_contract_invalid", "plant"),
+        (
+            "plant",
+            replace(PLANT, commissioned="2026-10-02"),
+            "energy_contract_invalid",
+            "plant: in service",
+        ),
+        ("term.start_day", "2026-08-31", "energy_point_unknown", "seller_point"),
         ("term.start_day", "2026-02-30", "energy_day_refused", "term"),
         ("term.end_day", "2026-10-01", "energy_contract_invalid", "term: ends"),
         ("term.renewal", "tacit", "energy_contract_invalid", "term: an indefinite"),

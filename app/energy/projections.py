@@ -169,7 +169,7 @@ def _end_points(operation: str, account: str, until_day: str) -> None:
         (PointRow.operation == operation)
         & (PointRow.account == account)
         & (PointRow.from_day != "")
-        & (PointRow.until_day == "")
+        & ((PointRow.until_day == "") | (PointRow.until_day > until_day))
     )
     for point in list(PointRow.select().where(mine)):
         PointRow.update(until_day=max(until_day, point.from_day)).where(

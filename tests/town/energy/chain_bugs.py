@@ -405,12 +405,39 @@ _ROWS: tuple[tuple[str, ModuleType, str, str, Hunt], ...] = (
         test_chain_opening.test_taking_back_the_consent_to_share_ends_the_membership,
     ),
     # operations
-    ("a_key_changed_today", operations, "earliest=today + 1)", "earliest=today)", NEW_KEY),
+    (
+        "a_key_changed_today",
+        operations,
+        "max(today_of(ctx, held) + 1, held.first_day)",
+        "max(today_of(ctx, held), held.first_day)",
+        NEW_KEY,
+    ),
+    (
+        "a_key_before_the_first_day",
+        operations,
+        "max(today_of(ctx, held) + 1, held.first_day)",
+        "today_of(ctx, held) + 1",
+        test_chain_opening.test_nothing_holds_before_the_first_day_that_the_council_approved,
+    ),
+    (
+        "an_approved_change_brought_forward",
+        operations,
+        "around = (*before[-1:], *held.schedule[len(before) :])",
+        "around = held.schedule[-1:]",
+        test_chain_opening.test_no_approved_change_is_brought_forward_without_the_council,
+    ),
+    (
+        "a_late_departure_keeps_members",
+        membership,
+        "held.until_day > max(until_day, held.from_day) for held in points",
+        "False for held in points",
+        test_chain_opening.test_a_departure_dated_far_ahead_keeps_nobody_from_leaving_sooner,
+    ),
     (
         "an_adapter_changed_alone",
         operations,
-        "(last.regime, last.adapter, last.correction_days)",
-        "(last.regime, terms.adapter, last.correction_days)",
+        "(known.regime, known.adapter, known.correction_days)",
+        "(known.regime, terms.adapter, known.correction_days)",
         NEW_KEY,
     ),
     (

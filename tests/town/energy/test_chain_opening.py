@@ -4,7 +4,13 @@ import pytest
 from msgspec.structs import replace
 
 from chain.town.energy import records
-from chain.town.energy_schemas import EnergyAdmit, EnergyApprove, EnergyLeave, Perimeter
+from chain.town.energy_schemas import (
+    EnergyAdmit,
+    EnergyApprove,
+    EnergyChallenge,
+    EnergyLeave,
+    Perimeter,
+)
 from tests.town.energy.chain_kit import (
     ENERGY_ROLES,
     OP,
@@ -210,3 +216,76 @@ def test_a_missing_reading_is_refused_where_the_convention_refuses_it() -> None:
     gap = replace(good, steps=(replace(good.steps[0], estimated=1), *good.steps[1:]))
     assert name_of(village.adapter(gap)) == "energy_reading_missing"
     ok(village.adapter(good))
+
+
+def test_a_departure_dated_far_ahead_keeps_nobody_from_leaving_sooner() -> None:
+    village = make_village(consumers=3, producers=0)
+    for index in (0, 1, 2):
+        late = EnergyLeave(OP, village.members[index].kid, village.day(300), "exclusion")
+        ok(village.pmo(late))
+    sooner = EnergyLeave(OP, village.members[0].kid, village.day(5), "opt_out")
+    ok(village.member(0, sooner))
+    assert name_of(village.member(0, sooner)) == "energy_not_member"
+    data = village.town.result_data(ok(village.consent(1, "allocation", "withdrawn")))
+    assert data["member_until"] == village.day(1)
+    columns = [village.columns(village.day(n)) for n in (0, 1, 4, 5, 299, 300)]
+    assert columns == [3, 2, 2, 1, 1, 0]
+    tag = village.record(records.TAGS, digest(f"tag {village.points[sooner.account][0]}").encode())
+    assert tag.until_day == sooner.until_day
+
+
+def test_a_meter_that_counts_elsewhere_stays_there_when_its_earlier_end_comes_sooner() -> None:
+    village = make_village(consumers=2, producers=0)
+    account = village.members[0].kid
+    tag = digest(f"tag {village.points[account][0]}")
+    ok(village.pmo(EnergyLeave(OP, account, village.day(30), "exclusion")))
+    second = village.open_member("next tenant")
+    ok(village.consent(second, "allocation"))
+    ok(village.join(second, village.claim(second)))
+    ok(village.admit(second, village.day(30), tags=[tag]))
+    ok(village.member(0, EnergyLeave(OP, account, village.day(5), "opt_out")))
+    held = village.record(records.TAGS, tag.encode())
+    assert (held.point, held.until_day) == (village.points[village.members[second].kid][0], "")
+
+
+def test_who_comes_back_may_still_object_to_days_before() -> None:
+    village = make_village(params={"energy_challenge_s": 10 * 86_400})
+    day = village.day(-3)
+    village.read(day)
+    village.publish(day)
+    account = village.members[0].kid
+    ok(village.pmo(EnergyLeave(OP, account, village.day(-1), "moved")))
+    ok(village.join(0, village.claim(0)))
+    ok(village.admit(0, village.day(1)))
+    ok(village.member(0, EnergyChallenge(OP, day, 1, digest("claim"))))
+
+
+def test_an_admission_without_a_first_day_is_refused() -> None:
+    village = make_village(consumers=1, producers=0)
+    index = village.open_member("late")
+    ok(village.consent(index, "allocation"))
+    ok(village.join(index, village.claim(index)))
+    assert name_of(village.admit(index, "")) == "energy_day_refused"
+
+
+def test_no_approved_change_is_brought_forward_without_the_council() -> None:
+    village = make_village()
+    regime = {"regime": "building", "adapter": "commerces"}
+    ok(village.register(village.day(200), 2, **regime))
+    ok(village.approve(village.day(200), 2))
+    ok(village.register(village.day(2), 3, **regime))
+    found = village.record(records.OPERATIONS, OP.encode())
+    assert (found.proposed, [item.version for item in found.schedule]) == (3, [1, 2])
+    ok(village.register(village.day(250), 4, **regime, gate_s=60))
+    found = village.record(records.OPERATIONS, OP.encode())
+    assert (found.proposed, [item.version for item in found.schedule]) == (0, [1, 2, 4])
+
+
+def test_nothing_holds_before_the_first_day_that_the_council_approved() -> None:
+    village = bare()
+    first = village.day(20)
+    ok(village.register(first))
+    ok(village.approve(first))
+    assert name_of(village.register(village.day(10), 2)) == "energy_day_refused"
+    ok(village.register(first, 2))
+    assert village.record(records.OPERATIONS, OP.encode()).first_day == village.today + 20

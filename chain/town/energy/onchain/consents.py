@@ -5,7 +5,8 @@ can still be decided. Reads and writes: consents, and memberships through `membe
 """
 
 from chain.town.context import Accepted, Outcome, Refused, TxContext
-from chain.town.energy.onchain.membership import end_membership
+from chain.town.energy.calendar import format_day
+from chain.town.energy.onchain.membership import end_membership, ends_earlier
 from chain.town.energy.onchain.standing import find_operation, get_member, today_of
 from chain.town.energy.records import CONSENTS, ConsentRecord, OperationRecord, consent_id
 from chain.town.energy_schemas import EnergyConsent
@@ -34,9 +35,9 @@ def apply_consent(ctx: TxContext, body: EnergyConsent) -> Outcome:
 
 
 def _end(ctx: TxContext, found: OperationRecord) -> str:
-    """The first day nobody has measured yet; empty when the account is no member."""
+    """The first day nobody has measured yet; empty when no point of the account would end by it."""
     member = get_member(ctx.state, found.operation, ctx.sender)
-    if member is None or member.status != "member":
-        return ""
     day = max(today_of(ctx, found), found.metered_day) + 1
+    if member is None or not ends_earlier(ctx.state, found.operation, member, format_day(day)):
+        return ""
     return end_membership(ctx.state, found, ctx.sender, member, day, "opt_out").until_day

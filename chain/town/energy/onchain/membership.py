@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from chain.limits import ENERGY_POINTS_HELD_MAX
 from chain.town import params
-from chain.town.context import Accepted, Outcome, Overlay, Refused, TxContext
+from chain.town.context import Accepted, Outcome, Overlay, Reader, Refused, TxContext
 from chain.town.energy.calendar import format_day, parse_day
-from chain.town.energy.onchain.rosters import change_roster, count_columns, peak_from
+from chain.town.energy.onchain.rosters import Columns, change_roster, count_columns, peak_from
 from chain.town.energy.onchain.standing import (
     check_effect,
     earliest_backdated,
@@ -134,13 +134,13 @@ def _admit(
     if refused is not None:
         return refused
     OPERATIONS.put(ctx.state, body.operation.encode(), held)
-    is_member = member.status == "member"
     fresh = replace(
         member,
         status="member",
         asked=(),
         points=(*member.points, *member.asked),
-        from_day=min(member.from_day, body.from_day) if is_member else body.from_day,
+        # Who comes back keeps the first day: days shared before can still be looked at and objected to.
+        from_day=min(member.from_day, body.from_day) if member.points else body.from_day,
         until_day="",
         reason="",
     )
@@ -198,7 +198,7 @@ def apply_leave(ctx: TxContext, body: EnergyLeave) -> Outcome:
     if ctx.sender not in (body.account, found.pmo):
         return Refused(codes.TX_NOT_ENTITLED, f"operation of {found.pmo}")
     member = get_member(ctx.state, body.operation, body.account)
-    if member is None or member.status != "member":
+    if member is None or not ends_earlier(ctx.state, body.operation, member, body.until_day):
         return Refused(codes.ENERGY_NOT_MEMBER)
     earliest = today_of(ctx, found) + params.get_param(ctx.state, params.ENERGY_LEAVE_DAYS)
     if ctx.sender == found.pmo and body.reason in ("death", "moved"):
@@ -220,27 +220,52 @@ def end_membership(
     day: int,
     reason: str,
 ) -> MemberRecord:
-    """End every active point of a member before a day, and free its tags from that day on."""
-    ended = []
+    """End every point of a member before a day, also one that was to end later, and free its tags from that day on."""
+    before, ended = [], []
     until = format_day(day)
     for point in member.points:
-        held = POINTS.get(state, point_id(found.operation, point))
-        assert held is not None, "points of members are on record"
-        if held.until_day:
-            continue
+        held = _get_point(state, found.operation, point)
         last = max(until, held.from_day)
-        POINTS.put(state, point_id(found.operation, point), replace(held, until_day=last))
-        TAGS.put(state, held.tag.encode(), TagRecord(found.operation, point, last))
+        if held.until_day and held.until_day <= last:
+            continue
+        before.append(held)
         ended.append(replace(held, until_day=last))
-    moves = []
-    for last in sorted({point.until_day for point in ended}):
-        number = parse_day(last)
-        assert number is not None, "days on record are of the calendar"
-        moves.append((number, count_columns(p for p in ended if p.until_day == last)))
-    change_roster(state, found.operation, moves, sign=-1)
+        POINTS.put(state, point_id(found.operation, point), ended[-1])
+        tag = TAGS.get(state, held.tag.encode())
+        if tag is not None and (tag.operation, tag.point) == (found.operation, point):
+            TAGS.put(state, held.tag.encode(), TagRecord(found.operation, point, last))
+    change_roster(state, found.operation, _moves_at_end(before), sign=1)
+    change_roster(state, found.operation, _moves_at_end(ended), sign=-1)
     fresh = replace(member, status="left", until_day=until, reason=reason)
     MEMBERS.put(state, member_id(found.operation, account), fresh)
     return fresh
+
+
+def ends_earlier(state: Reader, operation: str, member: MemberRecord, until_day: str) -> bool:
+    """Whether a point of the member would end earlier, were the membership to end before that day.
+
+    An exit that was dated late, by whomever, keeps nobody from an earlier one.
+    """
+    points = (_get_point(state, operation, point) for point in member.points)
+    return any(
+        not held.until_day or held.until_day > max(until_day, held.from_day) for held in points
+    )
+
+
+def _get_point(state: Reader, operation: str, point: str) -> PointRecord:
+    held = POINTS.get(state, point_id(operation, point))
+    assert held is not None, "points of members are on record"
+    return held
+
+
+def _moves_at_end(points: list[PointRecord]) -> list[tuple[int, Columns]]:
+    """What the roster loses on each day on which some of these points end."""
+    moves = []
+    for last in sorted({point.until_day for point in points if point.until_day}):
+        number = parse_day(last)
+        assert number is not None, "days on record are of the calendar"
+        moves.append((number, count_columns(p for p in points if p.until_day == last)))
+    return moves
 
 
 def _describe(operation: str, account: str, record: MemberRecord) -> dict[str, object]:

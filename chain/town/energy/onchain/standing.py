@@ -72,8 +72,8 @@ def today_of(ctx: TxContext, found: OperationRecord) -> int:
 
 
 def read_day(text: str) -> int | Refused:
-    """A day number, or a refusal for a day that no calendar has."""
-    day = parse_day(text)
+    """A day number, or a refusal for a day that no calendar has, or for none where one is needed."""
+    day = parse_day(text) if text else None
     return Refused(codes.ENERGY_DAY_REFUSED, text) if day is None else day
 
 

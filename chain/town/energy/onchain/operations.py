@@ -10,7 +10,6 @@ from chain.limits import ENERGY_TERMS_KEPT
 from chain.town import city
 from chain.town.context import Accepted, Outcome, Refused, TxContext
 from chain.town.energy import regimes
-from chain.town.energy.calendar import ZONES, local_day
 from chain.town.energy.onchain.standing import (
     check_effect,
     earliest_backdated,
@@ -46,7 +45,7 @@ def apply_operation(ctx: TxContext, body: EnergyOperation) -> Outcome:
     day = _first_day(ctx, fresh, body)
     if isinstance(day, Refused):
         return day
-    if _needs_council(ctx, held, body.terms):
+    if _needs_council(ctx, held, body.terms, day):
         fresh = replace(fresh, proposed=body.version)
     else:
         fresh = replace(fresh, proposed=0, schedule=_put(fresh, day, body.version))
@@ -65,7 +64,7 @@ def apply_approve(ctx: TxContext, body: EnergyApprove) -> Outcome:
     if record.terms_hash != body.terms_hash:
         return Refused(codes.ENERGY_OPERATION_VERSION, "terms_hash: other terms were published")
     is_first = not found.schedule
-    earliest = earliest_backdated(ctx, found) if is_first else today_of(ctx, found) + 1
+    earliest = earliest_backdated(ctx, found) if is_first else _earliest_change(ctx, found)
     day = check_effect(ctx, found, record.from_day, earliest=earliest)
     if isinstance(day, Refused):
         return day
@@ -116,22 +115,29 @@ def _check_terms(ctx: TxContext, held: OperationRecord, body: EnergyOperation) -
 
 
 def _first_day(ctx: TxContext, held: OperationRecord, body: EnergyOperation) -> int | Refused:
-    """A new key holds from tomorrow at the earliest: the day under way keeps the one it began with."""
-    today = local_day(ZONES[body.terms.zone], ctx.time_s)
     if held.schedule:
-        return check_effect(ctx, held, body.from_day, earliest=today + 1)
+        return check_effect(ctx, held, body.from_day, earliest=_earliest_change(ctx, held))
     return read_day(body.from_day)
 
 
-def _needs_council(ctx: TxContext, held: OperationRecord, terms: OperationTerms) -> bool:
-    """Whether these terms touch what the council approved: regime, adapter, time for corrections."""
-    if not held.schedule:
-        return True
-    last = get_terms(ctx.state, held.operation, held.schedule[-1].version).terms
-    return (last.regime, last.adapter, last.correction_days) != (
-        terms.regime,
-        terms.adapter,
-        terms.correction_days,
+def _earliest_change(ctx: TxContext, held: OperationRecord) -> int:
+    """Tomorrow: the day under way keeps the key it began with. Nothing comes before the first approved day."""
+    return max(today_of(ctx, held) + 1, held.first_day)
+
+
+def _needs_council(ctx: TxContext, held: OperationRecord, terms: OperationTerms, day: int) -> bool:
+    """Whether these terms touch what the council approved: regime, adapter, time for corrections.
+
+    They must be those in force until `day`, and those of every version that was to begin later and gives way: else an
+    approved change could be brought forward by whoever may change a key.
+    """
+    before = [item for item in held.schedule if item.from_day < day]
+    around = (*before[-1:], *held.schedule[len(before) :])
+    approved = [get_terms(ctx.state, held.operation, item.version).terms for item in around]
+    return not approved or any(
+        (known.regime, known.adapter, known.correction_days)
+        != (terms.regime, terms.adapter, terms.correction_days)
+        for known in approved
     )
 
 

@@ -106,6 +106,11 @@ PROOF_BLOCK_DELAY_MS: Final = 5
 """After a block that changed the state: how long a transaction may still come before the proof block."""
 PROOF_BLOCK_DELAY_MAX_MS: Final = 1_000
 """PROTOCOL §1: state and results are proved within one second."""
+FOLLOWER_WAIT_MAX_MS: Final = 250
+"""Longest that a proof block waits for a transaction that is expected to follow, whatever the last block took: a
+quarter of the second in which the state must be proved."""
+FOLLOWER_GAPS: Final = 3
+"""Of so many latest blocks most must have been followed so soon before another transaction is expected."""
 TX_BLOCK_SPACING_MS: Final = 25
 """Least time between the starts of transaction blocks: sales of the same moment share a block and its proof,
 and the next block proves this one, so no empty one is needed between them. Idle, nobody waits for it."""

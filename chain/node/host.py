@@ -67,7 +67,7 @@ from chain.node.evidence import EvidencePool
 from chain.node.executor import BlockExecutor, BuiltBlock, next_height
 from chain.node.latevotes import LateVotes
 from chain.node.network import Network
-from chain.node.pacing import Pacing, PacingFacts, compute_start_at_s
+from chain.node.pacing import Followers, Pacing, PacingFacts, compute_start_at_s
 from chain.node.recovery import end_height_in, may_begin_alone
 from chain.node.round_view import view_round
 from chain.node.signer import FileSigner, SignRefused, SignStep
@@ -211,6 +211,7 @@ class ConsensusHost:
         self._tx_block_started_at_s = 0.0
         self._tx_block_txs = 0
         self._barren_blocks = 0
+        self._followers = Followers()
         self._is_proof_due = True
         self._had_waiting = False
         self._last_commit_for_next = EMPTY_COMMIT
@@ -424,6 +425,7 @@ class ConsensusHost:
 
     def on_tx_available(self) -> None:
         """The pool has something: perhaps the next height starts."""
+        self._followers.on_tx(self._do.clock.monotonic_s())
         self._consider_start()
 
     def on_evidence(self) -> None:
@@ -471,6 +473,8 @@ class ConsensusHost:
             due_at_s=self._due_at_s(now_s),
             is_summoned=self._is_summoned() or self._do.evidence.has_pending(),
             barren_blocks=self._barren_blocks,
+            block_s=self._decided_at_s - self._started_at_s,
+            follower_s=self._followers.expected_s(),
         )
 
     def _due_at_s(self, now_s: float) -> float | None:
@@ -879,12 +883,16 @@ class ConsensusHost:
         self._heed_copies(commit)
         self._heed_copies(built.block.last_commit)  # holds the stragglers of the height before
         self._log_end_height(height)
-        before_hash, self.state = self.state.app_hash, after
+        is_changed = self.state.app_hash != after.app_hash
+        self.state = after
         self._work = _HeightWork()
-        self._note_pacing(built, is_changed=before_hash != after.app_hash)
+        self._note_pacing(built, is_changed=is_changed)
         started = perf_counter_ns()
         self._do.mempool.update(height, built.block.data.txs, responses.tx_results)
         self._count("mempool", started)
+        self._followers.on_block(
+            self._decided_at_s, is_changed=is_changed, waiting_txs=self._do.mempool.count()
+        )
         log.info(
             "committed",
             height=height,

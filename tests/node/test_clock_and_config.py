@@ -17,7 +17,7 @@ from chain.node.config import (
 )
 from chain.node.errors import ConfigError
 from chain.node.home import init_home, load_genesis, load_node_id, load_signing_seed
-from chain.node.pacing import Pacing, PacingFacts, compute_start_at_s
+from chain.node.pacing import Followers, Pacing, PacingFacts, compute_start_at_s
 from chain.types.timestamp import Timestamp
 
 
@@ -134,6 +134,10 @@ def facts(**changes):
         ({}, 159.0),
         ({"is_summoned": True}, 100.0),
         ({"is_proof_due": True}, 99.005),
+        ({"is_proof_due": True, "block_s": 0.04, "follower_s": 0.021}, 99.005),
+        ({"is_proof_due": True, "block_s": 0.04, "follower_s": 0.019}, 99.02),
+        ({"is_proof_due": True, "block_s": 0.008, "follower_s": 0.001}, 99.005),
+        ({"is_proof_due": True, "block_s": 9.0, "follower_s": 0.2}, 99.25),
         ({"waiting_txs": 1}, 98.925),
         ({"waiting_txs": 1, "tx_block_started_at_s": 99.98}, 100.005),
         ({"waiting_txs": 1, "tx_block_txs": 63, "tx_block_started_at_s": 99.98}, 100.005),
@@ -149,3 +153,30 @@ def facts(**changes):
 )
 def test_the_next_height_starts_by_the_first_reason_there_is(changes, expected):
     assert compute_start_at_s(facts(**changes), Pacing()) == pytest.approx(expected)
+
+
+def test_a_transaction_is_expected_once_most_of_the_last_three_blocks_were_followed_by_one():
+    followers = Followers()
+    for at_s, gap_s in ((10.0, 0.01), (20.0, 0.03)):
+        followers.on_block(at_s, is_changed=True, waiting_txs=0)
+        followers.on_tx(at_s + gap_s)
+        followers.on_tx(at_s + 5)  # not the first one
+        assert followers.expected_s() == float("inf")
+    followers.on_block(30.0, is_changed=True, waiting_txs=0)
+    followers.on_block(30.1, is_changed=False, waiting_txs=0)  # the proof block: nobody followed
+    assert followers.expected_s() == pytest.approx(0.03)
+    followers.on_block(40.0, is_changed=True, waiting_txs=0)
+    followers.on_block(40.1, is_changed=False, waiting_txs=0)
+    assert followers.expected_s() == float("inf")
+    for at_s in (50.0, 60.0):
+        followers.on_block(at_s, is_changed=True, waiting_txs=2)
+    assert followers.expected_s() == 0.0
+
+
+def test_a_transaction_after_a_proof_block_says_nothing_about_the_next_one():
+    followers = Followers()
+    for at_s in (1.0, 2.0, 3.0):
+        followers.on_block(at_s, is_changed=True, waiting_txs=0)
+        followers.on_block(at_s + 0.1, is_changed=False, waiting_txs=0)
+        followers.on_tx(at_s + 0.101)
+    assert followers.expected_s() == float("inf")

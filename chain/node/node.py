@@ -140,30 +140,30 @@ class Node:
         self._wal: Wal | None = None
         self.failure: BaseException | None = None
         """Why this node stops, once it does; `/health` tells."""
-        self._status: dict[str, Any] = {}
-        """The application's `/status` after the newest block."""
+        self._due: dict[str, Any] = {}
+        """The application's `/due` after the newest block."""
         self._peer_list: PeerList | None = None
         self._set_watch: SetWatch | None = None
 
     def _is_insecure(self) -> bool:
         """Whether the application says that its genesis is below a production floor."""
-        return bool(self._app_status().get("insecure"))
+        return bool(self._ask_application("/status").get("insecure"))
 
-    def _app_status(self) -> dict[str, Any]:
-        """The application's `/status`, an empty mapping when it has none."""
-        answer = self.app.query(RequestQuery(path="/status"))
+    def _ask_application(self, path: str) -> dict[str, Any]:
+        """The application's answer to a path, an empty mapping when it has none."""
+        answer = self.app.query(RequestQuery(path=path))
         if answer.code != 0 or not answer.value.startswith(b"{"):
             return {}
-        status = json.loads(answer.value)
-        return status if isinstance(status, dict) else {}
+        facts = json.loads(answer.value)
+        return facts if isinstance(facts, dict) else {}
 
     def _next_due_s(self) -> int | None:
         """Asked once per block, before anybody hears of it; keeps the answer for `_on_committed`."""
-        self._status = self._app_status()
-        return self._status_int("next_due")
+        self._due = self._ask_application("/due")
+        return self._due_int("next_due")
 
-    def _status_int(self, name: str) -> int | None:
-        value = self._status.get(name)
+    def _due_int(self, name: str) -> int | None:
+        value = self._due.get(name)
         return value if isinstance(value, int) else None
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────
@@ -283,7 +283,7 @@ class Node:
             self._platform.load_peer_certificates(),
             self.config.p2p.persistent_peers,
         )
-        self._status = self._app_status()
+        self._due = self._ask_application("/due")
         self._follow_members(host.state)
         log.info(
             "listening to peers", port=switch.listen_port, node_id=self._platform.load_node_id()
@@ -341,7 +341,7 @@ class Node:
     def _follow_members(self, state: ChainState) -> None:
         """Let the switch and the operator know what the newest block says of members."""
         if self._peer_list is not None:
-            self._peer_list.on_block(self._status_int("nodes_changed"), state.last_block_height)
+            self._peer_list.on_block(self._due_int("nodes_changed"), state.last_block_height)
         if self._set_watch is not None:
             self._set_watch.on_block(state)
 

@@ -30,7 +30,7 @@ from chain.town.envelope import EnvelopeCache, is_anonymous
 from chain.town.forest import Forest, RecordChange, compute_app_hash, prove, update_forest
 from chain.town.genesis import decode_genesis_state, write_genesis
 from chain.town.migration import decode_migration, import_state, is_migration
-from chain.town.nodes import describe_nodes
+from chain.town.nodes import describe_nodes, last_change
 from chain.town.params import VOTES_BALLOT_INTERVAL_S, get_param
 from chain.town.ports import SnapshotStore, StateStore, StateVersion
 from chain.town.rolling import SIDE_PREFIX
@@ -478,11 +478,13 @@ class TownApplication:
     # --- queries ---------------------------------------------------------------------------
 
     def query(self, request: RequestQuery) -> ResponseQuery:
-        """`/status`, `/pending`, `/nodes`, `/record/<namespace>`, `/key/<namespace>`; header H+1 proves state H."""
+        """`/status`, `/due`, `/pending`, `/nodes`, `/record/NAMESPACE`, `/key/NAMESPACE`; header H+1 proves state H."""
         if self._facts is None:
             return _query_refusal(codes.QUERY_VERSION_GONE, "no state yet")
         if request.path == "/status":
             return self._query_status()
+        if request.path == "/due":
+            return ResponseQuery(value=encode_canonical(self._due_facts()), height=self._height)
         if request.path == "/pending":
             return self._query_pending()
         if request.path == "/nodes":
@@ -509,14 +511,21 @@ class TownApplication:
         return ResponseQuery(key=request.data, value=value, proof_ops=ops, height=height)
 
     def _query_status(self) -> ResponseQuery:
-        first_due = next(QUEUE.scan(self._base), None)
         status = city.describe_town(self._base) | {
             "height": self._height,
             "time": self._last_time.seconds,
             "app_hash": self._app_hash.hex(),
-            "next_due": None if first_due is None else first_due[1].at_s,
+            **self._due_facts(),
         }
         return ResponseQuery(value=encode_canonical(status), height=self._height)
+
+    def _due_facts(self) -> dict[str, int | None]:
+        """What its own node asks after every block: when work is due, and when peers last changed."""
+        first_due = next(QUEUE.scan(self._base), None)
+        return {
+            "next_due": None if first_due is None else first_due[1].at_s,
+            "nodes_changed": last_change(self._base),
+        }
 
     def _query_pending(self) -> ResponseQuery:
         """What of the state no app hash proves, only headers do: for a node that restored a snapshot."""

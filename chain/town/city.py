@@ -44,7 +44,6 @@ from chain.town.context import (
 from chain.town.due import DueHandler, schedule_due
 from chain.town.nodes import (
     NodeRecord,
-    last_change,
     node_jwk,
     remove_node,
     remove_nodes_of_body,
@@ -363,7 +362,6 @@ def describe_town(state: Reader) -> dict[str, Any]:
         "insecure": bool(reasons),
         "insecure_reasons": list(reasons),
         "params": params.get_all_params(state),
-        "nodes_changed": last_change(state),
         "bodies": [{"body": body.body, "name": body.name} for _, body in BODIES.scan(state)],
         "validators": [
             {"body": v.body, "pub_key": key, "power": v.power, "status": v.status}

@@ -155,7 +155,7 @@ def test_no_word_about_people_is_in_the_figures(tmp_path):
             async with aiohttp.ClientSession() as session:
                 rpc = Client(session, f"http://127.0.0.1:{node.rpc.port}/")
                 await first_block(node)
-                kit.town = node._app_status()["town"]
+                kit.town = node._ask_application("/status")["town"]
                 taken = kit.open_tx(town_kit.key("canary"))
                 await rpc.commit(taken)
                 again = await rpc("broadcast_tx_sync", tx=b64encode(taken + b" ").decode())

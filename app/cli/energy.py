@@ -24,7 +24,7 @@ from app.cli.energy_terminal import (
     say,
     write_file,
 )
-from chain.town.energy import calendar, coefficients, enedis, market, tables
+from chain.town.energy import calendar, coefficients, enedis, enedis_sge, market, tables
 from chain.town.energy.conventions import Key, ProRata, decode_key, hash_key
 from chain.town.energy.keys import ENGINE, Plan, allocate, prepare
 from chain.town.energy.rounding import rank_by_hash
@@ -35,6 +35,7 @@ PARSERS: Final = {
     "curve": enedis.parse_load_curve,
     "dataconnect": enedis.parse_dataconnect,
     "sge": enedis.parse_sge,
+    "sge_csv": enedis_sge.parse_sge_csv,
 }
 PPM: Final = 1_000_000
 

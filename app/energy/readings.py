@@ -23,7 +23,7 @@ from app.energy.keys import MemberKeys
 from app.energy.models import DayRow, MeterDay, MeterFile, Operation, PointLookup, PointRow
 from app.energy.month import format_day, parse_day
 from chain.limits import ENERGY_FILE_MAX_BYTES
-from chain.town.energy import enedis, tables
+from chain.town.energy import enedis, enedis_sge, tables
 from chain.town.energy.calendar import EUROPE_PARIS, UTC, Zone, local_day, steps_of_day
 from chain.town.energy.intervals import MissingRule, complete_readings
 from chain.town.energy.refusals import Refused
@@ -35,7 +35,7 @@ from chain.types.codes import (
     ENERGY_STEP_UNKNOWN,
 )
 
-Form: TypeAlias = Literal["curve", "dataconnect", "sge", "table"]
+Form: TypeAlias = Literal["curve", "dataconnect", "sge", "sge_csv", "table"]
 Kept: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
 """What is sealed of a series and day: Wh per step, and the steps that the convention completed."""
 WEEK_DAYS: Final = 7
@@ -44,6 +44,7 @@ _PARSERS: Final[Mapping[str, Callable[[bytes | str, enedis.CurveSpec], enedis.Cu
     "curve": enedis.parse_load_curve,
     "dataconnect": enedis.parse_dataconnect,
     "sge": enedis.parse_sge,
+    "sge_csv": enedis_sge.parse_sge_csv,
 }
 _STORE: Final = {"cons": "charge", "prod": "discharge"}
 

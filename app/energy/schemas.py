@@ -212,7 +212,7 @@ class EnergyMeterFileSchema(TownSchema):
     """One file and what its sender declares: forms do not say whether a time starts or ends its step."""
 
     form = fields.String(
-        required=True, validate=validate.OneOf(["curve", "dataconnect", "sge", "table"])
+        required=True, validate=validate.OneOf(["curve", "dataconnect", "sge", "sge_csv", "table"])
     )
     content = fields.String(required=True, validate=validate.Length(min=1, max=FILE_CHARS_MAX))
     label = fields.String(required=True, validate=validate.OneOf(["start", "end"]))

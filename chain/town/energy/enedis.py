@@ -1,5 +1,7 @@
 """Curves of one point as Enedis writes them, into Wh per step: load-curve CSV, DataConnect JSON, SGE JSON.
 
+SGE exports in CSV, which describe every row, are read by `enedis_sge`.
+
 Each parser takes the whole file and what the caller declares (point, side, step, unit, start or end labels) and
 returns a complete curve or a refusal naming the line; nothing is half-imported. Mean watts become Wh by carrying the
 rounding on within each local day, so a day's Wh is its exact energy to the nearest Wh, however the files were cut.
@@ -48,7 +50,8 @@ _DURATION: Final = re.compile(r"PT([0-9]{1,3})M")
 _THOUSAND: Final = 1_000
 _MILLIWATT_PER: Final[dict[str, int]] = {"W": _THOUSAND, "kW": _THOUSAND * _THOUSAND}
 _MILLIWH_PER: Final[dict[str, int]] = {"Wh": _THOUSAND, "kWh": _THOUSAND * _THOUSAND}
-_BUSINESS: Final = {"consommation": "cons", "production": "prod", "cons": "cons", "prod": "prod"}
+BUSINESS: Final = {"consommation": "cons", "production": "prod", "cons": "cons", "prod": "prod"}
+"""Words of the files to the side of the point, in small letters."""
 _CONFUSION_NUM: Final = 14
 _CONFUSION_DEN: Final = 10
 """A total off by more than 1.4 is a wrong unit: the usual confusions are factors of 2, 4 and 1 000."""
@@ -94,7 +97,7 @@ class Curve:
     missing: tuple[int, ...] = ()
 
 
-class _Row(NamedTuple):
+class Row(NamedTuple):
     """A label and a value as they stand in the file."""
 
     line: int
@@ -136,8 +139,8 @@ def parse_load_curve(raw: bytes | str, spec: CurveSpec) -> Curve | Refused:
     for number, cells in lines[1:]:
         if len(cells) != 2:
             return refuse_line(ENERGY_FILE_MALFORMED, number, f"{len(cells)} cells, 2 expected")
-        rows.append(_Row(number, cells[0], cells[1].strip()))
-    return _build(rows, spec, "line")
+        rows.append(Row(number, cells[0], cells[1].strip()))
+    return build_curve(rows, spec, "line")
 
 
 class _ConnectReading(Struct, frozen=True):
@@ -187,12 +190,12 @@ def parse_dataconnect(raw: bytes | str, spec: CurveSpec) -> Curve | Refused:
         meter = msgspec.json.decode(text, type=_Connect).meter_reading
     except msgspec.MsgspecError as error:
         return Refused(ENERGY_FILE_MALFORMED, f"reading 0: {error}")
-    flaw = _check_declared(meter.usage_point_id, meter.reading_type.unit, spec, "reading")
+    flaw = check_declared(meter.usage_point_id, meter.reading_type.unit, spec, "reading")
     if flaw is not None:
         return flaw
     readings = meter.interval_reading
-    return _check_durations([reading.interval_length for reading in readings], spec) or _build(
-        [_Row(n, reading.date, _text(reading.value)) for n, reading in enumerate(readings, 1)],
+    return _check_durations([reading.interval_length for reading in readings], spec) or build_curve(
+        [Row(n, reading.date, _text(reading.value)) for n, reading in enumerate(readings, 1)],
         spec,
         "reading",
     )
@@ -211,18 +214,18 @@ def parse_sge(raw: bytes | str, spec: CurveSpec) -> Curve | Refused:
         quantity
         for quantity in answer.grandeur
         if quantity.grandeurPhysique == "PA"
-        and _BUSINESS.get(quantity.grandeurMetier.lower()) == spec.side
+        and BUSINESS.get(quantity.grandeurMetier.lower()) == spec.side
     ]
     if len(chosen) != 1:
         return Refused(
             ENERGY_FILE_MALFORMED, f"reading 0: {len(chosen)} active-power curves of this side"
         )
-    flaw = _check_declared(answer.pointId, chosen[0].unite, spec, "reading")
+    flaw = check_declared(answer.pointId, chosen[0].unite, spec, "reading")
     if flaw is not None:
         return flaw
     readings = chosen[0].mesure
-    return _check_durations([reading.p or "" for reading in readings], spec) or _build(
-        [_Row(n, reading.d, _text(reading.v)) for n, reading in enumerate(readings, 1)],
+    return _check_durations([reading.p or "" for reading in readings], spec) or build_curve(
+        [Row(n, reading.d, _text(reading.v)) for n, reading in enumerate(readings, 1)],
         spec,
         "reading",
     )
@@ -259,13 +262,14 @@ def _check_preamble(lines: Sequence[tuple[int, list[str]]], spec: CurveSpec) -> 
     names = [name.strip().lower() for name in lines[0][1]]
     said = dict(zip(names, (cell.strip() for cell in cells), strict=False))
     business = said.get("grandeur metier", "")
-    if business and _BUSINESS.get(business.lower()) != spec.side:
+    if business and BUSINESS.get(business.lower()) != spec.side:
         return refuse_line(ENERGY_FILE_MALFORMED, number, f"this is a curve of {business}")
-    flaw = _check_declared(said["identifiant prm"], said.get("unite", spec.unit), spec, "line")
+    flaw = check_declared(said["identifiant prm"], said.get("unite", spec.unit), spec, "line")
     return flaw and Refused(flaw.code, f"line {number}: {flaw.detail.partition(': ')[2]}")
 
 
-def _check_declared(point: str, unit: str, spec: CurveSpec, word: str) -> Refused | None:
+def check_declared(point: str, unit: str, spec: CurveSpec, word: str) -> Refused | None:
+    """Refuse another point or unit than was declared, as line 0: the caller knows better where it stands."""
     if point != spec.point:
         return refuse_line(ENERGY_POINT_UNKNOWN, 0, f"{point[:32]}, {spec.point} expected", word)
     if unit != spec.unit:
@@ -293,7 +297,8 @@ def _check_spec(spec: CurveSpec) -> Refused | None:
 # --- from rows to Wh ------------------------------------------------------------------------------
 
 
-def _build(rows: Sequence[_Row], spec: CurveSpec, word: str) -> Curve | Refused:
+def build_curve(rows: Sequence[Row], spec: CurveSpec, word: str) -> Curve | Refused:
+    """Rows of one point in order of time into Wh per step; refused with the first row that is wrong."""
     flaw = _check_spec(spec)
     if flaw is not None:
         return flaw
@@ -322,7 +327,7 @@ def _build(rows: Sequence[_Row], spec: CurveSpec, word: str) -> Curve | Refused:
     return Curve(column, spec.step_s, starts[0], energy, tuple(missing))
 
 
-def _parse_values(rows: Sequence[_Row], spec: CurveSpec, word: str) -> list[int] | Refused:
+def _parse_values(rows: Sequence[Row], spec: CurveSpec, word: str) -> list[int] | Refused:
     """Energy of each row in milliwatt-seconds: exact for whatever three decimals can say."""
     loads = []
     for row in rows:
@@ -333,7 +338,7 @@ def _parse_values(rows: Sequence[_Row], spec: CurveSpec, word: str) -> list[int]
     return loads
 
 
-def _parse_value(row: _Row, spec: CurveSpec, word: str) -> int | Refused:
+def _parse_value(row: Row, spec: CurveSpec, word: str) -> int | Refused:
     if not row.value:
         if spec.is_missing_zero:
             return 0

@@ -64,7 +64,16 @@ def sge(times: list[str], values: list[str]) -> str:
     return json.dumps({"pointId": prm(0), "grandeur": [quantity]})
 
 
-FORMS = {"curve": curve, "dataconnect": dataconnect, "sge": sge}
+def sge_csv(times: list[str], values: list[str]) -> str:
+    header = "Identifiant PRM;Grandeur physique;Grandeur métier;Unité;Horodate;Valeur;Nature;Pas"
+    rows = [
+        f"{prm(0)};PA;CONS;W;{time};{value};B;PT15M"
+        for time, value in zip(times, values, strict=True)
+    ]
+    return "\n".join((header, *rows, ""))
+
+
+FORMS = {"curve": curve, "dataconnect": dataconnect, "sge": sge, "sge_csv": sge_csv}
 
 
 def upload(form: str, label: str, times: list[str], values: list[str], **declared):
@@ -79,6 +88,7 @@ def upload(form: str, label: str, times: list[str], values: list[str], **declare
         ("curve", "end", 3, "line 6"),
         ("dataconnect", "start", 5, "reading 5"),
         ("sge", "end", 7, "reading 5"),
+        ("sge_csv", "end", 9, "line 6"),
     ],
 )
 def test_watts_of_a_day_become_its_exact_wh_and_a_wrong_line_refuses_it_whole(

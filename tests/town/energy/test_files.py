@@ -27,6 +27,7 @@ from chain.town.energy.enedis import (
     parse_load_curve,
     parse_sge,
 )
+from chain.town.energy.enedis_sge import parse_sge_csv
 from chain.town.energy.refusals import Refused
 from chain.town.energy.tables import (
     Readings,
@@ -267,6 +268,91 @@ def test_sge_measures_of_the_declared_side_are_read() -> None:
     answer["grandeur"] = answer["grandeur"][1:]
     refused(parse_sge(json.dumps(answer), spec), "energy_file_malformed")
     refused(parse_sge("[]", spec), "energy_file_malformed")
+
+
+R63 = (
+    "Identifiant PRM;Date de début;Date de fin;Grandeur physique;Grandeur métier;Etape métier;Unité;"
+    "Horodate;Valeur;Nature;Pas;Indice de vraisemblance;Etat complémentaire"
+)
+PORTAL = (
+    "Date de la mesure;Heure de la mesure;Valeur;Statut de la mesure;PRM;Type de données;Date de début;"
+    "Date de fin;Grandeur métier;Grandeur physique;Statut demandé;Unité;Pas en minutes"
+)
+
+
+def r63(*times: str, value: str = "101", **changes: str) -> str:
+    """An R63 export; `changes` go to its second row."""
+    usual = {"prm": PRM, "physique": "PA", "metier": "CONS", "unite": "W", "pas": "PT30M"}
+    lines = [R63]
+    for number, time in enumerate(times):
+        said = usual | (changes if number == 1 else {})
+        head = f"{said['prm']};2026-06-01;2026-06-02;{said['physique']};{said['metier']};BRUT"
+        lines.append(f"{head};{said['unite']};{time};{value};B;{said['pas']};0;0")
+    return "\r\n".join((*lines, ""))
+
+
+SGE_TIMES = ("2026-06-01 00:30:00", "2026-06-01 01:00:00", "2026-06-01 01:30:00")
+
+
+def test_an_sge_export_names_every_row_and_is_read_by_its_columns() -> None:
+    spec = replace(SPEC, label="end")
+    curve = parse_sge_csv(r63(*SGE_TIMES), spec)
+    assert isinstance(curve, Curve), curve
+    assert (curve.start_s, curve.energy_wh) == (JUNE_UTC, (51, 50, 51))
+    plain = r63(*SGE_TIMES).replace("é", "e").encode()
+    assert parse_sge_csv(plain, spec) == curve
+    assert parse_sge_csv(r63(*SGE_TIMES).encode("iso-8859-1"), spec) == curve
+    assert parse_sge_csv(b"\xef\xbb\xbf" + r63(*SGE_TIMES).encode(), spec) == curve
+    offsets = [time.replace(" ", "T") + "+02:00" for time in SGE_TIMES]
+    assert parse_sge_csv(r63(*offsets), spec) == curve
+
+
+def test_the_portal_s_history_splits_date_and_hour_and_may_hold_wh() -> None:
+    rows = (
+        f"01/06/2026;{hour};{value};Mesure;{PRM};Courbe de charge;01/06/2026;02/06/2026;Production;"
+        "Energie active;Brut;Wh;30"
+        for hour, value in (("00:00", "7"), ("00:30", "8"))
+    )
+    curve = parse_sge_csv("\n".join((PORTAL, *rows)), replace(SPEC, side="prod", unit="Wh"))
+    assert isinstance(curve, Curve), curve
+    assert (curve.start_s, curve.energy_wh) == (JUNE_UTC, (7, 8))
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"prm": "9" * 14}, "energy_point_unknown"),
+        ({"metier": "PROD"}, "energy_file_malformed"),
+        ({"metier": ""}, "energy_file_malformed"),
+        ({"physique": "PRI"}, "energy_file_malformed"),
+        ({"unite": "kW"}, "energy_unit_mismatch"),
+        ({"unite": "Wh"}, "energy_unit_mismatch"),
+        ({"pas": "PT60M"}, "energy_step_unknown"),
+        ({"pas": "half"}, "energy_step_unknown"),
+        ({"pas": "PT30M;more"}, "energy_file_malformed"),
+    ],
+)
+def test_one_row_of_another_thing_refuses_the_sge_export_with_its_line(changes, code: str) -> None:
+    refused(parse_sge_csv(r63(*SGE_TIMES, **changes), replace(SPEC, label="end")), code, "line 3")
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "where"),
+    [
+        ("", "energy_file_malformed", "line 1"),
+        (R63, "energy_file_malformed", "no reading"),
+        (R63.replace("Unité", "Devise"), "energy_file_malformed", "line 1: no column of the unit"),
+        (R63.replace("Horodate", "Jour"), "energy_file_malformed", "line 1: no column of the time"),
+        (R63 + ";Valeur", "energy_file_malformed", "line 1: Valeur stands twice"),
+        (r63(SGE_TIMES[0], SGE_TIMES[2]), "energy_time_gap", "line 3"),
+        (r63(SGE_TIMES[0], SGE_TIMES[0]), "energy_time_repeated", "line 3"),
+        (r63(SGE_TIMES[1], SGE_TIMES[0]), "energy_time_disorder", "line 3"),
+        (r63(*SGE_TIMES, value=""), "energy_reading_missing", "line 2"),
+        (r63(*SGE_TIMES, value="-1"), "energy_reading_negative", "line 2"),
+    ],
+)
+def test_a_wrong_sge_export_is_refused_whole(text: str, code: str, where: str) -> None:
+    refused(parse_sge_csv(text, replace(SPEC, label="end")), code, where)
 
 
 def test_curves_join_only_when_they_cover_the_same_time() -> None:

@@ -16,8 +16,11 @@ def migrate() -> None:
         open_database(load_config(os.environ, need_token_keys=False).database_url)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
-    for name in apply_migrations():
+    applied = apply_migrations()
+    for name in applied:
         click.echo(f"applied {name}")
+    if not applied:
+        click.echo("nothing to apply: the database is up to date")
 
 
 @click.command()

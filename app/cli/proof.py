@@ -38,12 +38,19 @@ def verify(bundle: Path, checkpoint: Path, at_s: int | None, any_age: bool, is_j
         raw = _read_bundle(bundle)
         trusted = parse_checkpoint(checkpoint.read_bytes())
     except (OSError, DecodeError, ValueError, RecursionError) as error:
-        _say({"verdict": "unreadable", "reason": str(error)}, is_json)
+        _say({"verdict": "unreadable", "reason": tell_unreadable(error)}, is_json)
         sys.exit(EXIT_UNREADABLE)
     now = None if any_age else Timestamp(int(time.time()) if at_s is None else at_s)
     verdict = verify_bundle(raw, trusted, now)
     _say(_describe(verdict), is_json)
     sys.exit(0 if verdict.valid else EXIT_INVALID)
+
+
+def tell_unreadable(error: Exception) -> str:
+    """What is wrong with a file, for a person: no numbers of the operating system's errors."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}"
+    return str(error)
 
 
 def _read_bundle(path: Path) -> bytes:

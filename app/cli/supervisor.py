@@ -5,6 +5,7 @@ a consensus failure, a projector that caught the node lying. Too many restarts e
 Reads: exit codes, health routes.  Writes: log files.
 """
 
+import ctypes
 import http.client
 import os
 import signal
@@ -23,6 +24,10 @@ POLL_S: Final = 0.1
 PROBE_S: Final = 2.0
 RESTARTS_MAX: Final = 5
 RESTART_WINDOW_S: Final = 60.0
+_PR_SET_PDEATHSIG: Final = 1
+"""Linux, prctl(2): which signal a process gets when the one that started it has ended."""
+_LIBC: Final = ctypes.CDLL(None)
+"""Loaded here, because little is safe between fork and exec."""
 
 
 class ChildFailed(Exception):
@@ -137,6 +142,7 @@ class Supervisor:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                preexec_fn=_end_with(os.getpid()),
             )
 
     def _open_log(self, child: Child) -> IO[bytes]:
@@ -184,6 +190,21 @@ class Supervisor:
 
     def _log_path(self, child: Child) -> Path:
         return self._logs / f"{child.name}.log"
+
+
+def _end_with(parent: int) -> Callable[[], None]:
+    """What a child does before it becomes its program: ask for SIGTERM when this process ends, killed or not.
+
+    Otherwise a killed supervisor leaves a town behind that holds its ports and that nobody looks after.
+    """
+
+    def ask() -> None:
+        if sys.platform == "linux":
+            _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            if os.getppid() != parent:  # it ended before we asked
+                os._exit(0)
+
+    return ask
 
 
 def python(*arguments: str) -> list[str]:

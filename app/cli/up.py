@@ -8,8 +8,9 @@ import fcntl
 import os
 import signal
 import socket
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -78,7 +79,7 @@ def up(
     """Run a whole town on this machine; Ctrl-C stops it, its state is kept."""
     town = TownHome(home.resolve() if engine == EMBEDDED else home.resolve() / engine)
     with _only_one(town):
-        _check_ports(port, relay_port, node_port)
+        _check_ports({"--port": port, "--relay-port": relay_port, "--node-port": node_port})
         is_fresh = not town.is_founded()
         if is_fresh:
             found_town(town, node_port=node_port, validators=validators, engine=engine)
@@ -227,25 +228,41 @@ def _is_projected() -> bool:
 @contextmanager
 def _only_one(town: TownHome) -> Iterator[None]:
     """One `up` per folder: two would start two nodes with one signing key."""
-    town.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (town.root / "lock").open("w") as lock:
+    try:
+        town.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = (town.root / "lock").open("w")
+    except OSError as error:
+        raise click.ClickException(
+            f"{town.root} cannot be written ({error.strerror}); choose a folder of your own with --home"
+        ) from error
+    with file as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise click.ClickException(f"a town is already running in {town.root}") from error
+            raise click.ClickException(
+                f"a town is already running in {town.root}; use that one, stop it with Ctrl-C where it was "
+                "started, or run another beside it with --home, --port, --relay-port and --node-port"
+            ) from error
         yield
 
 
-def _check_ports(*ports: int) -> None:
-    for port in ports:
+def _check_ports(ports: Mapping[str, int]) -> None:
+    """Raise ClickException for the first port, by its option, that somebody listens on."""
+    for option, port in ports.items():
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError as error:
                 raise click.ClickException(
-                    f"port {port} is taken; choose another with --port or --node-port"
+                    f"port {port} cannot be used ({error.strerror}): stop what listens there, or choose another "
+                    f"with `{_me()} up {option} PORT`"
                 ) from error
+
+
+def _me() -> str:
+    """How this command was called, so that what is printed can be typed again."""
+    return sys.argv[0] if sys.argv[0].endswith("beffroi") else "beffroi"
 
 
 def _tell(town: TownHome, port: int, relay_port: int) -> None:
@@ -258,6 +275,6 @@ The town is up.
   node RPC   {node_urls(town.rpc_ports())}  (loopback only)
   logs       {town.logs}
   database   {town.root / "town.db"} unless DATABASE_URL says otherwise
-Next: `beffroi demo` plays a day in a town of its own; `beffroi openapi` prints every route.
-Ctrl-C stops everything; `beffroi up` continues where it stopped.
+Next: `{_me()} demo` plays a day in a town of its own; openapi.yaml describes every route.
+Ctrl-C stops everything; the same command continues where it stopped.
 """)

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -64,3 +65,34 @@ def test_who_listens_and_never_accepts_does_not_keep_the_supervisor(
         seen = [is_listening(path) for _ in range(4)]
     assert seen[0]
     assert not seen[-1], "its queue is full"
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that ended and that nobody has asked about yet does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"
+
+
+@pytest.mark.process
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
+def test_a_killed_supervisor_leaves_nobody_behind(tmp_path: Path) -> None:
+    """They held their ports, and the next start said that these are taken and no more."""
+    script = f"""
+import sys, time
+from pathlib import Path
+from app.cli.supervisor import Child, Supervisor
+wait = [sys.executable, "-c", "import time; time.sleep(600)"]
+child = Child("one", wait, lambda: True)
+Supervisor([child], environment={{}}, logs=Path({str(tmp_path)!r}), say=print).start()
+print(child.process.pid, flush=True)
+time.sleep(600)
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as killed:
+        assert killed.stdout is not None
+        child = int(killed.stdout.readline())
+        assert is_alive(child)
+        killed.kill()
+    until(lambda: not is_alive(child), lambda: None)

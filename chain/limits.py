@@ -763,6 +763,42 @@ VOTES_VERDICTS_KEPT: Final = 65_536
 VOTES_DOUBTS_MAX: Final = 10_000
 """Credentials a node lets wait after a ballot of false proofs; getting there cost it 10 to 100 ms each."""
 
+JUDGES_MAX: Final = 4
+"""Processes that judge ballots, never more than cores: more than four would wait for the one that executes."""
+
+JUDGES_QUEUE_GAS_US: Final = 8_000_000
+"""Worst cost of the ballots that wait for a judge: four seconds of two cores, after which clients ask another node."""
+
+JUDGES_WAITING_MAX: Final = 4_096
+"""Callers that wait for a finding: every peer may bring the same ballot."""
+
+JUDGES_JOB_MAX_S: Final = 30
+"""A judge that is silent for longer is killed: a hundred times the dearest ballot, for machines without gmpy2."""
+
+JUDGES_BLOCK_WAIT_MS: Final = 500
+"""Silence of all judges after which a block's last ballots are judged where the block is executed."""
+
+JUDGES_FAILURES_MAX: Final = 3
+"""Judges that die one after the other before the node does without for a while."""
+
+JUDGES_RETRY_S: Final = 60
+"""That while."""
+
+JUDGES_IDLE_S: Final = 600
+"""Without a ballot for so long the processes end and give 30 MB each back."""
+
+JUDGES_GIVEN_UP_MAX: Final = 1_024
+"""Ballots remembered that no judge survived; they are judged where they are needed."""
+
+JUDGES_FRAME_MAX_BYTES: Final = 4 * MIB
+"""A task for a judge: an election's record and a ballot, both far smaller."""
+
+JUDGES_NICE: Final = 5
+"""How much judges give way to the node's own thread: votes of consensus go first."""
+
+JUDGES_LOOKAHEAD_TXS: Final = 16
+"""Transactions waiting on an ABCI connection that are looked at while the first waits for its finding."""
+
 VOTES_COMPLAINTS_MAX: Final = 10_000
 """Complaints noted for one election."""
 

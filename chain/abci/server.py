@@ -14,9 +14,10 @@ import asyncio
 import os
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import islice
 from time import monotonic
-from typing import Final, cast
+from typing import Final, TypeGuard, cast
 
 import structlog
 
@@ -36,6 +37,7 @@ from chain.limits import (
     ABCI_KEEPALIVE_S,
     ABCI_QUEUE_MAX,
     ABCI_SLICE_MS,
+    JUDGES_LOOKAHEAD_TXS,
 )
 from chain.types.abci import Application
 from chain.types.messages import (
@@ -55,6 +57,10 @@ _STALE_SOCKET_MODE: Final = 0o177
 """Umask of a Unix socket: its owner alone may connect."""
 
 
+MustWait = Callable[[Sequence[RequestBody], Callable[[], None]], bool]
+"""Told a connection's next requests: whether the first has to wait; then the callable is called once, to ask again."""
+
+
 class AddressTaken(OSError):
     """Something listens there already; two applications must not share one home."""
 
@@ -71,8 +77,11 @@ class AbciServer:
         on_committed: Callable[[], None] | None = None,
         grammar: Grammar | None = None,
         is_strict: bool = True,
+        must_wait: MustWait = lambda _requests, _then: False,
     ) -> None:
         """`refusals`: what the application raises when the request, not the application, is wrong.
+
+        `must_wait` holds up a connection whose next request is being prepared elsewhere; the others are served.
 
         `on_committed` is called after each Commit that was answered.
         `is_strict` False takes calls in any order, as the tools of CometBFT send them to its own example.
@@ -83,6 +92,7 @@ class AbciServer:
         self._on_committed = on_committed
         self._grammar = grammar or Grammar()
         self._is_strict = is_strict
+        self._must_wait = must_wait
         self._connections: deque[_Connection] = deque()
         self._consensus: _Connection | None = None
         self._wake = asyncio.Event()
@@ -193,7 +203,7 @@ class AbciServer:
 
     def _next(self) -> "_Connection | None":
         """Whose request comes next: consensus, else the others in turn."""
-        ready = [c for c in self._connections if c.is_ready()]
+        ready = [c for c in self._connections if c.is_ready() and not self._is_held(c)]
         for connection in ready:
             if connection is self._consensus or isinstance(connection.requests[0], CONSENSUS_CALLS):
                 return connection
@@ -202,6 +212,28 @@ class AbciServer:
         self._connections.remove(ready[0])
         self._connections.append(ready[0])
         return ready[0]
+
+    def _is_held(self, connection: "_Connection") -> bool:
+        """Whether its next request waits for others to prepare it; asked once for each, and when they are done."""
+        if connection.is_held or connection.is_prepared:
+            return connection.is_held
+        ahead = [r for r in islice(connection.requests, JUDGES_LOOKAHEAD_TXS) if _is_body(r)]
+
+        def let_go() -> None:
+            connection.is_held = False
+            self.wake()
+
+        connection.is_held = bool(ahead) and self._ask_whether_held(ahead, let_go)
+        connection.is_prepared = not connection.is_held
+        return connection.is_held
+
+    def _ask_whether_held(self, ahead: list[RequestBody], let_go: Callable[[], None]) -> bool:
+        try:
+            return self._must_wait(ahead, let_go)
+        except Exception as failure:
+            self._is_broken = True
+            self._on_failure(failure)
+            raise
 
     def _serve(self, connection: "_Connection") -> None:
         request = connection.take()
@@ -264,6 +296,9 @@ class _Connection(asyncio.Protocol):
         self._is_ending = False
         self._cut: asyncio.TimerHandle | None = None
         self.requests: deque[RequestBody | AbciRefusal] = deque()
+        self.is_held = False
+        """Its next request is being prepared; `is_prepared` once that is done, or not needed."""
+        self.is_prepared = False
 
     # ── asyncio ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -329,6 +364,7 @@ class _Connection(asyncio.Protocol):
     def take(self) -> RequestBody | AbciRefusal:
         """The oldest request; reading goes on once half of the queue is free."""
         request = self.requests.popleft()
+        self.is_prepared = False
         if len(self.requests) == ABCI_QUEUE_MAX // 2 and not self._is_ending:
             if self._transport is not None and not self._transport.is_closing():
                 self._transport.resume_reading()
@@ -376,6 +412,10 @@ class _Connection(asyncio.Protocol):
         if not done and self._transport is not None:
             self._transport.abort()
             await self._closed
+
+
+def _is_body(request: RequestBody | AbciRefusal) -> TypeGuard[RequestBody]:
+    return not isinstance(request, AbciRefusal)
 
 
 def _keep_alive(opened: socket.socket) -> None:

@@ -81,19 +81,13 @@ class Mempool:
 
         A refusal by the application is returned as its response and forgotten, so that it may come again.
         """
-        tx_hash = sha256(tx).digest()
-        if len(tx) > MEMPOOL_TX_MAX_BYTES:
-            return PoolRefusal(
-                "tx_too_large",
-                f"Tx too large. Max size is {MEMPOOL_TX_MAX_BYTES}, but got {len(tx)}",
-            )
-        if len(self._pending) >= self._max_txs or self._bytes + len(tx) > self._max_bytes:
-            return PoolRefusal("mempool_full", self._full_message())
-        if tx_hash in self._seen:
-            return ALREADY_IN_CACHE
+        refused = self.screen(tx)
+        if refused is not None:
+            return refused
         verdict = self._check_tx(RequestCheckTx(tx))
         if not verdict.is_ok():
             return verdict
+        tx_hash = sha256(tx).digest()
         self._remember(tx_hash)
         pending = PendingTx(tx, tx_hash, self._height, verdict.gas_wanted)
         self._pending[tx_hash] = pending
@@ -101,6 +95,17 @@ class Mempool:
         self.on_added(pending, from_peer)
         self.on_available()
         return verdict
+
+    def screen(self, tx: bytes) -> PoolRefusal | None:
+        """Why the pool would not even ask the application."""
+        if len(tx) > MEMPOOL_TX_MAX_BYTES:
+            return PoolRefusal(
+                "tx_too_large",
+                f"Tx too large. Max size is {MEMPOOL_TX_MAX_BYTES}, but got {len(tx)}",
+            )
+        if len(self._pending) >= self._max_txs or self._bytes + len(tx) > self._max_bytes:
+            return PoolRefusal("mempool_full", self._full_message())
+        return ALREADY_IN_CACHE if sha256(tx).digest() in self._seen else None
 
     def _full_message(self) -> str:
         return (

@@ -11,7 +11,7 @@ import json
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,8 @@ import structlog
 
 from chain.abci import AbciServer, SocketAddress, parse_address
 from chain.abci.address import InvalidAddress
+from chain.abci.server import MustWait
+from chain.judges.desk import Admission, BallotSource, Desk
 from chain.node.clock import Clock, OffsetClock, SystemClock
 from chain.node.config import StateSyncConfig
 from chain.node.errors import ConfigError, NodeError
@@ -26,6 +28,7 @@ from chain.node.home import Home, load_signing_seed
 from chain.node.lock import HomeLock, KeyLock
 from chain.node.main import EXIT_FAILED, EXIT_NOT_STARTED, EXIT_OK, configure_logging
 from chain.node.node import AppFactory, town_application
+from chain.node.platform import make_judges
 from chain.node.remote_signer import RemoteSigner
 from chain.node.signer import FileSigner, InvalidSignerFile
 from chain.node.state_syncing import SnapshotMaking
@@ -37,7 +40,16 @@ from chain.store.snapshots import FolderSnapshots
 from chain.town.application import TownApplication
 from chain.town.genesis import GenesisError
 from chain.town.snapshot_desk import SnapshotPolicy
-from chain.types.abci import Application, RequestInfo, RequestQuery
+from chain.types.abci import (
+    Application,
+    CheckTxType,
+    RequestCheckTx,
+    RequestFinalizeBlock,
+    RequestInfo,
+    RequestProcessProposal,
+    RequestQuery,
+)
+from chain.types.messages import RequestBody
 
 log = structlog.get_logger("abci")
 
@@ -148,11 +160,13 @@ async def _run(settings: Settings, app: Application, clock: Clock) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end, None)
     making = _make_snapshots(settings, app, clock, loop)
+    desk = Desk(app, make_judges(loop), loop) if isinstance(app, BallotSource) else None
     server = AbciServer(
         app,
         on_failure=end,
         refusals=(GenesisError,),
         on_committed=None if making is None else making.on_committed,
+        must_wait=_must_wait_at(desk),
     )
     await server.start(settings.address)
     signing = _start_signer(settings, app, clock, loop)
@@ -161,6 +175,8 @@ async def _run(settings: Settings, app: Application, clock: Clock) -> int:
     failure = await ended
     if making is not None:
         making.stop()
+    if desk is not None:
+        desk.stop()
     if signing is not None:
         signing.cancel()
         await asyncio.gather(signing, return_exceptions=True)
@@ -170,6 +186,31 @@ async def _run(settings: Settings, app: Application, clock: Clock) -> int:
         return EXIT_OK
     log.error("APPLICATION FAILURE", error="".join(traceback.format_exception(failure))[-4_000:])
     return EXIT_FAILED
+
+
+def _must_wait_at(desk: Desk | None) -> MustWait:
+    """What of the engine's requests waits for judges: a transaction with a ballot, a block with unseen ones."""
+
+    def must_wait(requests: Sequence[RequestBody], then: Callable[[], None]) -> bool:
+        if desk is None:
+            return False
+        match requests[0]:
+            case RequestCheckTx(tx, type_):
+                must = type_ is CheckTxType.NEW and desk.admit(tx, then) is Admission.WAITING
+                for later in requests[1:] if must else ():
+                    if isinstance(later, RequestCheckTx):
+                        desk.admit(later.tx, _nothing)  # its turn comes: let the other judges begin
+                return must
+            case RequestProcessProposal() | RequestFinalizeBlock() as block:
+                return desk.must_block_wait(block.txs, block.time.seconds, then)
+            case _:
+                return False
+
+    return must_wait
+
+
+def _nothing() -> None:
+    pass
 
 
 def _make_snapshots(

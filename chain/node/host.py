@@ -103,6 +103,10 @@ _POSTPONED = "postponed"
 """Stands in the log for the peer of a message that came before its height began."""
 
 
+MustWait = Callable[[tuple[bytes, ...], int, Callable[[], None]], bool]
+"""Told transactions and header time in unix seconds."""
+
+
 class TimerHandle(Protocol):
     """A wait that can be called off."""
 
@@ -142,6 +146,8 @@ class HostParts:
     next_due_s: Callable[[], int | None]
     """Unix second at which the application has work to do at a block's end, or None."""
     on_committed: Callable[[CommittedBlock], None]
+    must_block_wait: MustWait = lambda _txs, _time_s, _then: False
+    """Whether something of a block is being judged elsewhere; then the last argument is called once when it was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +167,8 @@ class _HeightWork:
     timers: list[TimerHandle] = field(default_factory=list)
     pending: list[Effect] = field(default_factory=list)
     """Effects of replayed inputs that the log has not shown as done."""
+    awaited: set[BlockID] = field(default_factory=set)
+    """Whole blocks of which something is being judged elsewhere."""
 
 
 def _entry(
@@ -755,7 +763,37 @@ class ConsensusHost:
         built = self._work.parts.blocks.get(block_id)
         if built is None:
             self._inputs.append(BlockReceived(block_id, valid=False))
+        elif block_id not in self._work.awaited and not self._must_wait(built):
+            self._judge_now(built)
+
+    def _must_wait(self, built: BuiltBlock) -> bool:
+        """Whether judges work on ballots of the block; the core hears of it when they are done.
+
+        To the core it is a block that came a little later. A replay does not wait: it hears of the block where the
+        log has its last part, so that it locks whatever this life locked, or more.
+        """
+        work, block_id = self._work, built.block_id
+        if self._is_replaying:
+            return False
+        header = built.block.header
+        if not self._do.must_block_wait(
+            built.block.data.txs, header.time.seconds, lambda: self._on_judged(work, built)
+        ):
+            return False
+        work.awaited.add(block_id)
+        return True
+
+    @_entry
+    def _on_judged(self, work: _HeightWork, built: BuiltBlock) -> None:
+        """The judges are done with a block, perhaps after its height."""
+        if self._is_stopped or work is not self._work:
             return
+        work.awaited.discard(built.block_id)
+        self._judge_now(built)
+        self._run()
+        self._consider_start()
+
+    def _judge_now(self, built: BuiltBlock) -> None:
         refused = self._do.executor.judge(self.state, built)
         if refused is not None:
             log.warning(
@@ -764,7 +802,7 @@ class ConsensusHost:
                 reason=refused.reason,
                 detail=refused.detail,
             )
-        self._inputs.append(BlockReceived(block_id, valid=refused is None))
+        self._inputs.append(BlockReceived(built.block_id, valid=refused is None))
 
     def _report_conflict(self, vote_a: Vote, vote_b: Vote) -> None:
         log.warning(

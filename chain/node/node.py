@@ -14,6 +14,7 @@ import structlog
 
 from chain.codec.hashing import hash_tx
 from chain.execution.validation import InvalidBlock
+from chain.judges.desk import Admission, BallotSource, Desk
 from chain.mempool.pool import Mempool, PoolRefusal
 from chain.node.clock import Clock
 from chain.node.config import VERSION, NodeConfig, load_config
@@ -70,6 +71,7 @@ from chain.types.timestamp import Timestamp
 
 log = structlog.get_logger("node")
 
+JUDGES_BUSY = PoolRefusal("mempool_full", "mempool is full: too many ballots wait to be judged")
 AppFactory = Callable[[LmdbStateStore, Clock], Application]
 CHANNELS = bytes.fromhex("402021222330386061626300")
 """Channels of CometBFT 0.38 as `node_info` lists them, and Tendermint 0.35's for light blocks and parameters."""
@@ -142,6 +144,8 @@ class Node:
         """Why this node stops, once it does; `/health` tells."""
         self._due: dict[str, Any] = {}
         """The application's `/due` after the newest block."""
+        self.desk: Desk | None = None
+        """Where ballots wait for the processes that judge them; None for an application without ballots."""
         self._peer_list: PeerList | None = None
         self._set_watch: SetWatch | None = None
 
@@ -171,6 +175,7 @@ class Node:
     async def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Join by snapshot if told so, handshake, open the log, serve the RPC, begin consensus."""
         await self._join_by_snapshot()
+        self._open_desk(loop)
         state = self._handshake()
         self.executor.retention = RetentionPolicy(self.config.storage, not self._is_insecure())
         self.evidence.recheck(state)
@@ -203,6 +208,19 @@ class Node:
             loop.call_soon(self.host.start)
         else:
             await self._join_network(self.switch, self.host, loop)
+
+    def _open_desk(self, loop: asyncio.AbstractEventLoop) -> None:
+        judges = self._platform.open_judges(loop)
+        if judges is not None and isinstance(self.app, BallotSource):
+            self.desk = Desk(self.app, judges, loop)
+
+    def _admit(self, tx: bytes, then: Callable[[], None]) -> Admission:
+        return Admission.READY if self.desk is None else self.desk.admit(tx, then)
+
+    def _must_block_wait(
+        self, txs: tuple[bytes, ...], time_s: int, then: Callable[[], None]
+    ) -> bool:
+        return self.desk is not None and self.desk.must_block_wait(txs, time_s, then)
 
     async def _serve_metrics(self) -> None:
         settings = self.config.instrumentation
@@ -240,7 +258,7 @@ class Node:
         switch = self._platform.open_switch(self.config.p2p, self._own_node_info(app_version=0))
         self.switch = switch
         self._network = self._gossip = ConsensusGossip(switch, self.stores.blocks, loop, self.clock)
-        self.tx_relay = TxRelay(switch, self.pool, loop, self.clock)
+        self.tx_relay = TxRelay(switch, self.pool, loop, self.clock, self._admit)
         self._evidence_relay = EvidenceRelay(
             switch,
             self.evidence,
@@ -318,6 +336,7 @@ class Node:
             pacing=self.config.pacing,
             next_due_s=self._next_due_s,
             on_committed=self._on_committed,
+            must_block_wait=self._must_block_wait,
         )
 
     def reload_peers(self) -> None:
@@ -362,6 +381,8 @@ class Node:
 
     async def stop(self) -> None:
         """Serve nobody any more, make the log durable, close the stores; nothing committed is lost."""
+        if self.desk is not None:
+            self.desk.stop()
         if self.rpc is not None:
             await self.rpc.stop()
         if self.metrics_server is not None:
@@ -386,6 +407,8 @@ class Node:
 
     def close(self) -> None:
         """Release files without another word to them (also after a failure)."""
+        if self.desk is not None:
+            self.desk.stop()
         if self._wal is not None:
             self._wal.close()
             self._wal = None
@@ -424,6 +447,24 @@ class Node:
     def index(self) -> EventIndex:
         """Transactions and events."""
         return self.stores.index
+
+    async def await_judges(self, tx: bytes) -> PoolRefusal | None:
+        """Return once the ballot in a transaction was judged beside this thread; a refusal when too many wait."""
+        loop = asyncio.get_running_loop()
+        while self.pool.screen(tx) is None:
+            called = asyncio.Event()
+            try:
+                admission = self._admit(tx, called.set)
+            except Exception as failure:
+                context = {"message": "CheckTx raised", "exception": failure}
+                loop.call_exception_handler(context)
+                raise
+            if admission is Admission.READY:
+                break
+            if admission is Admission.FULL:
+                return JUDGES_BUSY
+            await called.wait()
+        return None
 
     def submit_tx(self, tx: bytes) -> ResponseCheckTx | PoolRefusal:
         """Offer a client's transaction to the pool; an application that raises stops the node."""

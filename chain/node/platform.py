@@ -3,10 +3,14 @@
 Reads / Writes: the home folder, sockets when asked to open one.  Never: a rule of the chain.
 """
 
+import asyncio
+import os
 import ssl
 from collections.abc import Callable
 from typing import Protocol
 
+from chain.judges.pool import JudgePool
+from chain.limits import JUDGES_MAX
 from chain.node.clock import Clock, OffsetClock, SystemClock
 from chain.node.config import NodeConfig, P2PConfig
 from chain.node.errors import ConfigError
@@ -68,6 +72,10 @@ class Platform(Protocol):
         """The RPC, not started."""
         ...
 
+    def open_judges(self, loop: asyncio.AbstractEventLoop) -> JudgePool | None:
+        """Processes that judge ballots, not started; None where the rules judge everything in line."""
+        ...
+
 
 class DiskPlatform:
     """The real machine: a home folder, LMDB, the system's clock, TLS sockets."""
@@ -123,3 +131,12 @@ class DiskPlatform:
     def open_rpc(self, view: NodeView, events: EventBus, config: NodeConfig) -> RpcServer:
         """HTTP and websocket on the configured address."""
         return RpcServer(view, events, config.rpc_host, config.rpc_port)
+
+    def open_judges(self, loop: asyncio.AbstractEventLoop) -> JudgePool | None:
+        """One per core, up to a bound."""
+        return make_judges(loop)
+
+
+def make_judges(loop: asyncio.AbstractEventLoop) -> JudgePool:
+    """One per core this process may use, up to a bound; none runs before there is a ballot."""
+    return JudgePool(loop, min(JUDGES_MAX, len(os.sched_getaffinity(0))))

@@ -14,6 +14,7 @@ import structlog
 from chain import limits
 from chain.codec.hashing import hash_evidence
 from chain.execution.validation import InvalidBlock
+from chain.judges.desk import Admission
 from chain.mempool.pool import ALREADY_IN_CACHE, Mempool, PendingTx, PoolRefusal
 from chain.node.budget import Budget
 from chain.node.clock import Clock
@@ -47,14 +48,31 @@ _FAULTS = frozenset(
 """Refusals that no honest peer causes; others may come from its being elsewhere in the chain."""
 
 
+Admit = Callable[[bytes, Callable[[], None]], Admission]
+"""Whether the pool may be asked about a transaction now; else the callable is called to ask again."""
+
+
+def admit_all(_tx: bytes, _then: Callable[[], None]) -> Admission:
+    """Nothing has to wait: the application judges everything itself."""
+    return Admission.READY
+
+
 class TxRelay:
     """The mempool channel."""
 
-    def __init__(self, switch: Switch, pool: Mempool, timers: Timers, clock: Clock) -> None:
+    def __init__(
+        self,
+        switch: Switch,
+        pool: Mempool,
+        timers: Timers,
+        clock: Clock,
+        admit: Admit = admit_all,
+    ) -> None:
         self._switch = switch
         self._pool = pool
         self._timers = timers
         self._clock = clock
+        self._admit = admit
         self._fresh: list[bytes] = []
         self._sent_at_s = float("-inf")
         self._is_flush_due = False
@@ -158,6 +176,22 @@ class TxRelay:
 
     def _take(self, tx: bytes, peer: str) -> None:
         self.received += 1
+        self._offer(tx, peer)
+
+    def _offer(self, tx: bytes, peer: str) -> None:
+        """Ask the pool, after the judges where there are some and the pool would listen."""
+        if self._is_stopped:
+            return
+        is_heard = self._pool.screen(tx) is None
+        match self._admit(tx, lambda: self._offer(tx, peer)) if is_heard else Admission.READY:
+            case Admission.READY:
+                self._add(tx, peer)
+            case Admission.FULL:
+                self._switch.counts["p2p_txs_dropped"] += 1
+            case Admission.WAITING:
+                pass
+
+    def _add(self, tx: bytes, peer: str) -> None:
         verdict = self._pool.add(tx, from_peer=peer)
         if verdict is ALREADY_IN_CACHE:
             self.known += 1

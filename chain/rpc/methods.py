@@ -296,9 +296,11 @@ class Methods:
         page, told = _page(params, found, default_order="desc")
         return {"blocks": [_block_json(self._block_at(height)) for height, _ in page]} | told
 
-    def check_tx(self, params: Params) -> Json:
+    async def check_tx(self, params: Params) -> Json:
         """The application's verdict, without letting the transaction wait."""
-        return to_json(self._node.app.check_tx(RequestCheckTx(params.octets("tx"))))
+        tx = params.octets("tx")
+        await self._await_judges(tx)
+        return to_json(self._node.app.check_tx(RequestCheckTx(tx)))
 
     def unconfirmed_txs(self, params: Params) -> Json:
         """The first waiting transactions."""
@@ -318,16 +320,16 @@ class Methods:
             "total_bytes": str(pool.size_bytes()),
         }
 
-    def broadcast_tx_async(self, params: Params) -> Json:
+    async def broadcast_tx_async(self, params: Params) -> Json:
         """Take a transaction; the application's verdict is not told, but a full pool's refusal is."""
         tx = params.octets("tx")
-        self._submit(tx)
+        await self._submit(tx)
         return _broadcast_json(ResponseCheckTx(), tx)
 
-    def broadcast_tx_sync(self, params: Params) -> Json:
+    async def broadcast_tx_sync(self, params: Params) -> Json:
         """Take a transaction and answer the application's verdict."""
         tx = params.octets("tx")
-        return _broadcast_json(self._submit(tx), tx)
+        return _broadcast_json(await self._submit(tx), tx)
 
     async def broadcast_tx_commit(self, params: Params) -> Json:
         """Take a transaction and wait for its block, ten seconds at most."""
@@ -335,7 +337,7 @@ class Methods:
         tx_hash = hash_tx(tx)
         future = self._events.expect_tx(tx_hash)
         try:
-            verdict = self._submit(tx)
+            verdict = await self._submit(tx)
             answer = {"check_tx": to_json(verdict), "hash": tx_hash.hex().upper()}
             if not verdict.is_ok():
                 return answer | {"tx_result": _EMPTY_RESULT, "height": "0"}
@@ -346,7 +348,13 @@ class Methods:
             self._events.forget_tx(tx_hash, future)
         return answer | {"tx_result": to_json(result), "height": str(height)}
 
-    def _submit(self, tx: bytes) -> ResponseCheckTx:
+    async def _await_judges(self, tx: bytes) -> None:
+        refused = await self._node.await_judges(tx)
+        if refused is not None:
+            raise InternalError(refused.message)
+
+    async def _submit(self, tx: bytes) -> ResponseCheckTx:
+        await self._await_judges(tx)
         verdict = self._node.submit_tx(tx)
         if isinstance(verdict, ResponseCheckTx):
             return verdict

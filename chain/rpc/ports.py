@@ -196,6 +196,10 @@ class NodeView(Protocol):
     @property
     def pool(self) -> Pool: ...
 
+    async def await_judges(self, tx: bytes) -> Refusal | None:
+        """Return once what is dear to judge of a transaction was judged elsewhere; a refusal when too much waits."""
+        ...
+
     @property
     def submit_tx(self) -> SubmitTx: ...
 

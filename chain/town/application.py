@@ -5,7 +5,7 @@ clock, the caches. PrepareProposal, ProcessProposal and FinalizeBlock of one blo
 Reads and writes: the StateStore.  Never: reads the clock outside CheckTx and PrepareProposal.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any, Final, TypeAlias
@@ -39,6 +39,7 @@ from chain.town.rules import Router
 from chain.town.snapshot_chunks import pending_hashes
 from chain.town.snapshot_desk import RestoreDesk, SnapshotDesk, SnapshotPolicy
 from chain.town.tree import value_hash
+from chain.town.votes.ahead import ballot_task, ballot_tasks, learn
 from chain.town.votes.doubts import Doubts
 from chain.types import codes
 from chain.types.abci import (
@@ -73,6 +74,7 @@ from chain.types.messages import (
 )
 from chain.types.params import ConsensusParams, VersionParams
 from chain.types.timestamp import NANOS_PER_SECOND, Timestamp
+from chain.votes.judging import BallotTask, Finding
 
 APP_NAME: Final = "beffroi"
 APP_SOFTWARE_VERSION: Final = "0.1.0"
@@ -176,6 +178,8 @@ class TownApplication:
         """Waiting transactions looked at again since the last block."""
         self._snapshots: SnapshotDesk | None = None
         self._restore = RestoreDesk()
+        self.judge_together: Callable[[Sequence[BallotTask]], None] = _judge_none
+        """Has the ballots of a block judged by whom the node likes, before they are executed here."""
         if self._height:
             self._load()
 
@@ -334,6 +338,28 @@ class TownApplication:
         self._check.block = block
         return self._check
 
+    # --- ballots judged ahead ----------------------------------------------------------------
+
+    def ballot_of(self, tx: bytes) -> BallotTask | None:
+        """The ballot that CheckTx would have to judge now; None when it would judge none."""
+        if self._facts is None or not is_anonymous(tx) or sha256(tx).digest() in self._checked:
+            return None
+        town, now = self._facts.town, max(self._clock(), self._last_time)
+        if self._doubts.must_wait(tx, town, now.seconds):
+            return None
+        task = ballot_task(self._base, town, tx, now.seconds)
+        return task if isinstance(task, BallotTask) else None
+
+    def ballots_of(self, txs: Sequence[bytes], time_s: int) -> tuple[BallotTask, ...]:
+        """The ballots of a block of that header time which nobody here has judged yet."""
+        if self._facts is None:
+            return ()
+        return ballot_tasks(self._base, self._facts.town, txs, time_s, BLOCK_MAX_GAS_US)
+
+    def learn_finding(self, task: BallotTask, finding: Finding) -> None:
+        """Take what another process of this node found: the same as would be found here."""
+        learn(task, finding)
+
     # --- proposals -------------------------------------------------------------------------
 
     def prepare_proposal(self, request: RequestPrepareProposal) -> ResponsePrepareProposal:
@@ -374,6 +400,7 @@ class TownApplication:
     def _execute(self, key: BlockKey, *, is_decided: bool) -> Candidate | None:
         """Run a block from elsewhere; None for one that is not decided and cannot be accepted."""
         height, time, txs, misbehavior = key
+        self.judge_together(self.ballots_of(txs, time.seconds))
         run = self._new_run(BlockInput(height, time.seconds, misbehavior))
         is_acceptable = True
         for raw in txs:
@@ -556,6 +583,10 @@ class TownApplication:
                 if (ns, rid) == (namespace, record_id):
                     return before
         return self._base.get(namespace, record_id)
+
+
+def _judge_none(_tasks: Sequence[BallotTask]) -> None:
+    """The rules judge every ballot themselves."""
 
 
 def _time_of(version: StateVersion) -> Timestamp:

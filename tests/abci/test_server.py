@@ -33,7 +33,7 @@ from chain.types.messages import (
     ResponseFlush,
 )
 from tests.abci.calls import INFO, finalize, init_chain, kvstore, prepare, process, serving
-from tests.waiting import run_within
+from tests.waiting import run_within, until
 
 
 async def run_block(client: AbciClient, height: int, *txs: bytes) -> bytes:
@@ -533,3 +533,53 @@ def test_addresses_are_cometbfts(text, shown):
 def test_other_addresses_are_refused(text):
     with pytest.raises(InvalidAddress):
         parse_address(text)
+
+
+def test_a_connection_whose_request_is_prepared_elsewhere_holds_up_nobody_else(tmp_path):
+    """In its order when it is: what came before is answered before, what comes after waits too."""
+
+    async def play() -> None:
+        app, asked, release = kvstore(), [], []
+
+        def must_wait(requests, then):
+            asked.append(list(requests))
+            if requests[0] != RequestCheckTx(b"dear=1") or len(asked) > 3:
+                return False
+            release.append(then)
+            return True
+
+        async with serving(app, tmp_path, must_wait=must_wait) as (server, failures):
+            mempool = await AbciClient.connect(server.address)
+            consensus = await AbciClient.connect(server.address)
+            query = await AbciClient.connect(server.address)
+            await begin(consensus)
+            asked.clear()
+            txs = [b"dear=1", b"next=1", b"last=1"]
+            sent = [mempool.send(RequestCheckTx(tx)) for tx in txs]
+            await until(lambda: release)
+            assert await query.call(RequestEcho("here")) == ResponseEcho("here")
+            await consensus.call(prepare(1))
+            assert not any(answer.done() for answer in sent)
+            assert len([a for a in asked if a[0] == RequestCheckTx(b"dear=1")]) == 1, "asked once"
+            asked += [[], [], []]
+            release[0]()
+            assert all(answer.is_ok() for answer in await asyncio.gather(*sent))
+            await asyncio.gather(mempool.close(), consensus.close(), query.close())
+            assert not failures
+
+    run_within(play())
+
+
+def test_what_breaks_while_it_asks_whether_to_wait_ends_the_application(tmp_path):
+    async def play() -> None:
+        def breaks(_requests, _then):
+            raise ZeroDivisionError
+
+        async with serving(kvstore(), tmp_path, must_wait=breaks) as (server, failures):
+            client = await AbciClient.connect(server.address)
+            client.send(RequestEcho("x"))
+            await until(lambda: failures)
+            assert isinstance(failures[0], ZeroDivisionError)
+            await client.close()
+
+    run_within(play())

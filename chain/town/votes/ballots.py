@@ -12,6 +12,7 @@ Source: research/voting.md §0.3, §7.2, §7.4.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
@@ -41,6 +42,7 @@ from chain.town.votes.records import (
     ballot_id,
     credential_id,
     get_box,
+    get_document,
     get_election,
     group_of,
     open_record,
@@ -58,6 +60,7 @@ from chain.votes.ballot import read_ballot
 from chain.votes.checks import Check, Flaw
 from chain.votes.election import Election
 from chain.votes.formats import Answer, Ballot, Proof
+from chain.votes.judging import BallotTask, Finding
 from chain.votes.messages import knows_secret, spoil_prefix
 
 _CODE_OF: Final[dict[Check, Code]] = {
@@ -110,38 +113,51 @@ def spoil_gas_us(_state: Reader, _body: BallotSpoil) -> int:
 
 def apply_cast(ctx: TxContext, body: BallotCast) -> Outcome:
     """Take a ballot; the last one of a credential counts."""
-    record = _find_open(ctx.state, body.election, ctx.time_s)
-    if isinstance(record, Refused):
-        return record
-    raw = body.ballot.encode()
-    if len(raw) > record.ballot_max_bytes:
-        detail = f"{len(raw)} bytes, at most {record.ballot_max_bytes}"
-        return Refused(codes.VOTES_BALLOT_TOO_LARGE, detail)
-    ballot = read_ballot(raw)
-    if isinstance(ballot, Flaw):
-        return _refusal(ballot)
-    election = open_record(ctx.state, body.election)
-    if ballot.election_uuid != election.uuid or ballot.election_hash != election.fingerprint:
-        return Refused(codes.VOTES_BALLOT_ELECTION)
-    voter = _find_voter(ctx.state, record, ballot.credential)
-    if isinstance(voter, Refused):
-        return voter
-    digest = cast_key(body)
-    flaw = VERDICTS.judge_signature(election, ballot, digest)
+    opened = _open_ballot(ctx.state, body, ctx.time_s)
+    if isinstance(opened, Refused):
+        return opened
+    election, ballot = opened.election, opened.ballot
+    flaw = VERDICTS.judge_signature(election, ballot, opened.digest)
     if flaw is not None:
         return _refusal(flaw)
-    refused = (
-        _check_unseen(ctx.state, body.election, digest)
-        or _check_unspoiled(ctx.state, body.election, digest, ballot.credential)
-        or _check_quota(ctx, voter)
-        or _check_alphas(ctx.state, body.election, ballot)
-    )
+    refused = _check_countable(ctx.state, opened, ctx.time_s)
     if refused is not None:
         return refused
-    flaw = VERDICTS.judge_answers(election, ballot, digest)
+    flaw = VERDICTS.judge_answers(election, ballot, opened.digest)
     if flaw is not None:
         return _refusal(flaw)
-    return _take(ctx, record, election, ballot, voter, body.ballot, digest)
+    return _take(ctx, opened, body.ballot)
+
+
+def find_task(state: Reader, body: BallotCast, now_s: int) -> BallotTask | Refused | None:
+    """What `apply_cast` has yet to verify: the task, None when it was done, the refusal when it will not come to it.
+
+    Costs no power of the group: the signature belongs to the task, so that what nobody signed is found out elsewhere.
+    """
+    record = _find_open(state, body.election, now_s)
+    if isinstance(record, Refused):
+        return record
+    if VERDICTS.is_judged((record.fingerprint, cast_key(body))):
+        return None
+    opened = _open_ballot(state, body, now_s)
+    if isinstance(opened, Refused):
+        return opened
+    refused = _check_countable(state, opened, now_s)
+    if refused is not None:
+        return refused
+    return BallotTask(
+        record=get_document(state, body.election, "election").encode(),
+        ballot=body.ballot.encode(),
+        fingerprint=opened.election.fingerprint,
+        digest=opened.digest,
+        credential=opened.ballot.credential,
+        gas_us=record.ballot_gas_us,
+    )
+
+
+def learn(task: BallotTask, finding: Finding) -> None:
+    """Keep what another process of this node found."""
+    VERDICTS.remember(task.key, finding)
 
 
 def apply_spoil(ctx: TxContext, body: BallotSpoil) -> Outcome:
@@ -177,6 +193,49 @@ def apply_spoil(ctx: TxContext, body: BallotSpoil) -> Outcome:
 # --- checks --------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A ballot for a box that is open, by a credential of its list; signature and proofs are not looked at yet."""
+
+    record: ElectionRecord
+    election: Election
+    ballot: Ballot
+    voter: CredentialRecord
+    digest: bytes
+
+
+def _open_ballot(state: Reader, body: BallotCast, now_s: int) -> _Opened | Refused:
+    """Size, phase and hour, form, election, list."""
+    record = _find_open(state, body.election, now_s)
+    if isinstance(record, Refused):
+        return record
+    raw = body.ballot.encode()
+    if len(raw) > record.ballot_max_bytes:
+        detail = f"{len(raw)} bytes, at most {record.ballot_max_bytes}"
+        return Refused(codes.VOTES_BALLOT_TOO_LARGE, detail)
+    ballot = read_ballot(raw)
+    if isinstance(ballot, Flaw):
+        return _refusal(ballot)
+    election = open_record(state, body.election)
+    if ballot.election_uuid != election.uuid or ballot.election_hash != election.fingerprint:
+        return Refused(codes.VOTES_BALLOT_ELECTION)
+    voter = _find_voter(state, record, ballot.credential)
+    if isinstance(voter, Refused):
+        return voter
+    return _Opened(record, election, ballot, voter, cast_key(body))
+
+
+def _check_countable(state: Reader, opened: _Opened, now_s: int) -> Refused | None:
+    """New to the box, not spoiled, within its credential's quota, copied from nobody."""
+    election, ballot = opened.record.election, opened.ballot
+    return (
+        _check_unseen(state, election, opened.digest)
+        or _check_unspoiled(state, election, opened.digest, ballot.credential)
+        or _check_quota(state, opened.voter, now_s)
+        or _check_alphas(state, election, ballot)
+    )
+
+
 def _find_open(state: Reader, election: str, now_s: int) -> ElectionRecord | Refused:
     """The election, if its box takes ballots at header time."""
     record = get_election(state, election)
@@ -208,12 +267,12 @@ def _find_voter(state: Reader, record: ElectionRecord, text: str) -> CredentialR
     return voter
 
 
-def _check_quota(ctx: TxContext, voter: CredentialRecord) -> Refused | None:
-    most = params.get_param(ctx.state, params.VOTES_BALLOTS_MAX)
+def _check_quota(state: Reader, voter: CredentialRecord, now_s: int) -> Refused | None:
+    most = params.get_param(state, params.VOTES_BALLOTS_MAX)
     if voter.ballots >= most:
         return Refused(codes.VOTES_BALLOT_QUOTA, f"{most} in all")
-    interval_s = params.get_param(ctx.state, params.VOTES_BALLOT_INTERVAL_S)
-    if voter.ballots and ctx.time_s < voter.last_s + interval_s:
+    interval_s = params.get_param(state, params.VOTES_BALLOT_INTERVAL_S)
+    if voter.ballots and now_s < voter.last_s + interval_s:
         return Refused(codes.VOTES_BALLOT_QUOTA, f"one every {interval_s} s")
     return None
 
@@ -260,16 +319,10 @@ def _refusal(flaw: Flaw) -> Refused:
 # --- writing -------------------------------------------------------------------------------------
 
 
-def _take(
-    ctx: TxContext,
-    record: ElectionRecord,
-    election: Election,
-    ballot: Ballot,
-    voter: CredentialRecord,
-    text: str,
-    digest: bytes,
-) -> Outcome:
+def _take(ctx: TxContext, opened: _Opened, text: str) -> Outcome:
     """Put a judged ballot into the box and into the tally."""
+    record, election, ballot = opened.record, opened.election, opened.ballot
+    voter, digest = opened.voter, opened.digest
     state, uuid = ctx.state, record.election
     box = get_box(state, uuid)
     place, is_revote = box.ballots, voter.last >= 0

@@ -15,6 +15,7 @@ from chain.votes.ballot import check_answers, check_signature
 from chain.votes.checks import Flaw
 from chain.votes.election import Election
 from chain.votes.formats import Ballot
+from chain.votes.judging import Finding
 
 Key = tuple[str, bytes]
 """Fingerprint of the election, SHA-256 of the ballot."""
@@ -42,13 +43,17 @@ class Verdicts:
             self._keep(self._answers, key, check_answers(election, ballot))
         return self._answers[key]
 
-    def remember(self, fingerprint: str, digest: bytes, flaw: Flaw | None) -> None:
-        """A finding on the answers that another process of this node made."""
-        self._keep(self._answers, (fingerprint, digest), flaw)
+    def remember(self, key: Key, finding: Finding) -> None:
+        """What another process of this node found."""
+        self._keep(self._signatures, key, finding.signature)
+        if finding.signature is None:
+            self._keep(self._answers, key, finding.answers)
 
-    def is_judged(self, fingerprint: str, digest: bytes) -> bool:
-        """Whether the answers were judged before."""
-        return (fingerprint, digest) in self._answers
+    def is_judged(self, key: Key) -> bool:
+        """Whether nothing of it is left to judge."""
+        if key not in self._signatures:
+            return False
+        return self._signatures[key] is not None or key in self._answers
 
     def _keep(self, held: "OrderedDict[Key, Flaw | None]", key: Key, flaw: Flaw | None) -> None:
         held[key] = flaw

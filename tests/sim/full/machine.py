@@ -119,6 +119,9 @@ class SimPlatform:
     def open_rpc(self, view: NodeView, events: EventBus, config: NodeConfig) -> NoSocketRpc:
         return NoSocketRpc(view, events)
 
+    def open_judges(self, loop: asyncio.AbstractEventLoop) -> None:
+        return None
+
 
 class Machine:
     """Node `index` of a simulated town, through all its lives."""

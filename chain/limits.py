@@ -787,6 +787,9 @@ JUDGES_RETRY_S: Final = 60
 JUDGES_IDLE_S: Final = 600
 """Without a ballot for so long the processes end and give 30 MB each back."""
 
+JUDGES_REAP_MS: Final = 1_000
+"""A killed process is waited for so long: the kernel takes a millisecond unless a disk holds it."""
+
 JUDGES_GIVEN_UP_MAX: Final = 1_024
 """Ballots remembered that no judge survived; they are judged where they are needed."""
 

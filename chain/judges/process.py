@@ -3,6 +3,7 @@
 Reads / Writes: its socket, never waiting.  Never: a shell, an inherited descriptor but that socket.
 """
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from chain.judges.frames import READY, Answer, BadFrame, Task, encode_frame, take_answer
+from chain.limits import JUDGES_REAP_MS
 
 COMMAND: Final = (sys.executable, "-m", "chain.judges.worker")
 _READ_BYTES: Final = 65_536
@@ -94,7 +96,8 @@ class JudgeProcess:
         """End it now: it holds nothing that could be lost."""
         self._channel.close()
         self._process.kill()
-        self._process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):  # asleep in the kernel: it dies when it wakes
+            self._process.wait(JUDGES_REAP_MS / 1_000)
 
 
 def _environment() -> dict[str, str]:

@@ -96,7 +96,9 @@ class JudgeProcess:
         """End it now: it holds nothing that could be lost."""
         self._channel.close()
         self._process.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):  # asleep in the kernel: it dies when it wakes
+        with contextlib.suppress(
+            subprocess.TimeoutExpired
+        ):  # asleep in the kernel: it dies when it wakes
             self._process.wait(JUDGES_REAP_MS / 1_000)
 
 

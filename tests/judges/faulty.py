@@ -12,6 +12,7 @@ from pathlib import Path
 
 from chain.judges import worker
 from chain.judges.frames import Answer, Task
+from chain.votes.checks import Check, Flaw
 from chain.votes.judging import Finding
 
 _honest = worker._judge
@@ -53,7 +54,7 @@ def _loop(_record: bytes, _ballot: bytes) -> Finding:
 
 
 def _lie(task: Task) -> Answer:
-    return Answer(task.number, b"\x00" * 32)
+    return Answer(task.number, b"\x00" * 32, Flaw(Check.BALLOT_SIGNATURE, "a lie"))
 
 
 def _babble(task: Task) -> Answer:

@@ -11,8 +11,9 @@ as well (a quorum holds a correct voter that saw it); and the power behind L55 i
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final, assert_never
+
+from msgspec.structs import replace
 
 from chain.consensus import rounds
 from chain.consensus.effects import Decide, Effect, FetchBlock, FoundConflict

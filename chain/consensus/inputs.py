@@ -3,9 +3,10 @@
 Reads: nothing.  Writes: nothing.  Never: carries an unverified signature; callers check those first.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from chain.types.block import BlockID, Proposal, Vote
 from chain.types.primitives import Height, Round, SignedMsgType
@@ -19,15 +20,13 @@ class TimeoutKind(IntEnum):
     PRECOMMIT = 3
 
 
-@dataclass(frozen=True, slots=True)
-class ProposalReceived:
+class ProposalReceived(Struct, frozen=True):
     """A proposal whose signature is good under the key of `proposer_of(state, proposal.round)`."""
 
     proposal: Proposal
 
 
-@dataclass(frozen=True, slots=True)
-class BlockReceived:
+class BlockReceived(Struct, frozen=True):
     """The whole block of this height behind `block_id` is at hand, and was judged (`valid(v)` of the paper).
 
     The host keeps the block itself. Judging must be deterministic: the first verdict is final.
@@ -37,15 +36,13 @@ class BlockReceived:
     valid: bool
 
 
-@dataclass(frozen=True, slots=True)
-class VoteReceived:
+class VoteReceived(Struct, frozen=True):
     """A vote, ours included, whose signature is good under the key of its validator at its height."""
 
     vote: Vote
 
 
-@dataclass(frozen=True, slots=True)
-class TimeoutElapsed:
+class TimeoutElapsed(Struct, frozen=True):
     """The wait asked for by `ScheduleTimeout(kind, height, round)` is over; late ones are harmless."""
 
     kind: TimeoutKind
@@ -53,16 +50,14 @@ class TimeoutElapsed:
     round: Round
 
 
-@dataclass(frozen=True, slots=True)
-class BlockBuilt:
+class BlockBuilt(Struct, frozen=True):
     """Answer to `BuildBlock`: our own block, valid by construction, kept by the host."""
 
     round: Round
     block_id: BlockID
 
 
-@dataclass(frozen=True, slots=True)
-class MajorityClaimed:
+class MajorityClaimed(Struct, frozen=True):
     """The peer `source` says it holds > 2/3 of the votes of one kind for `block_id` (CometBFT `VoteSetMaj23`).
 
     From then on an equivocator's vote for that block counts for it, whatever it voted before. `source` is any

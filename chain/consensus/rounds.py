@@ -6,9 +6,11 @@ Never: counts votes, looks at messages, or decides which rule comes first: the d
 The line numbers are those of Algorithm 1. `-1` is "no round" for locked, valid and POL rounds.
 """
 
-from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Final, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chain.consensus.effects import (
     BuildBlock,
@@ -35,8 +37,7 @@ class Step(IntEnum):
     DECIDED = 4
 
 
-@dataclass(frozen=True, slots=True)
-class RoundState:
+class RoundState(Struct, frozen=True):
     """The variables of Algorithm 1 for one height, and the "for the first time" flags of the round.
 
     `locked_block_id` and `valid_block_id` are the nil id exactly while their round is -1.

@@ -4,7 +4,8 @@ Reads: nothing.  Writes: nothing.  Never: a clock, a key, a block's contents.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from chain.consensus.effects import Decide
 from chain.consensus.inputs import Input
@@ -15,8 +16,7 @@ from chain.types.primitives import Address, Height, Round
 from chain.types.validator import ValidatorSet
 
 
-@dataclass(frozen=True, slots=True)
-class HeightConfig:
+class HeightConfig(Struct, frozen=True):
     """What a height starts from.
 
     `validators` is the set of this height with its priorities at round 0; `our_address` is None for a node
@@ -28,8 +28,7 @@ class HeightConfig:
     our_address: Address | None
 
 
-@dataclass(frozen=True, slots=True)
-class CoreState:
+class CoreState(Struct, frozen=True):
     """Everything the core knows about its height. Mappings in it are never changed in place."""
 
     config: HeightConfig

@@ -11,7 +11,9 @@ must therefore send its majorities (`held_majorities`) with the votes it re-send
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from chain.limits import (
     CONSENSUS_CLAIMS_PER_TALLY_MAX,
@@ -35,8 +37,7 @@ def is_one_third(power: Power, total: Power) -> bool:
     return power * 3 > total
 
 
-@dataclass(frozen=True, slots=True)
-class Electorate:
+class Electorate(Struct, frozen=True):
     """Addresses and powers of a validator set in set order, as the keeper needs them."""
 
     addresses: tuple[Address, ...]
@@ -58,16 +59,14 @@ class Electorate:
         return 0 <= index < len(self.addresses) and self.addresses[index] == address
 
 
-@dataclass(frozen=True, slots=True)
-class BlockTally:
+class BlockTally(Struct, frozen=True):
     """Votes for one block (or nil): power, and each voter's vote by validator index."""
 
     power: Power = 0
     votes: Mapping[int, Vote] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(Struct, frozen=True):
     """Votes of one type in one round."""
 
     first: Mapping[int, Vote] = field(default_factory=dict)
@@ -84,8 +83,7 @@ class Tally:
     """The block each peer claims a majority for; a peer's first claim is final."""
 
 
-@dataclass(frozen=True, slots=True)
-class RoundVotes:
+class RoundVotes(Struct, frozen=True):
     """Both tallies of a round, and the power heard from in either (for L55)."""
 
     prevotes: Tally = field(default_factory=Tally)
@@ -97,8 +95,7 @@ class RoundVotes:
         return self.prevotes if type_ is SignedMsgType.PREVOTE else self.precommits
 
 
-@dataclass(frozen=True, slots=True)
-class VoteKeeper:
+class VoteKeeper(Struct, frozen=True):
     """All votes of one height that are worth keeping, by round."""
 
     electorate: Electorate
@@ -107,8 +104,7 @@ class VoteKeeper:
     """(round, block) pairs with > 2/3 precommits for a block: candidates of L49."""
 
 
-@dataclass(frozen=True, slots=True)
-class AddedVote:
+class AddedVote(Struct, frozen=True):
     """Outcome of `add_vote`: `is_new` is False for duplicates and for what is not tracked."""
 
     keeper: VoteKeeper

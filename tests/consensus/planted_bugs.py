@@ -4,9 +4,9 @@ The first eight are those measured in the reliability study; random noise finds 
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from chain.consensus import driver, rounds, votes
 from chain.consensus.rounds import NO_ROUND

@@ -6,8 +6,9 @@ changes as little as it needs, since a liar that is mostly right does the most h
 
 import random
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from chain.consensus import (
     MajorityClaimed,

@@ -178,7 +178,8 @@ class DayRow(Row):
     version = IntegerField(default=0)
     root = CharField(max_length=KID_CHARS, default="")
     totals = TextField(default="")
-    witnesses = CharField(max_length=255, default="")
+    witnesses = TextField(default="")
+    """Names of bodies; sixteen of them pass 255 characters, which PostgreSQL would refuse and the projector stop at."""
     open_challenges = IntegerField(default=0)
     allocated_at = BigIntegerField(default=0)
     height = BigIntegerField()

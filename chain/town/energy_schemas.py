@@ -70,6 +70,8 @@ ContractStep: TypeAlias = Literal[
     "offer", "accept", "countersign", "notice", "suspend", "resume", "end", "void"
 ]
 
+PaymentWord: TypeAlias = Literal["paid", "received"]
+
 
 # --- operation -----------------------------------------------------------------------------
 
@@ -413,7 +415,7 @@ class EnergyStatement(Strict, frozen=True, omit_defaults=True):
     number: Annotated[int, Meta(ge=1, le=999)]
     previous: Bytes32OrNone
     root: Bytes32
-    count: Positive
+    count: Annotated[int, Meta(ge=1, le=ENERGY_MEMBERS_MAX)]
     totals: Sums
 
 
@@ -468,14 +470,17 @@ class EnergyRetire(Strict, frozen=True):
 
 
 class EnergyPaid(Strict, frozen=True):
-    """A party's word on one invoice line of a month: hashes of the line and of the payment's reference, no amount."""
+    """A party's word on one invoice line of a month: hashes of the line and of the payment's reference, no amount.
+
+    One word an account: the buyer's `paid`, the seller's `received`.
+    """
 
     TYPE: ClassVar[str] = "energy.paid"
     operation: Slug
     month: Month
     line: Bytes32
     reference: Bytes32
-    word: Literal["paid", "received"]
+    word: PaymentWord
 
 
 EnergyBody: TypeAlias = (

@@ -43,6 +43,16 @@ def add_sums(listed: Sequence[Sums]) -> Sums:
     )
 
 
+def subtract_sums(whole: Sums, part: Sums) -> Sums:
+    """What of some sums is not in others; below zero where it is more than there is."""
+    return Sums(
+        whole.prod_wh - part.prod_wh,
+        whole.cons_wh - part.cons_wh,
+        whole.autocons_wh - part.autocons_wh,
+        whole.surplus_wh - part.surplus_wh,
+    )
+
+
 def check_sums(
     steps: Sequence[AllocationStep], totals: Sums | None, *, households: int, households_min: int
 ) -> Refused | None:
@@ -83,12 +93,7 @@ def _check_hidden(shown: Sums, totals: Sums, *, hidden: int) -> Refused | None:
     """What the hidden steps amount to: at least two of them, lawful together, nothing below zero."""
     if hidden == 1:
         return Refused(ENERGY_SUMS_PRIVATE, "one step alone is hidden: the totals would tell it")
-    rest = Sums(
-        totals.prod_wh - shown.prod_wh,
-        totals.cons_wh - shown.cons_wh,
-        totals.autocons_wh - shown.autocons_wh,
-        totals.surplus_wh - shown.surplus_wh,
-    )
+    rest = subtract_sums(totals, shown)
     if hidden == 0 and rest != NO_SUMS:
         return Refused(ENERGY_SUMS_WRONG, "the steps do not sum to the totals")
     if min(rest.prod_wh, rest.cons_wh, rest.autocons_wh, rest.surplus_wh) < 0:

@@ -16,6 +16,8 @@ from chain.types.codes import ENERGY_STEP_UNKNOWN
 MINUTE_S: Final = 60
 HOUR_S: Final = 3_600
 DAY_S: Final = 86_400
+LONGEST_DAY_H: Final = 25
+"""The day on which clocks go back."""
 STEPS_S: Final = (900, 1_800)
 """Measuring steps an operation may have: the imbalance-settlement step (D315-1), 30 minutes formerly."""
 

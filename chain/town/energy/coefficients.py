@@ -211,6 +211,7 @@ def parse_percent(text: str, decimals: int) -> int | None:
     whole, comma, rest = text.partition(",")
     if not (
         text.isascii()
+        and len(whole) <= 3  # 100 %: Python reads no thousands of digits
         and whole.isdecimal()
         and len(rest) == decimals
         and bool(comma) == bool(decimals)

@@ -15,6 +15,7 @@ from chain.town.context import Table
 from chain.town.energy_schemas import (
     ContractTerms,
     OperationTerms,
+    PaymentWord,
     Perimeter,
     Plant,
     PointSide,
@@ -259,10 +260,10 @@ class ClaimRecord(Struct, frozen=True):
 
 
 class PaymentRecord(Struct, frozen=True):
-    """What parties said of one invoice line: hashes of payment references by word."""
+    """What one account said of one invoice line: paid or received, and the hash of the payment's reference."""
 
-    paid: str = ""
-    received: str = ""
+    word: PaymentWord
+    reference: str
 
 
 OPERATIONS: Final = Table(NAMESPACE, "operation", OperationRecord)
@@ -367,9 +368,9 @@ def holding_id(account: str, operation: str, month: str) -> bytes:
     return joined_id(account, operation, month)
 
 
-def payment_id(operation: str, month: str, line: str) -> bytes:
-    """`<operation>/<YYYY-MM>/<hash of the line>`."""
-    return joined_id(operation, month, line)
+def payment_id(operation: str, month: str, line: str, account: str) -> bytes:
+    """`<operation>/<YYYY-MM>/<hash of the line>/<account>`."""
+    return joined_id(operation, month, line, account)
 
 
 def hash_terms(operation: str, version: int, from_day: str, terms: OperationTerms) -> str:

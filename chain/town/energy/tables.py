@@ -34,7 +34,8 @@ _COLUMN: Final = re.compile(
     r"(?P<name>(?P<side>cons|prod|charge|discharge|autocons|autoprod)(?:_[A-Za-z0-9.:-]+)*?)"
     r"_(?P<unit>Wh|kWh|MWh|W|kW)"
 )
-_INTEGER: Final = re.compile(r"-?[0-9]{1,18}")
+_DIGITS_MAX: Final = 18
+_INTEGER: Final = re.compile(rf"-?[0-9]{{1,{_DIGITS_MAX}}}")
 _NUMBER: Final = re.compile(r"-?[0-9]+[.,][0-9]+")
 _ORDER_COLUMNS: Final = ("order_id", "side", "participant", "price_micro_eur", "energy_wh", "seq")
 
@@ -205,7 +206,10 @@ def _parse_rows(lines: Sequence[tuple[int, str]], width: int) -> list[tuple[int,
                 ENERGY_FILE_MALFORMED, number, f"{len(cells)} cells, {width + 1} expected"
             )
         values = cells[1:]
-        if "".join(values).isdecimal() and line.isascii() and all(values):
+        text = "".join(values)
+        # Digits are counted first: Python refuses to read thousands of them, by an exception.
+        is_plain = text.isascii() and text.isdecimal() and all(values)
+        if is_plain and max(map(len, values)) <= _DIGITS_MAX:
             row = tuple(map(int, values))
             if max(row) <= ENERGY_READING_MAX_WH:
                 rows.append(row)
@@ -231,7 +235,7 @@ def check_wh(number: int, cell: str, where: str, word: str = "line") -> Refused 
         return refuse_line(ENERGY_UNIT_MISMATCH, number, f"{where}: Wh are whole numbers", word)
     if not _INTEGER.fullmatch(cell):
         return refuse_line(ENERGY_FILE_MALFORMED, number, f"{where}: not a number", word)
-    if int(cell) < 0:
+    if cell.startswith("-"):  # -0 too
         return refuse_line(ENERGY_READING_NEGATIVE, number, where, word)
     if int(cell) > ENERGY_READING_MAX_WH:
         return refuse_line(ENERGY_READING_ABSURD, number, f"{where}: {cell} Wh in one step", word)

@@ -145,12 +145,19 @@ def test_a_correction_below_what_was_credited_stops_retirement_at_what_was_share
     assert name_of(credit(village, (1, 1))) == "energy_lot_exhausted"
 
 
-def test_each_side_says_once_that_a_line_was_paid(settled: Village) -> None:
+def test_each_side_says_once_that_a_line_was_paid_and_nobody_says_it_for_another(
+    settled: Village,
+) -> None:
     body = EnergyPaid(OP, MONTH, digest("line"), digest("reference"), "paid")
+    meddler = replace(body, word="received", reference=digest("nothing came"))
+    ok(settled.member(2, meddler))
     ok(settled.member(0, body))
     assert name_of(settled.member(0, body)) == "energy_word_given"
+    assert name_of(settled.member(0, meddler)) == "energy_word_given"
     data = settled.town.result_data(ok(settled.member(1, replace(body, word="received"))))
-    assert data["paid"] == data["received"] == digest("reference")
+    seller = settled.members[1].kid
+    said = {name: data[name] for name in ("account", "word", "reference")}
+    assert said == {"account": seller, "word": "received", "reference": body.reference}
     assert name_of(settled.member(0, replace(body, month="2026-09"))) == "energy_statement_stale"
     stranger = settled.open_member("stranger")
     assert name_of(settled.member(stranger, body)) == "energy_not_member"

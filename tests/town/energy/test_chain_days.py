@@ -3,12 +3,14 @@
 import pytest
 from msgspec.structs import replace
 
+from chain.limits import ENERGY_TERMS_KEPT
 from chain.town.energy import records
 from chain.town.energy_schemas import (
     EnergyChallenge,
     EnergyLeave,
     EnergyReconcile,
     EnergyReport,
+    EnergyStatement,
     EnergyVerdict,
     EnergyWitness,
     Sums,
@@ -313,3 +315,79 @@ def test_a_range_moves_whole_or_not_at_all(village: Village) -> None:
     assert name_of(village.pmo(backwards)) == "energy_day_refused"
     long = EnergyReport(OP, village.day(-40), village.day(-5), digest("coefficients"))
     assert name_of(village.pmo(long)) == "energy_day_refused"
+
+
+def few_at_home() -> tuple[Village, str]:
+    """Three homes and two roofs of 3 kW that share one day, whose sums nobody may see."""
+    village = make_village(back_days=21, consumers=3)
+    day = "2026-08-31"
+    village.read(day)
+    body = village.allocation(day)
+    bare = tuple(replace(step, sums=None) for step in body.steps)
+    ok(village.pmo(replace(body, steps=bare, totals=None), key("energy_witness@mairie")))
+    village.reconcile(day, day)
+    return village, day
+
+
+@pytest.mark.parametrize(
+    ("totals", "code"),
+    [
+        (Sums(10**12, 10**12, 10**12, 0), "energy_sums_wrong"),
+        (Sums(2 * 3_000 * 25 + 1, 200_000, 100, 2 * 3_000 * 25 - 99), "energy_sums_wrong"),
+        (Sums(2 * 3_000 * 25, 200_000, 100, 2 * 3_000 * 25 - 100), "ok"),
+    ],
+)
+def test_a_month_of_hidden_days_shares_no_more_than_its_plants_can_make(
+    totals: Sums, code: str
+) -> None:
+    village, _ = few_at_home()
+    body = EnergyStatement(OP, MONTH, 1, "", digest("statement"), 5, totals)
+    assert name_of(village.pmo(body)) == code
+
+
+def test_a_month_of_which_one_day_is_hidden_shares_what_the_others_did_at_least() -> None:
+    village = make_village(back_days=22, consumers=5)
+    shown, hidden = "2026-08-30", "2026-08-31"
+    leaver = village.members[0].kid
+    ok(village.pmo(EnergyLeave(OP, leaver, hidden, "moved")))
+    for day in (shown, hidden):
+        village.read(day)
+    village.publish(shown)
+    body = village.allocation(hidden)
+    bare = tuple(replace(step, sums=None) for step in body.steps)
+    ok(village.pmo(replace(body, steps=bare, totals=None), key("energy_witness@mairie")))
+    village.reconcile(shown, hidden)
+    known = village.day_record(shown).totals
+    less = replace(known, autocons_wh=known.autocons_wh - 1, surplus_wh=known.surplus_wh + 1)
+    for totals, code in (
+        (less, "energy_sums_wrong"),
+        (
+            replace(known, prod_wh=known.prod_wh * 9, surplus_wh=known.prod_wh * 8),
+            "energy_sums_wrong",
+        ),
+        (known, "ok"),
+    ):
+        body = EnergyStatement(OP, MONTH, 1, "", digest("statement"), 5, totals)
+        assert name_of(village.pmo(body)) == code
+
+
+def test_no_statement_counts_more_members_than_a_town_could_have(village: Village) -> None:
+    play_month(village)
+    absurd = village.statement(MONTH, count=2**40)
+    assert name_of(village.pmo(absurd)) == "tx_body_invalid"
+
+
+def test_changing_keys_often_puts_no_day_out_of_reach_of_a_correction() -> None:
+    village = make_village(back_days=23, correction_days=90)
+    day = village.day(-3)
+    village.read(day)
+    measured_under = village.terms.key_hash
+
+    def changed(version: int) -> dict:
+        return {"key_hash": digest(f"key {version}"), "correction_days": 90}
+
+    for version in range(2, 2 + ENERGY_TERMS_KEPT):
+        ok(village.register(village.day(1), version, **changed(version)))
+        village.town.advance(86_400)
+    ok(village.adapter(village.readings(day, key_hash=measured_under)))
+    assert village.day_record(day).readings_version == 2

@@ -8,8 +8,8 @@ Reads: operations, terms, days.  Writes: days, statements, lots, payments.  Neve
 from msgspec.structs import asdict, replace
 
 from chain.town.context import Accepted, Outcome, Refused, TxContext
-from chain.town.energy.batches import add_sums, check_law_of_sums
-from chain.town.energy.calendar import days_of_month, format_day
+from chain.town.energy.batches import NO_SUMS, add_sums, check_law_of_sums, subtract_sums
+from chain.town.energy.calendar import LONGEST_DAY_H, days_of_month, format_day, parse_day
 from chain.town.energy.onchain.disputing import challenge_ends_s
 from chain.town.energy.onchain.rosters import roster_on
 from chain.town.energy.onchain.standing import find_operation, find_own, get_member, today_of
@@ -43,9 +43,9 @@ def apply_statement(ctx: TxContext, body: EnergyStatement) -> Outcome:
     days = _collect_days(ctx, found, body)
     if isinstance(days, Refused):
         return days
-    known = [held.totals for _, held in days if held.totals is not None]
-    if len(known) == len(days) and add_sums(known) != body.totals:
-        return Refused(codes.ENERGY_SUMS_WRONG, "not the totals of the days")
+    refused = _check_totals(ctx, body, days)
+    if refused is not None:
+        return refused
     for day, held in days:
         settled = replace(held, state="settled", statement=body.number)
         DAYS.put(ctx.state, day_id(body.operation, day), settled)
@@ -68,8 +68,32 @@ def apply_statement(ctx: TxContext, body: EnergyStatement) -> Outcome:
     )
 
 
+def _check_totals(
+    ctx: TxContext, body: EnergyStatement, days: list[tuple[str, DayRecord]]
+) -> Refused | None:
+    """The totals of the days; where some have none, at least the others', and no more than the plants could make."""
+    known = add_sums([held.totals for _, held in days if held.totals is not None])
+    rest = subtract_sums(body.totals, known)
+    if all(held.totals is not None for _, held in days):
+        return (
+            None if rest == NO_SUMS else Refused(codes.ENERGY_SUMS_WRONG, "not those of the days")
+        )
+    if min(rest.prod_wh, rest.cons_wh, rest.autocons_wh, rest.surplus_wh) < 0:
+        return Refused(codes.ENERGY_SUMS_WRONG, "less than the days that are known")
+    numbers = (parse_day(day) for day, held in days if held.totals is None)
+    possible_wh = LONGEST_DAY_H * sum(
+        roster_on(ctx.state, body.operation, day).peak_w for day in numbers if day is not None
+    )
+    if rest.prod_wh > possible_wh:
+        return Refused(codes.ENERGY_SUMS_WRONG, f"the plants make {possible_wh} Wh at most")
+    return check_law_of_sums(rest)
+
+
 def apply_paid(ctx: TxContext, body: EnergyPaid) -> Outcome:
-    """Note a party's word on one invoice line, once each way."""
+    """Note an account's word on one invoice line, once.
+
+    The chain knows no line, hence no party of it: a word counts for whoever said it, and stands in nobody's way.
+    """
     found = find_operation(ctx.state, body.operation)
     if isinstance(found, Refused):
         return found
@@ -78,18 +102,14 @@ def apply_paid(ctx: TxContext, body: EnergyPaid) -> Outcome:
         return Refused(codes.ENERGY_NOT_MEMBER)
     if STATEMENTS.get(ctx.state, statement_id(body.operation, body.month, 1)) is None:
         return Refused(codes.ENERGY_STATEMENT_STALE, f"{body.month} was not stated")
-    record_id = payment_id(body.operation, body.month, body.line)
-    held = PAYMENTS.get(ctx.state, record_id) or PaymentRecord()
-    if getattr(held, body.word):
-        return Refused(codes.ENERGY_WORD_GIVEN, body.word)
-    fresh = (
-        replace(held, paid=body.reference)
-        if body.word == "paid"
-        else replace(held, received=body.reference)
-    )
+    record_id = payment_id(body.operation, body.month, body.line, ctx.sender)
+    held = PAYMENTS.get(ctx.state, record_id)
+    if held is not None:
+        return Refused(codes.ENERGY_WORD_GIVEN, held.word)
+    fresh = PaymentRecord(body.word, body.reference)
     PAYMENTS.put(ctx.state, record_id, fresh)
     facts = {"operation": body.operation, "month": body.month, "line": body.line}
-    return Accepted({**facts, **asdict(fresh)})
+    return Accepted({**facts, "account": ctx.sender, **asdict(fresh)})
 
 
 def _check_number(ctx: TxContext, body: EnergyStatement) -> Refused | None:

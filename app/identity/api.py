@@ -98,7 +98,7 @@ def get_own_identity(args: dict[str, Any]) -> dict[str, Any]:
     """Show the own identity, the opening of its commitment, and on demand its proof."""
     row, person = own.find_own(require_actor().kid)
     sealed = None
-    if person is not None and get_config().master_key is not None:
+    if person is not None and not own.is_closed(row) and get_config().master_key is not None:
         sealed = register.Register(get_config()).read_file(person.cid)
     described = own.describe_own(row, person, sealed)
     if args["proof"]:

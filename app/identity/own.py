@@ -13,6 +13,7 @@ from app.core.problems import Problem
 from app.identity.models import DeskEntry, IdentityRow, Person
 from app.identity.register import SealedFile
 from app.identity.waiting import PENDING
+from chain.types.codes import ACCOUNT_FROZEN
 
 
 def find_own(kid: str) -> tuple[IdentityRow | None, Person | None]:
@@ -24,6 +25,17 @@ def find_own(kid: str) -> tuple[IdentityRow | None, Person | None]:
     if person is not None and IdentityRow.get_or_none(IdentityRow.cid == person.cid) is not None:
         return None, None  # the identity moved on to another key
     return None, person
+
+
+def check_open(row: IdentityRow | None) -> None:
+    """Raise Problem while the phone may be in other hands: a file is no more open to it than to a stranger's key."""
+    if is_closed(row):
+        raise Problem(ACCOUNT_FROZEN)
+
+
+def is_closed(row: IdentityRow | None) -> bool:
+    """Whether the identity was suspended (a lost phone, a recovery under way) or its holder's death was recorded."""
+    return row is not None and row.status in ("suspended", "ended")
 
 
 def describe_own(

@@ -45,6 +45,7 @@ blp = TownBlueprint("rights", __name__, url_prefix="/v1", description="The citiz
 def get_export() -> dict[str, Any]:
     """Take a copy of everything the register holds, with the chain's proof."""
     row, person = own.find_own(require_actor().kid)
+    own.check_open(row)
     export = rights.build_export(Register(get_config()), row, person, now_s=get_clock().now_s())
     record_id = b"identity/" + export["identity"]["cid"].encode()
     _, proof = build_record_proof(get_services().chain, "identity", record_id)
@@ -58,7 +59,8 @@ def get_export() -> dict[str, Any]:
 @blp.response(201, RestrictionSchema)
 def create_restriction(args: dict[str, Any]) -> dict[str, Any]:
     """Close the own file to agents, or open it again."""
-    _, person = own.find_own(require_actor().kid)
+    row, person = own.find_own(require_actor().kid)
+    own.check_open(row)
     since = rights.set_restriction(
         person, is_restricted=args["restricted"], now_s=get_clock().now_s()
     )
@@ -71,6 +73,7 @@ def create_restriction(args: dict[str, Any]) -> dict[str, Any]:
 def list_own_requests() -> dict[str, Any]:
     """See what became of the own requests."""
     row, person = own.find_own(require_actor().kid)
+    own.check_open(row)
     cid = own.describe_own(row, person, None)["cid"]
     return {"requests": rights.list_requests(Register(get_config()), cid)}
 
@@ -82,6 +85,7 @@ def list_own_requests() -> dict[str, Any]:
 def create_request(args: dict[str, Any]) -> dict[str, Any]:
     """Ask for a correction, or for erasure; what waits for its first batch is erased at once."""
     row, person = own.find_own(require_actor().kid)
+    own.check_open(row)
     return rights.ask(
         Register(get_config()),
         row,

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from app.cli.demo.client import expect
+from app.cli.demo.http import new_key
 from app.cli.demo.phone import Phone
 from app.core.database import connected, write
 from app.core.projector import Projector
@@ -172,6 +173,34 @@ def test_a_suspended_identity_loses_its_scope_at_once(street):
     assert answer.code == "auth_scope_missing"
     expect("lift", move(street, cid, "active", street.clerk))
     assert phone.read_identity()["status"] == "active"
+
+
+def test_a_suspended_identity_s_phone_opens_no_file(street):
+    """A lost phone, reported: whoever found it reads no address, lifts no restriction, asks for no erasure."""
+    phone = street.new_phone()
+    written(street, phone)
+    me, cid = "/v1/identity/me", phone.read_identity()["cid"]
+    phone.identity_token = phone.login(phone.identity_key)
+    asked = {"kind": "erasure", "wanted": {}}
+    restricted = {"restricted": False}
+
+    def codes() -> list[str]:
+        api, token = street.api, phone.identity_token
+        return [
+            api.get(f"{me}/export", token=token).code,
+            api.get(f"{me}/requests", token=token).code,
+            api.post(f"{me}/restriction", restricted, token=token, key=new_key()).code,
+            api.post(f"{me}/requests", asked, token=token).code,
+        ]
+
+    expect("suspend", move(street, cid, "suspended", street.clerk))
+    own = phone.read_identity()
+    assert (own["status"], own["opening"]) == ("suspended", None)
+    assert codes() == ["account_frozen"] * 4
+    assert street.api.get(f"{me}/access-log", token=phone.identity_token).status == 200
+    expect("lift", move(street, cid, "active", street.clerk))
+    assert phone.read_identity()["opening"] is not None
+    assert codes() == [""] * 4
 
 
 def test_a_terminal_status_needs_two_agents(street):

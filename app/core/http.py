@@ -6,13 +6,13 @@ Reads: request headers.  Writes: one log line per request, without tokens, bodie
 import re
 import secrets
 import time
-from typing import Final
+from typing import Any, Final
 
 import structlog
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
 from werkzeug.http import http_date
 
-from app.core.codes import PLAIN_HTTP
+from app.core.codes import PLAIN_HTTP, REQUEST_TOO_LARGE
 from app.core.context import get_config, get_services
 from app.core.database import database
 from app.core.problems import Problem
@@ -31,8 +31,24 @@ SECURITY_HEADERS: Final = {
 _log = structlog.get_logger("app.http")
 
 
+class TownRequest(Request):
+    """A request whose body is whole or refused.
+
+    Of a body that does not say how long it is (chunked), Werkzeug 3.1 hands on the piece up to the limit.
+    """
+
+    def get_data(self, *args: Any, **kwargs: Any) -> Any:
+        """The body; raises Problem(request_too_large) when its end was not reached."""
+        raw = super().get_data(*args, **kwargs)
+        limit = self.max_content_length
+        if self.content_length is None and limit is not None and len(raw) >= limit:
+            raise Problem(REQUEST_TOO_LARGE)
+        return raw
+
+
 def install_hooks(app: Flask) -> None:
     """Register the hooks on `app`."""
+    app.request_class = TownRequest
     app.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.before_request(_begin)

@@ -17,7 +17,7 @@ from app.core.codes import (
     RATE_EXCEEDED,
     REQUEST_INVALID,
 )
-from app.core.http import SECURITY_HEADERS
+from app.core.http import SECURITY_HEADERS, TownRequest
 from app.core.problems import Problem, register_problem_handlers
 from app.relay.limits import WINDOW_S, Crowd
 from app.relay.messages import TRANSACTION_MAX_BYTES
@@ -41,6 +41,7 @@ _ANYBODY: Final = {
 def create_relay_app(service: RelayService, *, trusted_proxies: int = 0) -> Flask:
     """The application around one relay."""
     app = Flask("beffroi-relay", static_folder=None)
+    app.request_class = TownRequest
     app.config["MAX_CONTENT_LENGTH"] = TRANSACTION_MAX_BYTES
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False
     app.json.sort_keys = False  # type: ignore[attr-defined]  # Flask's default provider has it

@@ -1,10 +1,13 @@
 """What every answer carries and every request must keep to."""
 
+import json
+from io import BytesIO
 from typing import Any
 
 import pytest
 
 from app.core.codes import all_app_codes, has_status, status_of
+from chain.crypto.keys import jwk_of
 from chain.types.codes import all_codes
 from tests.api.conftest import Town
 from tests.town.town_kit import key
@@ -78,6 +81,26 @@ def post(town: Town, data: Any, **headers: str) -> Any:
 def test_a_body_over_64_kib_is_413_before_it_is_read(town: Town) -> None:
     assert post(town, b" " * 65_537).json["code"] == "request_too_large"
     assert post(town, b" " * 65_000).json["code"] == "json_malformed"
+
+
+def test_a_body_that_does_not_tell_its_length_is_whole_or_413(town: Town) -> None:
+    """Its first 64 KiB are a document of their own: what comes behind must not be cut off in silence."""
+    body = json.dumps({"key": jwk_of(key("alice").public_key)}).encode()
+    for size, status in (
+        (len(body), 201),
+        (65_535, 201),
+        (65_536, 413),
+        (65_537, 413),
+        (10**6, 413),
+    ):
+        chunked = {"wsgi.input_terminated": True, "wsgi.input": BytesIO(body.ljust(size))}
+        answer = town.http.open(
+            "/v1/auth/challenges",
+            method="POST",
+            content_type="application/json",
+            environ_overrides=chunked,
+        )
+        assert answer.status_code == status, size
 
 
 @pytest.mark.parametrize(

@@ -211,7 +211,8 @@ def limit_scopes(scopes: frozenset[str], row: SessionRow) -> frozenset[str]:
 def admit(claims: Claims) -> Actor:
     """Who a good token speaks for now; raises Problem when its session ended."""
     row = find_row(SessionRow, "id = ?", claims.session)
-    if row is None or row.ended_at or row.jkt != claims.jkt:
+    is_over = row is None or row.ended_at or row.expires_at <= get_clock().now_s()
+    if row is None or is_over or row.jkt != claims.jkt:
         raise Problem(
             AUTH_SESSION_ENDED, headers={"WWW-Authenticate": 'DPoP error="invalid_token"'}
         )

@@ -4,6 +4,7 @@ Projections (`project_points`, `project_offers`) take every figure from result d
 Reads: this domain's tables.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -253,10 +254,11 @@ def list_operations(
 def _read_cursor(cursor: str) -> int:
     if not cursor:
         return 2**62
-    try:
-        return int(cursor, 16)
-    except ValueError as error:
-        raise Problem(CURSOR_INVALID) from error
+    if not re.fullmatch(
+        "[0-9a-f]{1,15}", cursor
+    ):  # what this list gave; more would not fit a column
+        raise Problem(CURSOR_INVALID)
+    return int(cursor, 16)
 
 
 def describe_operation(row: Operation, *, is_own: bool) -> dict[str, Any]:

@@ -258,6 +258,8 @@ def test_a_session_ends_absolutely_however_often_it_is_renewed(town: Town) -> No
     assert second.json["session_expires_at"] == first["session_expires_at"]
     town.clock.seconds += 1
     assert refresh(town, second.json["refresh_token"]).json["code"] == "auth_refresh_invalid"
+    late = use(town, second.json["access_token"])
+    assert late.json["code"] == "auth_session_ended", "its token, given a second before, ends too"
 
 
 def test_the_database_holds_nothing_a_thief_could_use_as_a_token(town: Town) -> None:

@@ -159,10 +159,13 @@ def test_operations_are_paged_newest_first_without_gap_or_repetition(street):
     assert seen == [7, 6, 5, 4, 3, 2, 1]
 
 
-def test_a_cursor_of_somebody_elses_invention_is_refused(street):
+@pytest.mark.parametrize(
+    "cursor", ["zebra", "f" * 16, "f" * 64, "-1", "0x1", "1_0", "+1", "A", "%D9%A1"]
+)
+def test_a_cursor_of_somebody_elses_invention_is_refused(street, cursor):
     street.open_shop("boulangerie")
     ana = street.phone("Ana")
-    answer = street.api.get("/v1/loyalty/operations?cursor=zebra", token=ana.token)
+    answer = street.api.get(f"/v1/loyalty/operations?cursor={cursor}", token=ana.token)
     assert (answer.status, answer.code) == (400, "cursor_invalid")
 
 

@@ -145,6 +145,24 @@ def test_a_ceremony_begun_again_draws_everything_anew() -> None:
     assert table.lines[0].cert != shown.cert
 
 
+def test_a_share_of_a_ceremony_given_up_is_never_a_key_of_ones_own() -> None:
+    """Two of three made it with us, and can compute it: alone, then, each of two single trustees would decrypt."""
+    own = Round(election())
+    for _ in range(4):
+        for rank in (1, 2, 3):
+            own.take(rank)
+    shares = {rank: secrets.scalar for rank, secrets in own.vaults.items() if secrets is not None}
+    assert all(shares.values())
+    again = Round(election("single", trustees=2))
+    again.vaults = {1: own.vaults[1], 2: own.vaults[2]}
+    for rank in (1, 2):
+        again.take(rank, "again")
+        kept = again.vaults[rank]
+        assert kept is not None
+        assert kept.scalar not in shares.values()
+        assert (again.take(rank), kept.seed, kept.polynomial) == (DONE, "", "")
+
+
 def test_a_step_under_our_name_that_we_did_not_make_is_noticed() -> None:
     honest, stranger = Round(election()), Round(election())
     for rank in (1, 2, 3):

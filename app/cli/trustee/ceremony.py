@@ -89,8 +89,9 @@ class _Table:
         return Secrets(election=self.election.election, rank=self.rank, group=self.election.group)
 
     def give_key(self, secrets: Secrets | None, draw: RandomBytes) -> Move:
-        """Ceremony `single`."""
-        if secrets is None or not secrets.scalar:
+        """Ceremony `single`. A share of a threshold ceremony that was given up is no key of one's own: as many of its
+        trustees as the threshold can compute it."""
+        if secrets is None or not secrets.scalar or secrets.seed:
             scalar = str(int(draw_scalar(self.group, draw)))
             secrets = msgspec.structs.replace(self._fresh(), scalar=scalar)
         key = make_trustee_key(self.group, int(secrets.scalar), draw)

@@ -89,11 +89,16 @@ def write_durably(path: Path, text: str, *, is_new: bool = False) -> None:
             aside.unlink()
     else:
         aside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable: a new file's bytes on the disk are nothing without its name."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from app.core.keyfiles import PRIVATE_MODE, KeyFileError, read_private_text
+from app.core.sealedfiles import sync_folder
 
 SUFFIX: Final = ".signed"
 
@@ -49,12 +50,15 @@ class Memory:
         if not fresh:
             return
         lines = "".join(json.dumps([cid, digest]) + "\n" for cid, digest in sorted(fresh.items()))
+        is_first = not self._path.exists()
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_MODE)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(lines)
             file.flush()
             os.fsync(file.fileno())
+        if is_first:
+            sync_folder(self._path.parent)
         self._known |= fresh
 
     def _load(self) -> dict[str, str]:

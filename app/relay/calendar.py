@@ -1,9 +1,11 @@
-"""Calendars and signers of elections, asked of this body's own nodes and kept for half a minute.
+"""Calendars, signers and lists of elections, asked of this body's own nodes; calendars are kept for half a minute.
 
+A list is read whole, once: nodes must not learn from a relay's questions whose ballot just came.
 Reads: `abci_query` of the votes' records.  Never: believed for anything but whether to hold a transaction, and until
 when; the chain judges the transaction itself.
 """
 
+import threading
 import time
 from typing import Any, Final
 
@@ -11,16 +13,21 @@ import msgspec
 
 from app.core.chain_client import ChainClient, RpcError
 from app.core.problems import NodeUnavailable
-from app.relay.entitlement import Station
+from app.relay.entitlement import Box, Station, name_credential
 from app.relay.service import Windows
 from chain.codec.canonical import b64url_decode
 from chain.crypto.blind_rsa import SignerPublicKey
 from chain.crypto.rsa_modulus import EXPONENT
+from chain.votes.election import read_election
 from chain.votes.groups import get_group
 from chain.votes.privacy import Window
 
 KEPT_S: Final = 30.0
 KEPT_MAX: Final = 256
+BOXES_MAX: Final = 4
+"""Elections whose lists are held at once: some 10 MB for 100 000 credentials."""
+LIST_PARTS_MAX: Final = 1_000
+_SEALED: Final = frozenset({"frozen", "voting"})
 _RECORD: Final = "/record/votes"
 
 
@@ -33,6 +40,8 @@ class NodeElections:
         self._kept: dict[str, tuple[float, Windows | None]] = {}
         self._stations: dict[tuple[str, str, str], Station] = {}
         """Fixed for good when issuance ends; those that do not exist are not kept."""
+        self._boxes: dict[str, tuple[float, Box | None]] = {}
+        self._reading = threading.Lock()
 
     def town(self) -> str:
         """Hash of the first genesis, asked once."""
@@ -63,6 +72,34 @@ class NodeElections:
                     self._stations.clear()
                 self._stations[place] = known
         return known
+
+    def find_box(self, election: str) -> Box | None:
+        """The sealed list; None while it is not sealed, or not shown whole."""
+        with self._reading:
+            until_s, kept = self._boxes.get(election, (0.0, None))
+            now_s = time.monotonic()
+            if kept is not None or now_s < until_s:
+                return kept
+            found = self._read_box(election)
+            if len(self._boxes) >= BOXES_MAX:
+                self._boxes.clear()
+            self._boxes[election] = (now_s + KEPT_S, found)
+            return found
+
+    def _read_box(self, election: str) -> Box | None:
+        if self._read_record("election", election).get("phase") not in _SEALED:
+            return None
+        document = self._read_record("document", f"{election}/election")
+        wanted = self._read_record("count", election).get("registrations", 0)
+        names: set[bytes] = set()
+        for part in range(LIST_PARTS_MAX):
+            entries = self._read_record("list", election, part.to_bytes(4, "big")).get("entries")
+            if entries is None:
+                break
+            names.update(name_credential(entry.partition(",")[0]) for entry in entries)
+        if not document or len(names) != wanted:
+            return None  # a node that lags behind another: nobody is turned away for that
+        return Box(read_election(document["text"].encode()), frozenset(names))
 
     def _read_station(self, place: tuple[str, str, str]) -> Station | None:
         signers = tuple(self._read_record("station", "/".join(place)).get("signers", ()))

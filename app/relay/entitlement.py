@@ -1,7 +1,8 @@
-"""Whether a registration was issued at all: judged at the door, because it may wait on the shelf for days.
+"""Whether a stranger could have made it: judged at the door, so that the shelf is for those who may vote.
 
-A registration carries the signatures of its station's signer set: the one thing a stranger cannot make. The chain
-judges the same again with everything else. A ballot leaves within minutes and is left to the chain.
+A registration carries the signatures of its station's signer set, a ballot or spoil that of a credential on the sealed
+list: the one thing in each that a stranger cannot make. The proofs of a ballot, the dear part, are left to the chain,
+which judges the rest again too.
 Reads: what it is given.  Writes: nothing.
 Source: research/voting.md §7.2 (the signatures are what keeps junk out).
 """
@@ -13,11 +14,23 @@ from app.core.problems import Problem
 from chain.codec.canonical import b64url_decode
 from chain.codec.errors import DecodeError
 from chain.crypto.blind_rsa import RANDOMIZED_PSS, SignerPublicKey, verify
-from chain.town.votes_schemas import CredRegister
-from chain.types.codes import VOTES_CREDENTIAL_INVALID, VOTES_SIGNERS_WRONG, VOTES_TOKEN_INVALID
+from chain.town.votes_schemas import BallotCast, BallotSpoil, CredRegister
+from chain.types.codes import (
+    VOTES_BALLOT_ELECTION,
+    VOTES_BALLOT_FORM,
+    VOTES_BALLOT_SIGNATURE,
+    VOTES_CREDENTIAL_INVALID,
+    VOTES_CREDENTIAL_UNKNOWN,
+    VOTES_SIGNERS_WRONG,
+    VOTES_SPOIL_INVALID,
+    VOTES_TOKEN_INVALID,
+)
+from chain.votes.ballot import check_signature, read_ballot
+from chain.votes.checks import Check, Flaw
+from chain.votes.election import Election
 from chain.votes.formats import Proof
 from chain.votes.group import Group, is_proper_member
-from chain.votes.messages import knows_secret, registration_prefix, token_message
+from chain.votes.messages import knows_secret, registration_prefix, spoil_prefix, token_message
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +42,20 @@ class Station:
     """Ranks of the registrars whose signatures a credential shows, in order."""
     keys: tuple[SignerPublicKey, ...]
     """Of the signers, in the same order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An election whose list of credentials is sealed."""
+
+    election: Election
+    credentials: frozenset[bytes]
+    """`name_credential` of each on the list."""
+
+
+def name_credential(text: str) -> bytes:
+    """A short name of a credential as the list writes it."""
+    return sha256(text.encode()).digest()[:16]
 
 
 def name_registration(body: CredRegister) -> str:
@@ -55,3 +82,38 @@ def check_registration(body: CredRegister, station: Station) -> None:
         station.group, registration_prefix(*where), credential, proof
     ):
         raise Problem(VOTES_CREDENTIAL_INVALID)
+
+
+def check_voter(body: BallotCast | BallotSpoil, box: Box) -> bytes:
+    """The name of the credential that signed; raise Problem, with the chain's own code, unless it is on the list."""
+    return _check_cast(body, box) if isinstance(body, BallotCast) else _check_spoil(body, box)
+
+
+def _check_cast(body: BallotCast, box: Box) -> bytes:
+    ballot = read_ballot(body.ballot.encode())
+    if isinstance(ballot, Flaw):
+        raise Problem(VOTES_BALLOT_FORM)
+    name = _find_listed(ballot.credential, box)
+    flaw = check_signature(box.election, ballot)
+    if flaw is not None:
+        is_foreign = flaw.check is Check.BALLOT_ELECTION
+        raise Problem(VOTES_BALLOT_ELECTION if is_foreign else VOTES_BALLOT_SIGNATURE)
+    return name
+
+
+def _check_spoil(body: BallotSpoil, box: Box) -> bytes:
+    name = _find_listed(body.credential, box)
+    group = box.election.group
+    proof = Proof(challenge=body.proof.challenge, response=body.proof.response)
+    prefix = spoil_prefix(body.election, body.ballot)
+    if not knows_secret(group, prefix, group.decode(body.credential), proof):
+        raise Problem(VOTES_SPOIL_INVALID)
+    return name
+
+
+def _find_listed(text: str, box: Box) -> bytes:
+    """What is on the list is a group member in its one spelling."""
+    name = name_credential(text)
+    if name not in box.credentials:
+        raise Problem(VOTES_CREDENTIAL_UNKNOWN)
+    return name

@@ -16,6 +16,9 @@ from typing import Final
 ROWS_MAX: Final = 200_000
 """Twice the credentials of the largest election: registrations wait for days, one row a credential."""
 BYTES_MAX: Final = 2 * 1_024**3
+HELD_PER_VOTER: Final = 20
+"""As many as the chain takes of one credential in all: whoever sends a voter's published ballots once more does not
+keep the next one out."""
 REFUSALS_MAX: Final = 10_000
 """Refusals shown as one list; the oldest round goes first."""
 
@@ -39,12 +42,39 @@ class Held:
     rounds: int
 
 
+class Holders:
+    """Which credential holds what, in memory only: a voter has a place on the shelf, not the shelf."""
+
+    def __init__(self) -> None:
+        self._keys: dict[bytes, set[str]] = {}
+        self._holder: dict[str, bytes] = {}
+
+    def add(self, holder: bytes, key: str) -> bool:
+        """Note it; False when the holder has its part."""
+        keys = self._keys.setdefault(holder, set())
+        if key not in keys and len(keys) >= HELD_PER_VOTER:
+            return False
+        keys.add(key)
+        self._holder[key] = holder
+        return True
+
+    def drop(self, key: str) -> None:
+        """It left; nothing happens when nobody is noted for it."""
+        holder = self._holder.pop(key, None)
+        if holder is None:
+            return
+        self._keys[holder].discard(key)
+        if not self._keys[holder]:
+            del self._keys[holder]
+
+
 class Shelf:
     """The relay's file, one connection behind a lock."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = threading.Lock()
+        self._holders = Holders()
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         path.chmod(0o600)
         self._db.execute("PRAGMA journal_mode=DELETE")
@@ -58,10 +88,15 @@ class Shelf:
         with self._lock:
             self._db.close()
 
-    def put(self, key: str, raw: bytes, leaves_s: int) -> bool:
-        """Hold one transaction; the same one twice is one. False when the shelf is full."""
+    def put(self, key: str, raw: bytes, leaves_s: int, holder: bytes = b"") -> bool:
+        """Hold one transaction; the same one twice is one. False when the shelf, or the holder's part of it, is full.
+
+        `holder` names a credential; who holds what is not written, and forgotten with the process.
+        """
         with self._writing() as db:
             if self._rows >= ROWS_MAX or self._bytes + len(raw) > BYTES_MAX:
+                return False
+            if holder and not self._holders.add(holder, key):
                 return False
             added = db.execute(
                 "INSERT OR IGNORE INTO held VALUES (?, ?, 0, ?)", (key, leaves_s, raw)
@@ -125,6 +160,7 @@ class Shelf:
         self._rows, self._bytes = int(count), int(size)
 
     def _delete(self, db: sqlite3.Connection, key: str) -> None:
+        self._holders.drop(key)
         gone = db.execute("DELETE FROM held WHERE key = ? RETURNING length(raw)", (key,)).fetchall()
         self._rows, self._bytes = self._rows - len(gone), self._bytes - sum(n for (n,) in gone)
 

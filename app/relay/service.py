@@ -16,10 +16,10 @@ from app.core.chain_client import MEMPOOL_FULL, ChainClient, RpcError
 from app.core.clock import Clock
 from app.core.codes import NODE_BUSY
 from app.core.problems import NodeUnavailable, Problem
-from app.relay.entitlement import Station, check_registration
+from app.relay.entitlement import Box, Station, check_registration, check_voter
 from app.relay.messages import Anonymous, read_anonymous
 from app.relay.models import Held, Shelf
-from chain.town.votes_schemas import CredRegister
+from chain.town.votes_schemas import BallotCast, BallotSpoil, CredRegister
 from chain.types.codes import (
     TX_INTERNAL,
     TX_REPLAYED,
@@ -66,6 +66,10 @@ class Elections(Protocol):
         """Who issues at a station; None while it is not fixed, or there is none; raises NodeUnavailable."""
         ...
 
+    def find_box(self, election: str) -> Box | None:
+        """The sealed list; None while it is not sealed; raises NodeUnavailable."""
+        ...
+
     def town(self) -> str:
         """Hash of the town's first genesis; raises NodeUnavailable."""
         ...
@@ -92,14 +96,12 @@ class RelayService:
         if window is None:
             raise Problem(VOTES_UNKNOWN_ELECTION)
         now_s = self._clock.now_s()
-        body = found.body
-        is_registration = isinstance(body, CredRegister)
+        is_registration = isinstance(found.body, CredRegister)
         _check_open(window, now_s, is_registration=is_registration)
-        if isinstance(body, CredRegister):
-            self._check_issued(body)
+        holder = self._judge(found.body)
         wished_s = max(now_s, release_s) if is_registration else now_s
         leaves_s = next_batch_s(window, min(wished_s, window.closes_s - 1))
-        if not self._shelf.put(found.name, raw, leaves_s):
+        if not self._shelf.put(found.name, raw, leaves_s, holder):
             raise Problem(NODE_BUSY, headers={"Retry-After": "60"})
         return found.key, leaves_s
 
@@ -108,6 +110,15 @@ class RelayService:
         if windows is None:
             return None
         return windows.registration if isinstance(found.body, CredRegister) else windows.voting
+
+    def _judge(self, body: object) -> bytes:
+        """Who holds a ballot or spoil; empty for a registration, and for what comes before the list is sealed."""
+        if isinstance(body, CredRegister):
+            self._check_issued(body)
+            return b""
+        assert isinstance(body, BallotCast | BallotSpoil), "three kinds are anonymous"
+        box = self._elections.find_box(body.election)
+        return b"" if box is None else check_voter(body, box)
 
     def _check_issued(self, body: CredRegister) -> None:
         station = self._elections.find_station(body.election, body.station, body.weight_class)

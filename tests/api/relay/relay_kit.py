@@ -12,7 +12,7 @@ from app.core.chain_client import BroadcastAnswer, RpcError
 from app.core.clock import FixedClock
 from app.core.problems import NodeUnavailable
 from app.relay.api import create_relay_app
-from app.relay.entitlement import Station
+from app.relay.entitlement import Box, Station, name_credential
 from app.relay.models import Shelf
 from app.relay.service import RelayService, Windows
 from chain.codec.canonical import b64url_encode
@@ -25,8 +25,11 @@ from chain.town.votes_schemas import (
     TokenSignature,
     VoteProof,
 )
+from chain.votes.ballot import make_ballot
+from chain.votes.election import make_election, read_election
+from chain.votes.formats import Question
 from chain.votes.groups import ED25519
-from chain.votes.messages import prove_registration, token_message
+from chain.votes.messages import prove_registration, sign_spoil, token_message
 from chain.votes.privacy import Window
 from tests.town.town_kit import key
 from tests.town.votes.issuing import registrar_key
@@ -49,7 +52,11 @@ class FakeElections:
     def __init__(self) -> None:
         self.windows = {ELECTION: WINDOWS}
         self.stations = {(ELECTION, "1", "one"): Station(ED25519, (1,), (registrar_key(0).public,))}
+        self.boxes: dict[str, Box] = {}
         self.is_down = False
+
+    def find_box(self, election: str) -> Box | None:
+        return self.boxes.get(election)
 
     def town(self) -> str:
         if self.is_down:
@@ -153,3 +160,53 @@ def ballot(number: int, election: str = ELECTION) -> bytes:
 def spoil(number: int) -> bytes:
     """A spoil like no other."""
     return build_anonymous(TOWN, BallotSpoil(ELECTION, "ab", f"{number:064x}", PROOF))
+
+
+VOTE_KEY = ED25519.generator_power(77)
+VOTE_RECORD = make_election(
+    uuid=ELECTION,
+    name="Vote",
+    description="-",
+    questions=[Question(answers=("oui", "non"), min=0, max=1, question="?")],
+    group=ED25519,
+    public_key=VOTE_KEY,
+)
+
+
+def sealed_box(voters: int = 3) -> Box:
+    """The list of voters 0, 1, …; voter n's secret is 2 000 + n."""
+    texts = map(credential_of, range(voters))
+    return Box(read_election(VOTE_RECORD), frozenset(map(name_credential, texts)))
+
+
+def credential_of(voter: int) -> str:
+    """A voter's public credential."""
+    return ED25519.encode(ED25519.generator_power(2_000 + voter))
+
+
+@cache
+def true_ballot(voter: int, number: int = 0, *, record: bytes = VOTE_RECORD) -> bytes:
+    """A ballot that its voter signed."""
+    draw = seeded(f"true ballot {voter} {number}")
+    made = make_ballot(read_election(record), 2_000 + voter, [[1, 0]], draw)
+    return build_anonymous(TOWN, BallotCast(ELECTION, made.decode()))
+
+
+@cache
+def true_spoil(voter: int, number: int = 0, *, by: int = -1) -> bytes:
+    """A spoil in a voter's name; `by` another's signature."""
+    ballot_hash, draw = f"{number:064x}", seeded(f"true spoil {voter} {number}")
+    credential = credential_of(voter)
+    signer = 2_000 + (voter if by < 0 else by)
+    proof = sign_spoil(ED25519, ELECTION, ballot_hash, signer, draw)
+    shown = VoteProof(proof.challenge, proof.response)
+    return build_anonymous(TOWN, BallotSpoil(ELECTION, credential, ballot_hash, shown))
+
+
+OTHER_RECORD = VOTE_RECORD.replace(b'"Vote"', b'"Autre"')
+
+
+def tampered(raw: bytes) -> bytes:
+    """The ballot with another digit at the end of its signature."""
+    place = raw.rindex(b'\\"}}}') - 1
+    return raw[:place] + (b"0" if raw[place : place + 1] != b"0" else b"1") + raw[place + 1 :]

@@ -10,7 +10,7 @@ import pytest
 
 from app.core.chain_client import RpcError
 from app.relay import models
-from app.relay.limits import PER_RELAY, PER_VISITOR, Crowd
+from app.relay.limits import PER_PROVIDER, PER_RELAY, PER_VISITOR, Crowd
 from app.relay.service import TIMES_SENT
 from chain.town.envelope import TX_MAX_BYTES, build_transaction
 from chain.town.schemas import IdRecoverVeto
@@ -24,6 +24,8 @@ from chain.types.codes import (
 from chain.votes.privacy import BATCH_S, Window
 from tests.api.relay.relay_kit import (
     DAY_S,
+    ELECTION,
+    OTHER_RECORD,
     PATH,
     START_S,
     TOWN,
@@ -32,7 +34,11 @@ from tests.api.relay.relay_kit import (
     ballot,
     open_relay,
     registration,
+    sealed_box,
     spoil,
+    tampered,
+    true_ballot,
+    true_spoil,
 )
 from tests.town.town_kit import key
 
@@ -405,6 +411,57 @@ def test_an_answer_sets_nothing_and_lets_any_page_ask(relay: Relay) -> None:
     assert asked.headers["Access-Control-Allow-Headers"] == "Content-Type"
 
 
+# --- ballots at the door -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sealed(tmp_path: Path) -> Iterator[Relay]:
+    """A relay while people vote, the list sealed."""
+    with open_relay(tmp_path / "sealed.db", VOTING_S) as made:
+        made.elections.boxes[ELECTION] = sealed_box()
+        yield made
+
+
+@pytest.mark.parametrize(
+    ("raw", "code"),
+    [
+        (ballot(1), "votes_ballot_form"),
+        (true_ballot(7), "votes_credential_unknown"),
+        (true_ballot(1).replace(b"68cd", b"68ce"), "votes_unknown_election"),
+        (tampered(true_ballot(1)), "votes_ballot_signature"),
+        (true_ballot(1, record=OTHER_RECORD), "votes_ballot_election"),
+        (true_spoil(7), "votes_credential_unknown"),
+        (true_spoil(1, by=2), "votes_spoil_invalid"),
+    ],
+)
+def test_what_no_voter_signed_finds_no_place_on_the_shelf(
+    sealed: Relay, raw: bytes, code: str
+) -> None:
+    """Else a stranger fills it with 160 kB of nothing at a time, and voters are sent away until the round."""
+    answer = sealed.post(raw)
+    assert (answer.status_code // 100, answer.json["code"]) == (4, code)
+    assert sealed.after(2 * BATCH_S) == []
+
+
+def test_what_voters_signed_is_held_and_leaves(sealed: Relay) -> None:
+    raws = [true_ballot(0), true_ballot(1), true_spoil(2)]
+    assert [sealed.post(raw).status_code for raw in raws] == [202, 202, 202]
+    assert sealed.after(2 * BATCH_S) == by_hash(*raws)
+
+
+def test_a_voter_has_a_part_of_the_shelf_and_gets_it_back(
+    sealed: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models, "HELD_PER_VOTER", 3)
+    mine = [true_ballot(0, number) for number in range(3)]
+    assert [sealed.post(raw).status_code for raw in (*mine, mine[0])] == [202] * 4
+    assert sealed.post(true_ballot(0, 3)).json["code"] == "node_busy"
+    assert sealed.post(true_ballot(1)).status_code == 202
+    sealed.nodes.judge = lambda _raw: VOTES_BALLOT_SEEN.number
+    sealed.after(2 * BATCH_S)
+    assert sealed.post(true_ballot(0, 3)).status_code == 202
+
+
 # --- limits --------------------------------------------------------------------------------------
 
 
@@ -425,8 +482,17 @@ def test_a_visitor_is_limited_and_forgotten_with_the_minute() -> None:
 
 def test_everybody_together_is_limited_too() -> None:
     crowd = Crowd(lambda: 0.0)
-    let_in = sum(crowd.lets_in(f"2001:db8::{number:x}") for number in range(PER_RELAY + 500))
-    assert let_in == PER_RELAY
+    addresses = (f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}" for n in range(PER_RELAY + 500))
+    assert sum(map(crowd.lets_in, addresses)) == PER_RELAY
+
+
+def test_whoever_rents_a_large_network_is_one_visitor_among_others() -> None:
+    """A /48 holds 65 536 networks of households: alone it would be everybody together."""
+    crowd = Crowd(lambda: 0.0)
+    rented = (f"2001:db8:7:{number:x}::/64" for number in range(2 * PER_PROVIDER))
+    assert sum(map(crowd.lets_in, rented)) == PER_PROVIDER
+    assert crowd.lets_in("2001:db8:8:1::/64")
+    assert crowd.lets_in("192.0.2.1")
 
 
 def test_a_visitor_who_comes_too_often_is_told_to_come_back(relay: Relay) -> None:

@@ -20,9 +20,7 @@ from typing import ClassVar
 
 import pytest
 
-from chain.town.envelope import build_anonymous
-from chain.town.votes_schemas import BallotCast
-from tests.api.relay.relay_kit import ELECTION, TOWN
+from tests.api.relay.relay_kit import TOWN, VOTE_RECORD, credential_of, true_ballot
 from tests.canary import forms
 from tests.node.four import free_ports
 
@@ -54,8 +52,22 @@ class Node(http.server.BaseHTTPRequestHandler):
         if asked["method"] == "broadcast_tx_sync":
             self.taken.append(base64.b64decode(params["tx"]))
             return {"code": 0, "log": "", "codespace": "", "hash": ""}
-        value: dict = {"town": TOWN}
+        value: dict | None = {"town": TOWN}
         if params["path"] == "/record/votes":
+            value = read_record(bytes.fromhex(params["data"]))
+        raw = json.dumps(value).encode() if value is not None else b""
+        encoded = base64.b64encode(raw).decode()
+        return {"response": {"code": 0, "value": encoded, "height": "1"}}
+
+    def log_message(self, *_args: object) -> None:
+        """The node keeps no log here."""
+
+
+def read_record(record_id: bytes) -> dict | None:
+    """What the node keeps of an election with one voter on its list."""
+    table, _, part = record_id.partition(b"/")
+    match table:
+        case b"election":
             names = (
                 "issuance_opens",
                 "issuance_closes",
@@ -67,12 +79,15 @@ class Node(http.server.BaseHTTPRequestHandler):
             now_s = int(time.time())
             offsets = (-400, -300, -200, -100, 600, 9_000)
             dates = {name: now_s + by for name, by in zip(names, offsets, strict=True)}
-            value = {"phase": "voting", "calendar": dates}
-        encoded = base64.b64encode(json.dumps(value).encode()).decode()
-        return {"response": {"code": 0, "value": encoded, "height": "1"}}
-
-    def log_message(self, *_args: object) -> None:
-        """The node keeps no log here."""
+            return {"phase": "voting", "calendar": dates}
+        case b"document":
+            return {"text": VOTE_RECORD.decode()}
+        case b"count":
+            return {"registrations": 1}
+        case b"list" if part.endswith(bytes(4)):
+            return {"entries": [credential_of(0)]}
+        case _:
+            return None
 
 
 @pytest.fixture
@@ -156,9 +171,10 @@ def send_raw(port: int, raw: bytes) -> None:
 def test_neither_address_nor_browser_is_in_any_file_or_line_of_the_relay(
     relay: int, tmp_path: Path
 ) -> None:
-    cast = build_anonymous(TOWN, BallotCast(ELECTION, '{"number":1}'))
+    cast = true_ballot(0)
     assert visit(relay, "POST", "/v1/anonymous/transactions", cast) == 202
     assert visit(relay, "POST", "/v1/anonymous/transactions", b"{}") == 400
+    assert visit(relay, "POST", "/v1/anonymous/transactions", true_ballot(1)) == 422
     assert visit(relay, "POST", "/v1/anonymous/transactions?release_at=x", cast) == 422
     assert visit(relay, "GET", f"/{AGENT[:9]}") == 404
     assert visit(relay, "GET", "/v1/anonymous/refusals") == 200

@@ -115,6 +115,7 @@ def test_a_vote_goes_from_draft_to_minutes_and_nothing_tells_who_sent_what(
     counts = vote.page()["counts"]
     assert [counts[n] for n in ("requests", "served", "registrations")] == [3, 3, 3]
     vote.go_to("registration_closes")
+    assert NodeElections(hall.lab.client()).find_box(vote.election) is None
     vote.freeze()
     vote.go_to("voting_opens")
     with connected():
@@ -122,6 +123,17 @@ def test_a_vote_goes_from_draft_to_minutes_and_nothing_tells_who_sent_what(
     for voter, choice in zip(voters, ([0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 1, 0]), strict=True):
         ballot = make_ballot(election, voter.secret, [choice], token_bytes)
         send(BallotCast(vote.election, ballot.decode()))
+    elections = NodeElections(hall.lab.client())
+    box = elections.find_box(vote.election)
+    assert box is not None
+    assert (len(box.credentials), box.election.fingerprint) == (3, election.fingerprint)
+    stranger = make_ballot(election, 12_345, [[0, 1, 0, 0]], token_bytes)
+    refused = relay.post(
+        PATH,
+        data=build_anonymous(hall.lab.town, BallotCast(vote.election, stranger.decode())),
+        headers={"Content-Type": "application/json"},
+    )
+    assert refused.json["code"] == "votes_credential_unknown"
     pass_on()
     vote.go_to("voting_closes")
     with connected():

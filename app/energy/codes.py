@@ -50,6 +50,14 @@ ENERGY_NOT_PUBLISHED: Final = app_code(
     "Ceci n'est pas encore sur la chaîne ; redemandez une fois le jour ou le mois publié.",
     retryable=True,
 )
+ENERGY_DAYS_UNBILLED: Final = app_code(
+    409,
+    "energy_days_unbilled",
+    "Days you shared are not billed yet, and need your readings; ask again once their month's statement is out, or"
+    " three months after your last day.",
+    "Des jours que vous avez partagés ne sont pas encore facturés et ont besoin de vos relevés ; redemandez quand le"
+    " décompte de leur mois est paru, ou trois mois après votre dernier jour.",
+)
 ENERGY_MEMBERSHIP_RUNS: Final = app_code(
     409,
     "energy_membership_runs",

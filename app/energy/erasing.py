@@ -1,5 +1,7 @@
 """The end of readings: by the member's own word once no membership runs, and by age.
 
+Days that were shared are billed first: without one member's readings no statement of a whole neighbourhood's month can
+be drawn up, and whoever owed something would leave in time.
 A curve is kept as long as it can be disputed, twenty-four months; statements and invoices ten years, under a key of
 their own. Erasure destroys the readings key first: from that moment every copy is unreadable, backups included.
 Reads and writes: the energy tables that only this database holds, the key store.
@@ -11,9 +13,10 @@ from app.core.codes import NOT_FOUND
 from app.core.config import Config
 from app.core.database import forget_deleted, write
 from app.core.problems import Problem
-from app.energy.codes import ENERGY_MEMBERSHIP_RUNS
+from app.energy.codes import ENERGY_DAYS_UNBILLED, ENERGY_MEMBERSHIP_RUNS
 from app.energy.keys import MemberKeys
 from app.energy.models import (
+    DayRow,
     InvoiceFile,
     Membership,
     MeterDay,
@@ -22,7 +25,7 @@ from app.energy.models import (
     SharedDay,
     StatementFile,
 )
-from app.energy.month import format_day
+from app.energy.month import format_day, parse_day
 
 DAY_S: Final = 86_400
 READINGS_DAYS: Final = 731
@@ -30,6 +33,9 @@ READINGS_DAYS: Final = 731
 BOOKS_DAYS: Final = 3_653
 """Ten years from the end of the month (Code de commerce, L123-22)."""
 BACKUP_DAYS: Final = 30
+UNBILLED_DAYS: Final = 92
+"""How long after his last day a member waits for a statement that does not come: the operator's monthly file and ten
+days for challenges fit twice (GDPR art. 17(3)(e))."""
 _READINGS: Final = (MeterDay, SharedDay, OrderFile)
 
 
@@ -41,6 +47,8 @@ def erase_account(config: Config, account: str, *, now_s: int) -> dict[str, Any]
     today = format_day(now_s // DAY_S)
     if any(row.status == "asking" or _runs(row, today) for row in mine):
         raise Problem(ENERGY_MEMBERSHIP_RUNS)
+    if any(_is_unbilled(row, now_s) for row in mine):
+        raise Problem(ENERGY_DAYS_UNBILLED)
     erased = MemberKeys(config).erase_readings(account)
     with write():
         for table in _READINGS:
@@ -51,6 +59,19 @@ def erase_account(config: Config, account: str, *, now_s: int) -> dict[str, Any]
 
 def _runs(row: Membership, today: str) -> bool:
     return row.status == "member" or (row.status == "left" and row.until_day > today)
+
+
+def _is_unbilled(row: Membership, now_s: int) -> bool:
+    """Whether a day of an ended membership waits for its statement, or is not even measured."""
+    if not row.from_day or row.from_day >= row.until_day:
+        return False
+    last = parse_day(row.until_day) - 1
+    if now_s // DAY_S > last + UNBILLED_DAYS:
+        return False
+    here = (DayRow.operation == row.operation) & (DayRow.day >= row.from_day)
+    days = DayRow.select().where(here & (DayRow.day < row.until_day))
+    is_measured = days.where(DayRow.day == format_day(last)).exists()
+    return not is_measured or days.where(DayRow.state != "settled").exists()
 
 
 def purge_energy(config: Config, *, now_s: int) -> int:

@@ -45,6 +45,7 @@ from app.energy.statements import (
     build_statements,
     check_invoices,
     compute_statement_root,
+    count_credits,
     encode_statement,
     gross_cents,
 )
@@ -324,10 +325,10 @@ def draft_credits(config: Config, operation: Operation, month: str) -> EnergyCre
         (StatementFile.operation == operation.operation)
         & (StatementFile.month == month)
         & (StatementFile.number == row.number)
+        & (StatementFile.root == row.root)
     ):
         if has_consent(operation.operation, file.account, "credits"):
-            statement = _open(config, file)[0]
-            wh = sum(p.shared_wh for p in statement.points if p.side == "consumer")
+            wh = count_credits(_open(config, file)[0])
             if wh:
                 received[file.account] = wh
     if not received:
@@ -424,6 +425,7 @@ def list_shares(config: Config, operation: str, month: str) -> list[tuple[str, i
         (StatementFile.operation == operation)
         & (StatementFile.month == month)
         & (StatementFile.number == row.number)
+        & (StatementFile.root == row.root)
     ):
         points = _open(config, file)[0].points
         found += [(p.point, p.shared_wh) for p in points if p.side == "consumer"]
@@ -444,13 +446,20 @@ def list_invoices(config: Config, accounts: Sequence[str]) -> list[dict[str, Any
 
 
 def is_published(row: InvoiceFile) -> bool:
-    """Whether the issue this invoice belongs to is on the chain."""
+    """Whether the issue this invoice was drawn up with is the one on the chain, not a draft made later."""
+    drawn = IssueRow.get_or_none(
+        (IssueRow.operation == row.operation)
+        & (IssueRow.month == row.month)
+        & (IssueRow.number == row.issue)
+    )
     return (
-        MonthRow.select()
+        drawn is not None
+        and MonthRow.select()
         .where(
             (MonthRow.operation == row.operation)
             & (MonthRow.month == row.month)
             & (MonthRow.number == row.issue)
+            & (MonthRow.root == drawn.root)
         )
         .exists()
     )

@@ -271,6 +271,18 @@ def _points(current: MonthSum, points: frozenset[str]) -> tuple[PointStatement, 
     return tuple(found)
 
 
+def count_credits(statement: Statement) -> int:
+    """Wh of KWHC that a month gives a member: what own homes got.
+
+    What a store took in is credited when it comes out, to who gets it: else one Wh of sun would be claimed twice.
+    """
+    return sum(
+        point.shared_wh
+        for point in statement.points
+        if point.side == "consumer" and not point.point.startswith("charge_")
+    )
+
+
 def _saved_cents(amount_nano_eur: int) -> int:
     """Nearest cent, halves to even: information, no claim on anybody."""
     return bill([Line("saved", "", "", 0, amount_nano_eur)]).total_cents

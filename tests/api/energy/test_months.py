@@ -11,7 +11,7 @@ from app.core.database import connected, write
 from app.energy import months
 from app.energy.days import open_sealed_day
 from app.energy.keys import MemberKeys
-from app.energy.models import MeterDay
+from app.energy.models import IssueRow, MeterDay
 from chain.codec.canonical import b64url_encode
 from chain.codec.cmtjson import to_json
 from chain.town.energy_schemas import (
@@ -75,6 +75,19 @@ def test_a_home_sees_its_invoice_on_paper_and_not_its_neighbour_s(stated) -> Non
     assert shown["buyer_name"] == home.name
     assert shown["gross_cents"] == sum(line["gross_cents"] for line in shown["lines"])
     assert "293 B" in shown["mention"]
+
+
+def test_invoices_of_a_draft_made_after_the_signature_are_shown_to_nobody(stated) -> None:
+    home, month = stated.homes[0], month_of(stated)
+    number = home.get("/invoices/me")["invoices"][0]["number"]
+    with connected():
+        drawn = IssueRow.get(IssueRow.month == month, IssueRow.number == 1)
+        for root, status in (("A" * 43, 404), (drawn.root, 200)):
+            with write():
+                IssueRow.update(root=root).where(IssueRow.month == month).execute()
+            answer = home.api.get(f"/v1/energy/invoices/{number}", token=home.token)
+            assert answer.status == status
+            assert bool(home.get("/invoices/me")["invoices"]) is (status == 200)
 
 
 @pytest.mark.parametrize(("form", "start"), [("pdf", b"%PDF-"), ("csv", "\ufeffline,".encode())])

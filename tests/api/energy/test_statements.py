@@ -287,3 +287,20 @@ def test_an_invoice_says_the_mention_its_tax_mode_asks_for() -> None:
         made_s=1_790_000_000,
     )
     assert page.startswith(b"%PDF-")
+
+
+def test_a_wh_that_goes_through_a_store_is_credited_once_to_who_uses_it() -> None:
+    roster = make_roster(["cons_a"], ["prod_p"], charging=["charge_s"], discharging=["discharge_s"])
+    plan = prepare(PRO_RATA, roster)
+    noon = Step("village", FIRST_S, [100, 300], [400, 0])
+    night = Step("village", FIRST_S + 900, [300, 0], [0, 300])
+    pairs = [(step, allocate(plan, step)) for step in (noon, night)]
+    month = sum_steps(roster, pairs, pool_price_micro_eur=120_001)
+    owners = {
+        name: f"member {name[-1]}" for name in ("cons_a", "prod_p", "charge_s", "discharge_s")
+    }
+    inputs = statements.MonthInputs(make_convention(), MONTH, month, owners)
+    drawn = statements.build_statements(inputs, statements.build_lines(inputs), "h")
+    credited = {name: statements.count_credits(one) for name, one in drawn.items()}
+    assert credited == {"member a": 400, "member p": 0, "member s": 0}
+    assert month.shared_wh == 700

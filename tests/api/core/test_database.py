@@ -69,6 +69,62 @@ def test_the_migrated_tables_are_those_of_the_models(fresh: str) -> None:
     assert migrated == modelled
 
 
+EMPTIED = {("20261123_tills_guesses", "till_guess")}
+"""Tables that a migration empties on purpose: (migration, table)."""
+NULLABLE = {"sealed_next"}
+"""Added columns that say by NULL that there is nothing."""
+
+
+def test_every_migration_keeps_the_rows_it_meets_and_fills_what_it_adds(fresh: str) -> None:
+    """Each is applied to tables that hold a row, as in a town that was founded with the migration before."""
+    with connected():
+        runner, kept = Runner(database.obj, str(MIGRATIONS_DIR)), dict[str, tuple[object, ...]]()
+        for name in sorted(path.stem for path in MIGRATIONS_DIR.glob("[0-9]*.py")):
+            runner.up(name)
+            for table in set(database.get_tables()) - {"schema_migration", "sqlite_sequence"}:
+                columns = [column.name for column in database.get_columns(table)]
+                rows = database.execute_sql(f'SELECT * FROM "{table}"').fetchall()
+                if (name, table) in EMPTIED:
+                    assert kept.pop(table), "it held a row"
+                    assert rows == []
+                if table in kept:
+                    (row,) = rows
+                    before = kept[table]
+                    assert tuple(row[: len(before)]) == before, f"{name} changed {table}"
+                    empty = {
+                        name for name, value in zip(columns, row, strict=True) if value is None
+                    }
+                    assert empty <= NULLABLE, f"{name} left {table} without {empty}"
+                else:
+                    kept[table] = tuple(rows[0]) if rows else _put_row(table)
+        assert migrate() == []
+        assert len(kept) == len(all_tables())
+
+
+def _put_row(table: str) -> tuple[object, ...]:
+    """One row of the least that each column takes; returns it as the database gives it back."""
+    samples = {
+        "INT": 1,
+        "CHAR": "a",
+        "TEXT": "a",
+        "BLOB": b"a",
+        "BYTEA": b"a",
+        "BOOL": True,
+        "REAL": 1.0,
+    }
+    columns = database.get_columns(table)
+    values = [
+        next(value for part, value in samples.items() if part in column.data_type.upper())
+        for column in columns
+    ]
+    names = ", ".join(f'"{column.name}"' for column in columns)
+    places = ", ".join([database.param] * len(columns))
+    with write():
+        database.execute_sql(f'INSERT INTO "{table}" ({names}) VALUES ({places})', values)
+    (row,) = database.execute_sql(f'SELECT * FROM "{table}"').fetchall()
+    return tuple(row)
+
+
 def _shape(table: str) -> object:
     columns = [
         (c.name, c.data_type.upper(), c.null, c.primary_key) for c in database.get_columns(table)

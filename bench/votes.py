@@ -23,6 +23,7 @@ from time import process_time
 
 from bench.report import Metric, write_results
 from bench.votes_closing import measure_closing
+from bench.votes_gas import measure_gas
 from chain.votes.formats import Question
 from chain.votes.group import Group
 from chain.votes.verifier import verify_archive
@@ -97,6 +98,7 @@ def measure() -> list[Metric]:
         against("verify_ed25519_vs_belenios_tool", ed25519, tool, AIM_ED25519),
         Metric("ballot_bytes", sizes["Ed25519"], "bytes", sizes["BELENIOS-2048"]),
         measure_closing(),
+        *measure_gas(),
     ]
 
 

@@ -772,6 +772,9 @@ JUDGES_QUEUE_GAS_US: Final = 8_000_000
 JUDGES_WAITING_MAX: Final = 4_096
 """Callers that wait for a finding: every peer may bring the same ballot."""
 
+JUDGES_WAITING_PER_BALLOT_MAX: Final = 16
+"""Callers with other ballots of the same credential behind one that is being judged: a voter casts one at a time."""
+
 JUDGES_JOB_MAX_S: Final = 30
 """A judge that is silent for longer is killed: a hundred times the dearest ballot, for machines without gmpy2."""
 

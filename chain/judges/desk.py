@@ -14,7 +14,12 @@ from hashlib import sha256
 from typing import Protocol, runtime_checkable
 
 from chain.judges.pool import JudgePool
-from chain.limits import JUDGES_GIVEN_UP_MAX, JUDGES_QUEUE_GAS_US, JUDGES_WAITING_MAX
+from chain.limits import (
+    JUDGES_GIVEN_UP_MAX,
+    JUDGES_QUEUE_GAS_US,
+    JUDGES_WAITING_MAX,
+    JUDGES_WAITING_PER_BALLOT_MAX,
+)
 from chain.votes.judging import BallotTask, Finding
 
 Key = tuple[str, bytes]
@@ -41,6 +46,8 @@ class BallotSource(Protocol):
     def ballot_of(self, tx: bytes) -> BallotTask | None: ...
 
     def ballots_of(self, txs: Sequence[bytes], time_s: int) -> tuple[BallotTask, ...]: ...
+
+    def is_signed(self, task: BallotTask) -> bool: ...
 
     def learn_finding(self, task: BallotTask, finding: Finding) -> None: ...
 
@@ -83,6 +90,10 @@ class Desk:
         """Ballots with the judges."""
         return len(self._pending)
 
+    def processes(self) -> int:
+        """Judges that run."""
+        return len(self._pool.pids())
+
     def stop(self) -> None:
         """Take nothing more; who waits is called and turned away."""
         self._is_stopped = True
@@ -103,7 +114,7 @@ class Desk:
             return Admission.READY
         held = self._by_credential.get((task.fingerprint, task.credential))
         if held is not None:
-            return self._wait_for(self._pending[held], then)
+            return self._queue_behind(self._pending[held], task, then)
         if self._gas_us + task.gas_us > JUDGES_QUEUE_GAS_US:
             return Admission.FULL
         pending = self._hand_in(task)
@@ -111,6 +122,20 @@ class Desk:
             return Admission.READY  # no process could be started
         self._by_tx[tx_hash] = task.key
         pending.txs.append(tx_hash)
+        return self._wait_for(pending, then)
+
+    def _queue_behind(self, pending: _Pending, task: BallotTask, then: Then) -> Admission:
+        """Wait for another ballot under the same credential, if this one is truly the credential's.
+
+        The list of credentials is public: were signatures left to the judges here, anybody's forgeries in a voter's
+        name would keep the voter's own ballot out. And few may wait: whoever is let go asks again, all at once.
+        """
+        if pending.task.key == task.key:
+            return self._wait_for(pending, then)
+        if not self._source.is_signed(task):
+            return Admission.READY
+        if len(pending.then) >= JUDGES_WAITING_PER_BALLOT_MAX:
+            return Admission.FULL
         return self._wait_for(pending, then)
 
     def _wait_for(self, pending: _Pending, then: Then) -> Admission:

@@ -21,6 +21,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from chain.execution.building import compute_median_time
+from chain.judges.desk import Desk
 from chain.mempool.pool import Mempool
 from chain.node.evidence import EvidencePool
 from chain.node.executor import BlockExecutor, Stores
@@ -47,6 +48,7 @@ class MetricsSource(Protocol):
     evidence: EvidencePool
     switch: Switch | None
     refused_txs: Counter[str]
+    desk: Desk | None
 
     def peers(self) -> tuple[PeerStatus, ...]: ...
 
@@ -101,6 +103,7 @@ class NodeMetrics(Collector):
         yield from self._timings()
         yield from self._peers()
         yield from self._mempool()
+        yield from self._judges()
         yield from self._evidence_found()
         yield from self._disk()
 
@@ -220,6 +223,16 @@ class NodeMetrics(Collector):
         text = "Transactions of clients not taken, by code."
         refused = self._node.refused_txs.items()
         yield self._labelled(CounterMetricFamily, "mempool_refused_txs", text, "code", refused)
+
+    def _judges(self) -> Iterator[Metric]:
+        desk = self._node.desk
+        if desk is None:
+            return
+        yield self._gauge("judges_waiting", "Ballots being verified or waiting.", desk.waiting())
+        yield self._gauge("judges_processes", "Processes that verify ballots.", desk.processes())
+        found = {"judged": desk.judged, "given_up": desk.given_up}.items()
+        text = "Ballots that judges verified, and that none survived: the node's thread verifies those."
+        yield self._labelled(CounterMetricFamily, "judges_ballots", text, "outcome", found)
 
     def _evidence_found(self) -> Iterator[Metric]:
         waiting = self._node.evidence.pending_count()

@@ -39,7 +39,7 @@ from chain.town.rules import Router
 from chain.town.snapshot_chunks import pending_hashes
 from chain.town.snapshot_desk import RestoreDesk, SnapshotDesk, SnapshotPolicy
 from chain.town.tree import value_hash
-from chain.town.votes.ahead import ballot_task, ballot_tasks, learn
+from chain.town.votes.ahead import ballot_task, ballot_tasks, is_signed, learn
 from chain.town.votes.doubts import Doubts
 from chain.types import codes
 from chain.types.abci import (
@@ -355,6 +355,10 @@ class TownApplication:
         if self._facts is None:
             return ()
         return ballot_tasks(self._base, self._facts.town, txs, time_s, BLOCK_MAX_GAS_US)
+
+    def is_signed(self, task: BallotTask) -> bool:
+        """Whether the credential that a ballot names signed it; the cheap half of judging it."""
+        return is_signed(task)
 
     def learn_finding(self, task: BallotTask, finding: Finding) -> None:
         """Take what another process of this node found: the same as would be found here."""

@@ -47,7 +47,7 @@ class Finding:
 
 def find(record: bytes, ballot: bytes) -> Finding:
     """Judge a ballot that reads well; raises ValueError when it or the record does not."""
-    election = _open(record)
+    election = open_election(record)
     read = read_ballot(ballot)
     if isinstance(read, Flaw):
         raise ValueError(f"not a ballot: {read.detail}")
@@ -56,5 +56,6 @@ def find(record: bytes, ballot: bytes) -> Finding:
 
 
 @lru_cache(maxsize=_ELECTIONS_OPEN)
-def _open(record: bytes) -> Election:
+def open_election(record: bytes) -> Election:
+    """`read_election`, done once for the same record."""
     return read_election(record)

@@ -5,7 +5,11 @@ from dataclasses import dataclass, field, replace
 
 from chain.judges.desk import Admission, Desk
 from chain.judges.pool import Then
-from chain.limits import JUDGES_QUEUE_GAS_US, JUDGES_WAITING_MAX
+from chain.limits import (
+    JUDGES_QUEUE_GAS_US,
+    JUDGES_WAITING_MAX,
+    JUDGES_WAITING_PER_BALLOT_MAX,
+)
 from chain.votes.judging import BallotTask, Finding
 from tests.judges.kit import good
 
@@ -18,6 +22,7 @@ class Source:
 
     tasks: dict[bytes, BallotTask]
     learned: dict[bytes, Finding] = field(default_factory=dict)
+    forged: set[bytes] = field(default_factory=set)
     judge_together: Callable[[Sequence[BallotTask]], None] = lambda _tasks: None
 
     def ballot_of(self, tx: bytes) -> BallotTask | None:
@@ -27,6 +32,9 @@ class Source:
     def ballots_of(self, txs: Sequence[bytes], time_s: int) -> tuple[BallotTask, ...]:
         found = (self.ballot_of(tx) for tx in txs)
         return tuple(task for task in found if task is not None)
+
+    def is_signed(self, task: BallotTask) -> bool:
+        return task.digest not in self.forged
 
     def learn_finding(self, task: BallotTask, finding: Finding) -> None:
         self.learned[task.digest] = finding
@@ -137,6 +145,26 @@ def test_one_ballot_of_a_credential_is_with_the_judges_at_a_time():
     assert second.count == 1
     assert desk.admit(b"b", second) is Admission.WAITING
     assert len(pool.held) == 3
+
+
+def test_a_forgery_in_a_voters_name_does_not_wait_behind_the_voters_ballot():
+    """CheckTx refuses it at once; a thousand of them do not keep the voter's own out."""
+    desk, source, pool, _ = make(a=good(), b=good(), c=good())
+    source.forged.add(source.tasks[b"b"].digest)
+    assert desk.admit(b"a", Counter()) is Admission.WAITING
+    for _ in range(1_000):
+        assert desk.admit(b"b", Counter()) is Admission.READY
+    assert desk.admit(b"c", Counter()) is Admission.WAITING
+    assert len(pool.held) == 1
+
+
+def test_few_ballots_of_a_credential_wait_behind_one():
+    """All are let go at once and ask again: many would keep the node's thread busy for nothing."""
+    desk, _, _, _ = make(a=good(), b=good())
+    assert desk.admit(b"a", Counter()) is Admission.WAITING
+    told = [desk.admit(b"b", Counter()) for _ in range(JUDGES_WAITING_PER_BALLOT_MAX)]
+    assert told == [Admission.WAITING] * (JUDGES_WAITING_PER_BALLOT_MAX - 1) + [Admission.FULL]
+    assert desk.admit(b"a", Counter()) is Admission.WAITING, "the ballot itself may come from all"
 
 
 def test_what_waits_is_bounded_by_what_judging_it_may_cost():

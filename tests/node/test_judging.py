@@ -9,6 +9,7 @@ from time import time, time_ns
 from chain.judges.desk import Admission
 from chain.node.config import NodeConfig
 from chain.node.home import init_home
+from chain.node.metrics import NodeMetrics
 from chain.types.messages import VoteMessage
 from chain.types.primitives import SignedMsgType
 from chain.types.timestamp import Timestamp
@@ -167,6 +168,9 @@ def test_a_towns_node_asks_its_desk_before_every_transaction_and_starts_no_judge
 
     async def play(node, rpc):
         desk = node.desk
+        figures = NodeMetrics(node, "", None).text().decode()
+        for line in ("judges_waiting 0.0", 'judges_ballots_total{outcome="given_up"} 0.0'):
+            assert line in figures.splitlines()
         assert node.app.judge_together == desk.judge_together
         assert node.host._do.must_block_wait == node._must_block_wait
         for method in ("broadcast_tx_sync", "broadcast_tx_async", "check_tx"):

@@ -99,7 +99,7 @@ _TRUSTEE_RULES: Final[Rules] = {
         (TrusteeCommit, ceremony.apply_commit, 2_000),
         (TrusteeReveal, ceremony.apply_reveal, 20_000),
         (TrusteeVerify, ceremony.apply_verify, 400_000),
-        (TallyShare, closing.apply_share, 200_000),
+        (TallyShare, closing.apply_share, 250_000),
     )
 }
 RULES: Final[Rules] = {

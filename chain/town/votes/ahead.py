@@ -35,6 +35,11 @@ def _read_task(state: Reader, town: str, raw: bytes, now_s: int) -> BallotTask |
     return ballots.find_task(state, envelope.body, now_s)
 
 
+def is_signed(task: BallotTask) -> bool:
+    """Whether the credential that a ballot names signed it."""
+    return ballots.is_signed(task)
+
+
 def learn(task: BallotTask, finding: Finding) -> None:
     """Keep what another process of this node found, as if it had been found here."""
     ballots.learn(task, finding)

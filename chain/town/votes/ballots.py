@@ -60,7 +60,7 @@ from chain.votes.ballot import read_ballot
 from chain.votes.checks import Check, Flaw
 from chain.votes.election import Election
 from chain.votes.formats import Answer, Ballot, Proof
-from chain.votes.judging import BallotTask, Finding
+from chain.votes.judging import BallotTask, Finding, open_election
 from chain.votes.messages import knows_secret, spoil_prefix
 
 _CODE_OF: Final[dict[Check, Code]] = {
@@ -153,6 +153,14 @@ def find_task(state: Reader, body: BallotCast, now_s: int) -> BallotTask | Refus
         credential=opened.ballot.credential,
         gas_us=record.ballot_gas_us,
     )
+
+
+def is_signed(task: BallotTask) -> bool:
+    """Whether the credential that a ballot names signed it: one double power, once."""
+    ballot = read_ballot(task.ballot)
+    assert not isinstance(ballot, Flaw), "a task's ballot was read before"
+    election = open_election(task.record)
+    return VERDICTS.judge_signature(election, ballot, task.digest) is None
 
 
 def learn(task: BallotTask, finding: Finding) -> None:

@@ -125,6 +125,19 @@ def test_what_the_rules_refuse_without_a_proof_is_no_work_for_judges(
     assert app.ballot_of(good) is None
 
 
+def test_whether_a_ballot_is_its_credentials_own_is_known_without_its_proofs(
+    vote: Vote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judged(*_: object) -> None:
+        raise AssertionError("proofs were looked at")
+
+    monkeypatch.setattr(verdicts, "check_answers", judged)
+    for make, signed in ((true_ballot, True), (false_ballot, True), (unsigned_ballot, False)):
+        task = vote.town.app.ballot_of(make(vote))
+        assert task is not None
+        assert vote.town.app.is_signed(task) is signed
+
+
 def test_a_ballot_in_the_box_and_a_judged_one_are_no_work(vote: Vote) -> None:
     tx, other = true_ballot(vote), vote.cast_tx(vote.ballot(1, CHOICE))
     assert vote.town.check(tx).info == "ok"

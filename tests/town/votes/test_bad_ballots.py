@@ -16,13 +16,14 @@ import pytest
 from chain.town.engine import BlockInput, Verdict
 from chain.town.envelope import build_anonymous
 from chain.town.votes.verdicts import Verdicts
-from chain.town.votes_schemas import BallotCast, RollFreeze
+from chain.town.votes_schemas import BallotCast, BallotSpoil, RollFreeze
 from chain.types.abci import CheckTxType, RequestCheckTx
 from chain.votes import ballot as ballots
 from chain.votes import formats
-from chain.votes.ballot import make_ballot, sign_ballot
+from chain.votes.ballot import make_ballot, sign_ballot, tracker
 from chain.votes.election import make_election, read_election
 from chain.votes.randomness import draw_scalar
+from chain.votes.voter.revote import call_back, find_loose
 from tests.town.town_kit import MemoryStateStore, key
 from tests.town.votes.kit import (
     ONE_OF_THREE,
@@ -31,6 +32,7 @@ from tests.town.votes.kit import (
     UUID,
     YES_NO,
     Vote,
+    as_proof,
     make_vote,
     open_vote,
 )
@@ -190,6 +192,27 @@ def test_a_voter_who_sees_anothers_ballot_on_its_way_does_not_stop_it_by_a_spoil
     assert both[0].events[0] != both[1].events[0]  # each is followed by a name of its own
     refused(vote, vote.cast_tx(opened), "votes_ballot_spoiled")
     refused(vote, by_its_own, "votes_ballot_seen")
+
+
+@pytest.mark.parametrize("came_first", [False, True])
+def test_a_ballot_held_back_does_not_undo_the_next_one(vote: Vote, came_first: bool) -> None:
+    """A relay lets the first go after the second; the voter called it back before casting the second."""
+    first, second = vote.ballot(0, CHOICE), vote.ballot(0, [[0, 0, 1, 0]])
+    if came_first:
+        assert vote.run(vote.cast_tx(first))[0].info == "ok"
+        vote.town.now_s += 60
+    election, secret = vote.election, vote.voter_secrets[0]
+    (loose,) = find_loose([first], {tracker(second)})
+    assert find_loose([first, second], {tracker(first), tracker(second)}) == ()
+    back = call_back(election, secret, loose, vote.draw)
+    spoil = BallotSpoil(UUID, back.credential, back.ballot_hash, as_proof(back.proof))
+    assert vote.send(spoil).info == ("votes_ballot_seen" if came_first else "ok")
+    assert vote.run(vote.cast_tx(second))[0].info == "ok"
+    vote.town.now_s += 60
+    refused(
+        vote, vote.cast_tx(first), "votes_ballot_seen" if came_first else "votes_ballot_spoiled"
+    )
+    assert vote.finish(1, 2) == ((0, 0, 1, 0),)
 
 
 def test_a_spoil_by_nobody_of_the_list_or_with_anothers_signature(vote: Vote) -> None:

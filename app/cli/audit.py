@@ -11,8 +11,8 @@ import click
 
 from app.cli import audit_energy, audit_log
 from app.core.chain_client import ChainClient
-from app.core.problems import NodeUnavailable
 from app.core.projector import GenesisUnusable, read_genesis
+from app.core.refusals import NodeUnavailable
 from app.core.replay import ReplayedBlock, replay_chain
 from app.core.verifier import NodeLied
 from app.settlement.recount import BatchReport, Finding, Recount

@@ -19,8 +19,8 @@ from nacl.exceptions import CryptoError
 from app.cli.energy_terminal import progress
 from app.core.chain_client import ChainClient
 from app.core.keyfiles import KeyFileError, read_key_file
-from app.core.problems import NodeUnavailable
 from app.core.projector import GenesisUnusable, read_genesis
+from app.core.refusals import NodeUnavailable
 from app.core.replay import ReplayedBlock, replay_chain
 from app.core.verifier import NodeLied
 from app.energy import audit, rows

@@ -18,7 +18,7 @@ import msgspec
 from app.cli.trust import UnknownElection, chain_options
 from app.core.chain_client import RpcError
 from app.core.keyfiles import KeyFileError, RoleKey, read_private_text
-from app.core.problems import NodeUnavailable
+from app.core.refusals import NodeUnavailable
 from app.core.sealedfiles import check_passphrase, hold_alone
 from app.core.trusted_chain import NotProved, TrustedChain
 from chain.town.envelope import build_transaction

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Final
 
 STOP_WAIT_S: Final = 15.0
-READY_WAIT_S: Final = 30.0
+READY_WAIT_S: Final = 90.0
 POLL_S: Final = 0.1
 PROBE_S: Final = 2.0
 RESTARTS_MAX: Final = 5

@@ -18,7 +18,7 @@ from app.cli.engine import COMETBFT, EMBEDDED, engine_member
 from app.core.keyfiles import RoleKey, new_role_key, write_key_file, write_secret_file
 from chain.codec.canonical import b64url_encode
 from chain.node.cometbft import init_engine_testnet, is_engine_home, read_rpc_port
-from chain.node.config import NodeConfig, load_config
+from chain.node.config import NodeConfig, Pacing, load_config
 from chain.node.home import init_home
 from chain.node.testnet import Member, init_testnet, registry_entry
 from chain.types.timestamp import Timestamp
@@ -41,6 +41,27 @@ ROLES: Final = (
     ("energy-witness", "energy_witness", "temoin"),
 )
 """Key file, role, body."""
+REGISTRAR_BODIES: Final = {
+    "commercants": BODIES["commercants"],
+    "energie": BODIES["energie"],
+    "notaires": "Chambre des notaires",
+    "bibliotheque": "Bibliothèque intercommunale",
+}
+TRUSTEE_BODIES: Final = {
+    "avocats": "Barreau d'Argentan",
+    "lycee": "Lycée Louise-Michel",
+    "mjc": "Maison des jeunes et de la culture",
+}
+"""Whoever issues credentials opens no ballots: no body is both (PROTOCOL §3)."""
+VOTE_BODIES: Final = BODIES | REGISTRAR_BODIES | TRUSTEE_BODIES
+"""Every body of a sample town, one seat in its council each."""
+VOTE_ROLES: Final = (
+    ("elections", "agent_supervisor", "mairie"),
+    ("commission", "electoral_commission", "temoin"),
+    *((f"registrar-{body}", "registrar", body) for body in REGISTRAR_BODIES),
+    *((f"trustee-{body}", "trustee", body) for body in TRUSTEE_BODIES),
+)
+"""Who holds a vote: city hall's agent publishes, the witness' commission watches over the list."""
 SAMPLE_PARAMS: Final = {
     "council_delay_s": 60,
     "identity_batch_min_entries": 1,
@@ -51,6 +72,7 @@ SAMPLE_PARAMS: Final = {
 ROLE_LIFE_S: Final = 300 * 86_400
 MASTER_KEY_BYTES: Final = 32
 VALIDATOR_POWER: Final = 10
+PACING: Final = Pacing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,20 +147,24 @@ def found_town(
     validators: int = 1,
     params: Mapping[str, int] | None = None,
     engine: str = EMBEDDED,
+    pacing: Pacing = PACING,
 ) -> str:
     """Make keys, genesis and the validators' homes in an empty folder; returns the chain id.
 
     The first validator's RPC listens on `node_port`, all other ports are the next free ones above it.
     """
     home.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    keys = _Keys.make(home.keys, validators)
+    keys = _Keys.make(home.keys, validators, VOTE_BODIES, ROLES + VOTE_ROLES)
     chain_id = f"exemple-{secrets.token_hex(3)}"
     now_ns = time.time_ns()
     app_state = keys.app_state(params or SAMPLE_PARAMS, now_ns)
     free = _free_ports_above(node_port, 2 * validators - 1)
     configs = [
         NodeConfig(
-            moniker=validator.body, rpc_port=port, clock_offset_file=f"../{home.clock_offset.name}"
+            moniker=validator.body,
+            rpc_port=port,
+            clock_offset_file=f"../{home.clock_offset.name}",
+            pacing=pacing,
         )
         for validator, port in zip(
             keys.validators, [node_port, *free[: validators - 1]], strict=True
@@ -259,12 +285,18 @@ class _Keys:
     validators: Sequence[RoleKey]
 
     @classmethod
-    def make(cls, folder: Path, validators: int) -> "_Keys":
+    def make(
+        cls,
+        folder: Path,
+        validators: int,
+        known: Mapping[str, str] = BODIES,
+        offices: Sequence[tuple[str, str, str]] = ROLES,
+    ) -> "_Keys":
         """Draw all keys; one body per validator, so that none holds more than f of them."""
-        more = {f"corps-{n}": f"Corps {n}" for n in range(len(BODIES) + 1, validators + 1)}
-        bodies = {**BODIES, **more}
+        more = {f"corps-{n}": f"Corps {n}" for n in range(len(known) + 1, validators + 1)}
+        bodies = {**known, **more}
         seats = {body: _make_key(folder, f"seat-{body}", "seat", body) for body in bodies}
-        roles = [_make_key(folder, name, role, body) for name, role, body in ROLES]
+        roles = [_make_key(folder, name, role, body) for name, role, body in offices]
         _make_key(folder, "token", "token", "mairie")
         write_secret_file(folder / "master.key", size_bytes=MASTER_KEY_BYTES)
         drawn = [new_role_key("validator", body) for body in list(bodies)[:validators]]

@@ -5,15 +5,18 @@ Reads: the files named on the command line.  Writes: the store of the newest tru
 
 import functools
 import json
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from app.core.chain_client import ChainClient
+from app.core.clock import OffsetClock, is_insecure_genesis
+from app.core.config import ConfigError
 from app.core.light_source import RpcLightSource
 from app.core.trusted_chain import TrustedChain
 from chain.codec.cmtjson import from_json, to_json
@@ -21,6 +24,9 @@ from chain.codec.errors import DecodeError
 from chain.light.client import GenesisRoot, HashRoot, LightClient, TrustRoot
 from chain.types.evidence import LightBlock
 from chain.types.params import GenesisDoc
+from chain.types.timestamp import Timestamp
+
+CLOCK_VARIABLE: Final = "BEFFROI_CLOCK_OFFSET_FILE"
 
 
 class UnknownElection(Exception):
@@ -125,6 +131,26 @@ def chain_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_options
 
 
+def _moved_clock(options: ChainOptions) -> dict[str, Callable[[], Timestamp]]:
+    """The clock of a town whose time is moved, if the environment names one; raises click.UsageError.
+
+    As for every other process of a town (`app.core.clock`): only where the genesis given says that it is insecure.
+    """
+    file = os.environ.get(CLOCK_VARIABLE)
+    if not file:
+        return {}
+    try:
+        is_trial = options.genesis is not None and is_insecure_genesis(options.genesis)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from error
+    if not is_trial:
+        raise click.UsageError(
+            f"{CLOCK_VARIABLE} is refused: --genesis does not name an insecure town"
+        )
+    clock = OffsetClock(Path(file))
+    return {"clock": lambda: Timestamp(clock.now_s())}
+
+
 @contextmanager
 def open_chain(options: ChainOptions) -> Iterator[TrustedChain]:
     """The chain, trust begun and caught up; raises NotProved, click.UsageError. Keeps the newest block trusted."""
@@ -134,7 +160,7 @@ def open_chain(options: ChainOptions) -> Iterator[TrustedChain]:
         root = find_root(options.store, options.trust_height, options.trust_hash, options.genesis)
         primary, *witnesses = options.nodes
         client = LightClient(find_chain_id(root, sources[primary]), primary, tuple(witnesses))
-        chain = TrustedChain(client, sources, rpc)
+        chain = TrustedChain(client, sources, rpc, **_moved_clock(options))
         chain.begin(root)
         chain.catch_up()
         yield chain

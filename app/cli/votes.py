@@ -20,7 +20,7 @@ from app.cli.bound_shares import find_unbound
 from app.cli.judging import judge_over_cores, show_progress
 from app.cli.trust import ChainOptions, UnknownElection, chain_options, open_chain
 from app.core.chain_client import RpcError
-from app.core.problems import NodeUnavailable
+from app.core.refusals import NodeUnavailable
 from app.core.trusted_chain import NotProved
 from chain.codec.errors import DecodeError
 from chain.light.ballot_receipt import encode_receipt, parse_receipt, verify_receipt

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from app.core.problems import NodeUnavailable
+from app.core.refusals import NodeUnavailable
 
 TIMEOUT_S: Final = 5.0
 SET_ASIDE_S: Final = 2.0

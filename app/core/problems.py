@@ -1,12 +1,11 @@
 """Every refusal of the API as one document (RFC 9457), in the reader's language, with a stable code.
 
-    Problem            raised anywhere below a route; carries a code of the chain or of the API
-    NodeUnavailable    no node answered (503, Retry-After)
+    Problem, NodeUnavailable    raised anywhere below a route; see `app.core.refusals`
 
 Reads: the request's languages and trace id.  Never: shows a stack trace, a token or a person.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 import structlog
@@ -17,19 +16,27 @@ from app.core.codes import (
     INTERNAL,
     MEDIA_TYPE_UNSUPPORTED,
     METHOD_NOT_ALLOWED,
-    NODE_UNAVAILABLE,
     NOT_FOUND,
     REQUEST_INVALID,
     REQUEST_MALFORMED,
     REQUEST_TOO_LARGE,
-    AnyCode,
     is_retryable,
     status_of,
 )
+from app.core.refusals import RETRY_AFTER_S, NodeUnavailable, Problem
+
+__all__ = [
+    "NodeUnavailable",
+    "Problem",
+    "build_problem_response",
+    "choose_language",
+    "flatten_errors",
+    "handle_http_exception",
+    "register_problem_handlers",
+]
 
 LANGUAGES: Final = ("en", "fr")
 TYPE_PREFIX: Final = "urn:beffroi:problem:"
-RETRY_AFTER_S: Final = 2
 DETAIL_CHARS_MAX: Final = 400
 _BY_STATUS: Final = {
     404: NOT_FOUND,
@@ -39,37 +46,6 @@ _BY_STATUS: Final = {
     422: REQUEST_INVALID,
 }
 _log = structlog.get_logger("app.problems")
-
-
-class Problem(Exception):
-    """A refusal on its way to the client.
-
-    `detail` adds the field or figure in English; `errors` lists fields; `extra` adds members such as
-    the transaction's hash; `headers` such as Retry-After are kept.
-    """
-
-    def __init__(
-        self,
-        code: AnyCode,
-        detail: str = "",
-        *,
-        errors: Sequence[Mapping[str, str]] = (),
-        headers: Mapping[str, str] | None = None,
-        extra: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(f"{code.name}: {detail}" if detail else code.name)
-        self.code = code
-        self.detail = detail
-        self.errors = tuple(errors)
-        self.headers = dict(headers or {})
-        self.extra = dict(extra or {})
-
-
-class NodeUnavailable(Problem):
-    """No configured node answered in time."""
-
-    def __init__(self, detail: str = "") -> None:
-        super().__init__(NODE_UNAVAILABLE, detail, headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
 def choose_language() -> str:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 
 from app.core.chain_client import MALFORMED, ChainClient, QueryAnswer, RpcError
 from app.core.light_source import LightSource, drive
-from app.core.problems import NodeUnavailable
+from app.core.refusals import NodeUnavailable
 from chain.codec.cmtjson import from_json
 from chain.codec.errors import DecodeError
 from chain.codec.hashing import hash_data

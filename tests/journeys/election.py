@@ -9,10 +9,11 @@ Citizens act by `chain.votes.voter`, trustees by `beffroi trustee`; what a plain
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from typing import Any, Final
 
+from app.cli.demo.voter import ask, cast, register, spoil
 from chain.codec.canonical import b64url_decode, b64url_encode
 from chain.codec.merkle import merkle_proofs
 from chain.crypto import blind_rsa
@@ -20,21 +21,15 @@ from chain.crypto.words import make_words
 from chain.town.envelope import build_anonymous
 from chain.town.votes.records import get_station
 from chain.town.votes_schemas import (
-    BallotCast,
-    BallotSpoil,
-    CredRegister,
     IssuedSignature,
-    IssueRequest,
     IssueSign,
     RegistrarKeys,
     StationKey,
     StationRoll,
-    TokenSignature,
-    VoteProof,
     VoteQuestion,
 )
 from chain.types.abci import ExecTxResult
-from chain.votes.messages import roll_leaf, sign_spoil
+from chain.votes.messages import roll_leaf
 from chain.votes.privacy import sort_batch
 from chain.votes.voter.audit import Auditable, make_auditable
 from chain.votes.voter.kit import confirm_kit
@@ -50,7 +45,6 @@ from tests.town.votes.kit import (
     UP_TO_TWO,
     YES_NO,
     Vote,
-    as_proof,
     make_body,
 )
 from tests.votes.kit import seeded
@@ -218,16 +212,8 @@ class Poll:
 
     def _request_tx(self, voter: Voter, opening: Opening) -> bytes:
         assert voter.request is not None
-        body = IssueRequest(
-            self.uuid,
-            cid_of(voter.name),
-            STATION,
-            CLASS,
-            opening.salt,
-            opening.index,
-            opening.aunts,
-            tuple(b64url_encode(value) for value in voter.request.blinded),
-        )
+        shown = asdict(opening) | {"station": STATION, "weight_class": CLASS}
+        body = ask(self.uuid, cid_of(voter.name), shown, voter.request)
         return self.town.tx(body, key(voter.name).kid, key(voter.name))
 
     def _answer(self, rank: int) -> dict[str, bytes]:
@@ -263,20 +249,7 @@ class Poll:
         draw = seeded(f"register {voter.name}")
         assert voter.request is not None
         made = make_registration(voter.keys, place, voter.request, own, signers, draw)
-        body = CredRegister(
-            self.uuid,
-            STATION,
-            CLASS,
-            made.credential,
-            tuple(
-                TokenSignature(
-                    line.registrar, b64url_encode(made.prefix), b64url_encode(line.value)
-                )
-                for line in made.signatures
-            ),
-            VoteProof(made.proof.challenge, made.proof.response),
-        )
-        return build_anonymous(self.town.town, body)
+        return build_anonymous(self.town.town, register(place, made))
 
     # --- voting --------------------------------------------------------------------------------
 
@@ -298,12 +271,10 @@ class Poll:
         return self.ballot_tx(ballot.body)
 
     def ballot_tx(self, body: bytes) -> bytes:
-        return build_anonymous(self.town.town, BallotCast(self.uuid, body.decode()))
+        return build_anonymous(self.town.town, cast(self.uuid, body))
 
     def spoil_tx(self, voter: Voter, ballot: Auditable) -> bytes:
-        group, secret = self.vote.election.group, self.secret(voter)
-        proof = sign_spoil(group, self.uuid, ballot.hash, secret, seeded("spoil"))
-        body = BallotSpoil(self.uuid, ballot.opening.credential, ballot.hash, as_proof(proof))
+        body = spoil(self.vote.election, ballot, self.secret(voter), seeded("spoil"))
         return build_anonymous(self.town.town, body)
 
     def put_back(self, raw: bytes) -> None:

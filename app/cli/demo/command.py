@@ -50,6 +50,7 @@ def demo(as_json: bool, picture: Path, svg: Path | None, engine: str, keep: bool
     """Play a day in a town: enrol, earn, pay by a picture, refuse, restart, wait ten hours."""
     folder = Path(tempfile.mkdtemp(prefix="beffroi-demo-"))
     report = Report(as_json=as_json, records=svg is not None)
+    is_kept = True
     try:
         failed = _play(folder, report, picture.resolve(), engine)
         is_kept = keep or failed is not None
@@ -60,7 +61,7 @@ def demo(as_json: bool, picture: Path, svg: Path | None, engine: str, keep: bool
         if is_kept and not as_json:
             click.echo(f"the town's folder, with its logs: {folder}")
     finally:
-        if not keep and all(step.ok for step in report.steps):
+        if not is_kept:
             shutil.rmtree(folder, ignore_errors=True)
     sys.exit(0 if failed is None else 1)
 

@@ -36,11 +36,18 @@ class Phone(Client):
     enrolment: str = ""
     counter: int = 0
     identity_token: str = field(default="", repr=False)
+    inherited: str = ""
+    """The identity's account where a lost phone's was given to this one; else it is named by the own key."""
 
     @property
     def identity_key(self) -> SigningKey:
         """Key of the identity domain."""
         return self.wallet.derive_key("identity")
+
+    @property
+    def identity_account(self) -> str:
+        """Account of the identity: the thumbprint of its first key."""
+        return self.inherited or self.identity_key.kid
 
     @property
     def account(self) -> str:

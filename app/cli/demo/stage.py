@@ -14,13 +14,18 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Final
 
+from app.cli.demo.programs import run_program
 from app.cli.engine import EMBEDDED
-from app.cli.town import TownHome, found_town
+from app.cli.town import TownHome, found_town, node_urls
 from app.cli.up import VALIDATORS, start_town
+from chain.node.config import Pacing
 
-DEMO_PARAMS: Final = {"identity_batch_hour_utc": -1}
-"""All else is as in production, also the eight identities of a batch; -1 allows a batch at any hour, and
-makes the town insecure, without which it would not let its clock be moved."""
+DEMO_PARAMS: Final = {"identity_batch_hour_utc": -1, "votes_station_min_electors": 1}
+"""All else is as in production, also the eight identities of a batch and the weeks of an election; -1 allows a batch
+at any hour, 1 a polling station of eight, and both make the town insecure, without which it would not let its clock
+be moved."""
+PACING: Final = Pacing(empty_interval_s=2.0)
+"""A node that waits looks at its clock, which was moved, with the next block at the latest."""
 STOPPED_BY_SIGNAL: Final = 130
 
 
@@ -41,15 +46,24 @@ class RealTown:
         self._home = TownHome(folder)
         api_port, node_port, relay_port = free_ports(3)
         self.base_url = f"http://127.0.0.1:{api_port}"
+        self.relay_url = f"http://127.0.0.1:{relay_port}"
         self.keys_dir = self._home.keys
+        self.genesis = self._home.node / "config" / "genesis.json"
         self.logs = self._home.logs
         validators = validators or (1 if engine == EMBEDDED else VALIDATORS)
         found_town(
-            self._home, node_port=node_port, validators=validators, params=params, engine=engine
+            self._home,
+            node_port=node_port,
+            validators=validators,
+            params=params,
+            engine=engine,
+            pacing=PACING,
         )
         self._supervisor = start_town(
             self._home, port=api_port, node_port=node_port, relay_port=relay_port
         )
+        ports = [node_port, *self._home.rpc_ports()[1:]]
+        self.node_urls = tuple(node_urls(ports).split(","))
         _restore_signals()
 
     def __enter__(self) -> "RealTown":
@@ -85,6 +99,10 @@ class RealTown:
             text=True,
             timeout=120,
         )
+
+    def run_program(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The same from a process that has its modules loaded: what registrars, trustees and auditors run."""
+        return run_program(arguments, self._supervisor.environment)
 
     def shift_clock(self, seconds: int) -> None:
         """Move the clock of node and API by so many seconds from the machine's."""

@@ -6,6 +6,7 @@ Reads: the public API, clocks.  Writes: the QR picture.  Never: looks into the n
 
 import os
 import secrets
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,12 +19,15 @@ from app.cli.demo.clerk import Clerk, NumberDiffers
 from app.cli.demo.client import Town, expect
 from app.cli.demo.http import Answer, Api, Unreachable, new_key
 from app.cli.demo.lost import WAIT_S, LostPhone
+from app.cli.demo.offices import Offices
 from app.cli.demo.phone import CODE_LIFE_S, Phone, draw_code
+from app.cli.demo.polling import Polling
 from app.cli.demo.report import Report, check
 from app.cli.demo.sunshine import Sunshine
 from app.cli.demo.till import Owner, Till, read_picture
 from app.cli.demo.verify import Verifier, hash_name, payload_hash, short
 from app.cli.demo.wallet import Wallet, new_words, read_words
+from app.cli.town import VOTE_BODIES
 from app.core.keyfiles import RoleKey, read_key_file
 from app.identity.civil import Civil, compute_commitment
 from chain.codec.canonical import b64url_decode, b64url_encode
@@ -32,6 +36,8 @@ from chain.town.schemas import LoyaltyRedeem
 from chain.types.codes import get_code_by_name
 
 TEN_HOURS_S: Final = 36_000
+SEATS: Final = tuple(VOTE_BODIES)[: len(VOTE_BODIES) * 2 // 3 + 1]
+"""More than two thirds of the council."""
 PATIENCE_S: Final = 30
 POLL_S: Final = 0.1
 
@@ -40,7 +46,10 @@ class Stage(Protocol):
     """The real processes the story plays on."""
 
     base_url: str
+    relay_url: str
     keys_dir: Path
+    genesis: Path
+    node_urls: tuple[str, ...]
 
     def stop_node(self) -> None: ...
 
@@ -49,6 +58,8 @@ class Stage(Protocol):
     def shift_clock(self, seconds: int) -> None: ...
 
     def now_s(self) -> int: ...
+
+    def run_program(self, *arguments: str) -> subprocess.CompletedProcess[str]: ...
 
 
 @dataclass(slots=True)
@@ -93,6 +104,7 @@ class Story:
         self._restart(scene)
         self._idle(scene)
         self._lose_phone(scene)
+        self._vote(scene)
         self._share_sun(scene)
 
     # -- 1 ------------------------------------------------------------------------------------
@@ -459,28 +471,61 @@ class Story:
             self._stage.shift_clock(TEN_HOURS_S + WAIT_S)
             self._report.say("72 hours pass")
             lost.finish()
+            new.inherited = old.identity_account
+            scene.phones[CITIZENS[1].first] = new
 
     # -- 12 -----------------------------------------------------------------------------------
 
-    def _share_sun(self, scene: Scene) -> None:
-        moved = [self._stage.now_s() - int(time.time())]
-
-        def shift(seconds: int) -> None:
-            moved[0] += seconds
-            self._stage.shift_clock(moved[0])
-
-        def read_role(name: str) -> RoleKey:
-            return read_key_file(self._stage.keys_dir / f"{name}.json")
-
-        sun = Sunshine(
+    def _vote(self, scene: Scene) -> None:
+        recovered = scene.phones[CITIZENS[1].first]
+        poll = Polling(
+            Offices(self._stage),
+            self._stage.relay_url,
             self._client,
-            read_role,
-            new_signing_key,
+            self._read_role,
             self._stage.now_s,
-            shift,
-            scene.verifier,
+            self._pass_time,
+            lambda: Verifier.pin(scene.api, scene.clock),
             self._report,
             self._refused,
+            tuple(scene.phones.values()),
+            recovered,
+        )
+        for name, story, act in (
+            ("poll", "City hall asks the town what to build, and publishes the vote", poll.publish),
+            ("offices", "Seven bodies make keys that city hall never has", poll.appoint),
+            ("material", "Citizens ask for their voting material, once", poll.issue),
+            (
+                "keys",
+                "Four weeks on, each phone registers a key that nobody can name",
+                poll.register,
+            ),
+            ("ballots", "The ballot box opens: an audit, ballots, a changed mind", poll.vote),
+            ("count", "Two of three trustees count, and strangers verify it", poll.count),
+        ):
+            with self._report.step(name, story):
+                act()
+
+    # -- 18 -----------------------------------------------------------------------------------
+
+    def _read_role(self, name: str) -> RoleKey:
+        return read_key_file(self._stage.keys_dir / f"{name}.json")
+
+    def _pass_time(self, seconds: int) -> None:
+        moved = self._stage.now_s() - int(time.time())
+        self._stage.shift_clock(moved + seconds)
+
+    def _share_sun(self, scene: Scene) -> None:
+        sun = Sunshine(
+            self._client,
+            self._read_role,
+            new_signing_key,
+            self._stage.now_s,
+            self._pass_time,
+            Verifier.pin(scene.api, scene.clock),
+            self._report,
+            self._refused,
+            SEATS,
         )
         for name, story, act in (
             ("sun", "Twelve homes and two roofs form an energy community", sun.open),

@@ -108,6 +108,8 @@ class Sunshine:
     verifier: Verifier
     report: Report
     refused: Callable[[Answer, str, str], None]
+    seats: Sequence[str] = ("mairie", "commercants", "energie")
+    """More than two thirds of the council, by body."""
     week: Week = field(default_factory=read_week)
     days: tuple[str, ...] = ()
     neighbours: list[Neighbour] = field(default_factory=list)
@@ -130,14 +132,14 @@ class Sunshine:
         )
         self._proved(answer, "the energy co-operative publishes its terms: pro rata, quarter hours")
         body = self.manager.approval(OPERATION, missing=CONVENTION.missing)
-        seats = [
-            self.read_role(f"seat-{name}").signer for name in ("mairie", "commercants", "energie")
-        ]
+        seats = [self.read_role(f"seat-{name}").signer for name in self.seats]
         seat = self.make(Client, seats[0])
         seat.login()
         signed = seat.sign(body, sender="council", signers=seats)
         answer = seat.send(f"{BASE}/operations/approvals", signed)
-        self._proved(answer, "three of the council's four seats put them in force")
+        self._proved(
+            answer, f"{len(seats)} of the council's seats, more than two thirds, put them in force"
+        )
         self._join()
 
     def _agent(self, kind: Any, name: str) -> Any:

@@ -20,7 +20,7 @@ import msgspec
 from app.cli.registrar.keyring import Station
 from app.cli.trust import UnknownElection
 from app.core.chain_client import MALFORMED, RpcError
-from app.core.problems import NodeUnavailable
+from app.core.refusals import NodeUnavailable
 from app.core.trusted_chain import NotProved, TrustedChain
 from chain.town.envelope import Envelope, decode_transaction
 from chain.town.votes_schemas import IssueRequest

@@ -13,7 +13,12 @@ from typing import Any, Final, Literal
 from chain.codec.canonical import b64url_decode, b64url_encode
 from chain.codec.errors import DecodeError
 from chain.town.energy import roots, tables
-from chain.town.energy.batches import add_sums, choose_published, compute_day_root
+from chain.town.energy.batches import (
+    add_sums,
+    choose_published,
+    compute_day_root,
+    may_publish_day,
+)
 from chain.town.energy.conventions import Key, hash_key
 from chain.town.energy.keys import ENGINE, allocate, prepare
 from chain.town.energy.market import Order
@@ -130,11 +135,10 @@ def _publish(
 ) -> DayResult:
     sums = [_sum(step, result) for step, result in zip(steps, allocations, strict=True)]
     is_public = households >= households_min
-    shown = choose_published(
-        [step.cons_wh[:households] for step in steps],  # stores come last and are no household
-        [step.prod_wh for step in steps],
-        households_min=households_min,
-    )
+    cons = [step.cons_wh[:households] for step in steps]  # stores come last and are no household
+    prod = [step.prod_wh for step in steps]
+    shown = choose_published(cons, prod, households_min=households_min)
+    is_whole = is_public and may_publish_day(cons, prod, households_min=households_min)
     published = tuple(
         AllocationStep(
             b64url_encode(roots.compute_root(allocation_rows(day, at, step, result, version)).root),
@@ -144,7 +148,7 @@ def _publish(
         )
         for at, (step, result) in enumerate(zip(steps, allocations, strict=True))
     )
-    return DayResult(steps, allocations, published, add_sums(sums) if is_public else None)
+    return DayResult(steps, allocations, published, add_sums(sums) if is_whole else None)
 
 
 def _sum(step: Step, result: Allocation) -> Sums:

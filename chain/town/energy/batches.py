@@ -62,8 +62,8 @@ def check_sums(
         if published or totals is not None:
             return Refused(ENERGY_SUMS_PRIVATE, f"{households} households, {households_min} needed")
         return None
-    if totals is None:
-        return Refused(ENERGY_SUMS_WRONG, "totals")
+    if totals is None:  # as of a day with few at home, which the chain cannot see and a witness can
+        return Refused(ENERGY_SUMS_WRONG, "totals") if published else None
     for sums in (*published, totals):
         flaw = check_law_of_sums(sums)
         if flaw is not None:
@@ -136,6 +136,17 @@ def choose_published(
         cons = _add_columns((cons, cons_wh[index]))
         prod = _add_columns((prod, prod_wh[index]))
     return tuple(shown)
+
+
+def may_publish_day(
+    cons_wh: Sequence[Sequence[int]], prod_wh: Sequence[Sequence[int]], *, households_min: int
+) -> bool:
+    """Whether the sums of a whole day may be published; arguments as of `choose_published`.
+
+    The day needs what a step needs: else one home that was not away, or one plant, would be all of it. No step of a
+    day that is hidden is seen.
+    """
+    return _is_crowd(_add_columns(cons_wh), _add_columns(prod_wh), households_min)
 
 
 def _add_columns(rows: Sequence[Sequence[int]]) -> list[int]:

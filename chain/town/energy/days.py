@@ -17,6 +17,7 @@ from chain.town.energy.batches import (
     add_sums,
     choose_published,
     compute_day_root,
+    may_publish_day,
 )
 from chain.town.energy.calendar import Zone, parse_day, steps_of_day
 from chain.town.energy.conventions import Key, hash_key
@@ -105,7 +106,7 @@ class DayResult:
     sums: tuple[Sums, ...]
     """Of every step, published or not."""
     totals: Sums | None
-    """Of the day; None for an operation of fewer households than sums need."""
+    """Of the day; None when fewer households than sums need were active, or one plant alone."""
 
     @cached_property
     def readings_root(self) -> str:
@@ -161,7 +162,7 @@ def compute_day(given: DayInput) -> DayResult | Refused:
             step_roots, sums, published, given.starts, strict=True
         )
     )
-    totals = add_sums(sums) if given.households >= given.households_min else None
+    totals = add_sums(sums) if _is_day_public(given) else None
     return DayResult(
         given, tuple(allocations), tuple(reading_steps), allocation_steps, tuple(sums), totals
     )
@@ -308,12 +309,25 @@ def _sum_step(metered: StepReadings, allocation: Allocation) -> Sums:
     return Sums(produced, sum(metered.cons_wh), shared, produced - shared)
 
 
+def _homes_wh(given: DayInput) -> list[tuple[int, ...]]:
+    """Consumption by step, without stores: they are no households, whatever they consume."""
+    return [metered.cons_wh[: given.households] for metered in given.steps]
+
+
+def _is_day_public(given: DayInput) -> bool:
+    return given.households >= given.households_min and may_publish_day(
+        _homes_wh(given),
+        [metered.prod_wh for metered in given.steps],
+        households_min=given.households_min,
+    )
+
+
 def _choose(given: DayInput) -> tuple[bool, ...]:
-    """Which sums may be seen, none of a correction; stores are no households, whatever they consume."""
+    """Which sums may be seen, none of a correction."""
     if given.version > 1 or given.households < given.households_min:
         return (False,) * len(given.steps)
     return choose_published(
-        [metered.cons_wh[: given.households] for metered in given.steps],
+        _homes_wh(given),
         [metered.prod_wh for metered in given.steps],
         households_min=given.households_min,
     )

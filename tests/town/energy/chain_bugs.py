@@ -431,6 +431,13 @@ _ROWS: tuple[tuple[str, ModuleType, str, str, Hunt], ...] = (
         "    if found:\n        return terms_on(ctx.state, found, day)\n",
         test_chain_days.test_changing_keys_often_puts_no_day_out_of_reach_of_a_correction,
     ),
+    (
+        "sums_of_a_day_of_one_home",
+        days,
+        "totals = add_sums(sums) if _is_day_public(given) else None",
+        "totals = add_sums(sums) if given.households >= given.households_min else None",
+        lambda: test_days.test_a_day_of_few_at_home_or_of_one_plant_publishes_no_sums(4, 2, False),
+    ),
     # operations
     (
         "a_key_changed_today",

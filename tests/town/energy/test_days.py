@@ -126,6 +126,25 @@ def test_sums_of_few_households_are_not_published_at_all() -> None:
     assert result.month_totals.prod_wh == sum(sum(s.prod_wh) for s in result.given.steps)
 
 
+@pytest.mark.parametrize(
+    ("at_home", "plants", "is_public"), [(4, 2, False), (5, 2, True), (5, 1, False), (6, 0, True)]
+)
+def test_a_day_of_few_at_home_or_of_one_plant_publishes_no_sums(
+    at_home: int, plants: int, is_public: bool
+) -> None:
+    """Six households in the roster, of whom some are away all day; two roofs, of which some stand still."""
+    given = make_day(Random("holidays"), consumers=6, producers=2)
+    cons = (90,) * at_home + (0,) * (6 - at_home)
+    prod = (40,) * plants + (0,) * (2 - plants)
+    quiet = days.StepReadings(cons, prod)
+    result = compute(replace(given, steps=(quiet,) * len(given.steps)))
+    body = days.build_allocation(result)
+    assert (body.totals is not None) is is_public
+    assert any(step.sums is not None for step in body.steps) is is_public
+    flaw = batches.check_sums(body.steps, body.totals, households=6, households_min=5)
+    assert flaw is None
+
+
 def test_whatever_is_published_and_whatever_can_be_subtracted_hides_five_households() -> None:
     random = Random("hidden")
     for _ in range(400):
@@ -161,6 +180,8 @@ GOOD = Sums(100, 300, 80, 20)
         (steps_with(None, None), None, 4, ""),
         (steps_with(None, None), Sums(1, 1, 1, 0), 4, "energy_sums_private"),
         (steps_with(GOOD, GOOD), None, 5, "energy_sums_wrong"),
+        (steps_with(None, GOOD, None), None, 5, "energy_sums_wrong"),
+        (steps_with(None, None), None, 5, ""),
         (steps_with(GOOD, GOOD), Sums(201, 600, 160, 41), 5, "energy_sums_wrong"),
         (steps_with(GOOD, None), Sums(200, 600, 160, 40), 5, "energy_sums_private"),
         (steps_with(GOOD, None, None), Sums(200, 600, 160, 40), 5, ""),

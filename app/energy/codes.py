@@ -16,8 +16,10 @@ ENERGY_KEYS_ABSENT: Final = app_code(
 ENERGY_MEMBER_ERASED: Final = app_code(
     410,
     "energy_member_erased",
-    "This member's readings were erased; what was published stays, nobody can open it any more.",
-    "Les relevés de ce membre sont effacés ; ce qui fut publié demeure, plus personne ne peut l'ouvrir.",
+    "A member's readings were erased: their settled day is published and stays, but nobody works it out again. "
+    "Your own rows and paths are still yours.",
+    "Les relevés d'un membre sont effacés : sa journée réglée reste publiée, mais nul ne la recalcule plus. "
+    "Vos propres lignes et preuves restent à vous.",
 )
 ENERGY_DAY_PRESENT: Final = app_code(
     409,

@@ -16,7 +16,7 @@ from app.core.context import get_clock, get_config, get_services, require_actor
 from app.core.problems import Problem, choose_language
 from app.core.proofs import build_record_proof
 from app.core.town_status import read_town_status
-from app.energy import charts, days, exporting, members, months, readings
+from app.energy import charts, days, exporting, members, months, opening, readings
 from app.energy.api import MANAGED
 from app.energy.month import parse_day
 from app.energy.routes import ADAPTER, MEMBER, PMO, WITNESS
@@ -206,7 +206,7 @@ def get_own_rows(args: dict[str, Any]) -> dict[str, Any]:
     """Open the own rows of a published day: each with salt and path under its step's root."""
     found = members.get_operation(args["operation"])
     check_span(args["day"], args["day"])
-    return days.own_openings(
+    return opening.own_openings(
         get_config(), found, args["day"], require_actor().account, read_households_min()
     )
 

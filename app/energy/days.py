@@ -15,11 +15,9 @@ from nacl.signing import SigningKey, VerifyKey
 
 from app.core.codes import NOT_FOUND
 from app.core.config import Config
-from app.core.database import insert_row, write
 from app.core.problems import Problem
-from app.energy import rows
+from app.energy import paths, rows
 from app.energy.charts import DayCurve
-from app.energy.codes import ENERGY_NOT_PUBLISHED
 from app.energy.convention import Convention
 from app.energy.keys import MemberKeys, derive_day_key
 from app.energy.members import find_convention, has_consent
@@ -29,9 +27,9 @@ from app.energy.models import (
     Operation,
     OrderFile,
     OrderRow,
-    SharedDay,
 )
 from app.energy.month import format_day, parse_day
+from app.energy.paths import open_share
 from app.energy.readings import (
     complete_day,
     list_columns,
@@ -80,10 +78,15 @@ def describe_day(row: DayRow) -> dict[str, Any]:
     """A day as the chain has it."""
     shown = {name: getattr(row, name) for name in row._meta.sorted_field_names}
     totals = json.loads(row.totals) if row.totals else None
-    return {**shown, "totals": totals, "witnesses": row.witnesses.split(), **_transactions(row)}
+    return {
+        **shown,
+        "totals": totals,
+        "witnesses": row.witnesses.split(),
+        **describe_transactions(row),
+    }
 
 
-def _transactions(row: DayRow) -> dict[str, str]:
+def describe_transactions(row: DayRow) -> dict[str, str]:
     """Payload hashes of the transactions that carry the day's last steps: anybody can have them proved."""
     found = {}
     for kind, version in (("readings", row.readings_version), ("allocation", row.version)):
@@ -105,11 +108,11 @@ def read_input(
 ) -> tuple[rows.DayInput, Convention]:
     """A day's readings as of a revision, the keys of its rows, its opened orders, and the convention it is under."""
     convention, _ = find_convention(operation.operation, day)
-    table = load_day(config, operation, day, revision=revision)
     keys, salt_keys = MemberKeys(config), {}
-    for account in table.accounts:
+    for _, account in list_columns(operation.operation, day):  # before readings: says who is erased
         if account not in salt_keys:
             salt_keys[account] = derive_day_key(keys.salt_key(account), operation.operation, day)
+    table = load_day(config, operation, day, revision=revision)
     orders = open_orders(config, operation, day) if isinstance(convention.key, Contract) else {}
     return (
         rows.DayInput(
@@ -192,7 +195,7 @@ def draft_allocation(
     version = row.version + 1
     loaded, convention = read_input(config, operation, day, row.readings_version)
     result = compute(loaded, convention, version, households_min)
-    _keep_result(config, loaded, result, version)
+    paths.keep_day(config, loaded, result, version=version, basis=row.readings_version)
     return rows.allocation_message(
         loaded,
         result,
@@ -215,37 +218,6 @@ def compute(
     if isinstance(result, Refused):
         raise Problem(result.code, result.detail)
     return result
-
-
-def _keep_result(
-    config: Config, loaded: rows.DayInput, result: rows.DayResult, version: int
-) -> None:
-    """Each column's share, sealed under its member's key; a draft made again replaces the last."""
-    keys, accounts = MemberKeys(config), dict(list_columns(loaded.operation, loaded.day))
-    with write():
-        SharedDay.delete().where(
-            (SharedDay.operation == loaded.operation)
-            & (SharedDay.day == loaded.day)
-            & (SharedDay.version == version)
-        ).execute()
-        metered = dict(
-            zip(
-                (column.name for column in loaded.readings.columns),
-                zip(*loaded.readings.rows, strict=True),
-                strict=True,
-            )
-        )
-        for column, shared in columns_shared(loaded.readings, result.allocations):
-            content = msgspec.json.encode((metered[column], shared))
-            row = {
-                "operation": loaded.operation,
-                "day": loaded.day,
-                "series": column,
-                "version": version,
-                "account": accounts[column],
-                "sealed": keys.seal_readings(accounts[column], content),
-            }
-            insert_row(SharedDay, row)
 
 
 def columns_shared(
@@ -285,7 +257,8 @@ def own_curve(
             continue
         starts = steps_of_day(zone, number, operation.step_s)
         for series in own_columns(operation.operation, day, account):
-            metered, shared = _open_result(keys, row, series, account)
+            share = open_share(keys, row, series, account)
+            metered, shared = share.metered_wh, share.shared_wh
             base = {"day": day, "column": series, "version": row.version}
             if by_day:
                 found.append(
@@ -318,71 +291,24 @@ def is_published_result(row: DayRow, result: rows.DayResult) -> bool:
     return [step.root for step in published] == [step.root for step in result.published]
 
 
-def _last_allocation(row: DayRow) -> DayVersion:
+def find_version(row: DayRow, kind: str, version: int) -> DayVersion:
+    """One published version of a day's readings or allocation."""
     found: DayVersion = DayVersion.get(
         (DayVersion.operation == row.operation)
         & (DayVersion.day == row.day)
-        & (DayVersion.kind == "allocation")
-        & (DayVersion.version == row.version)
+        & (DayVersion.kind == kind)
+        & (DayVersion.version == version)
     )
     return found
 
 
-def _open_result(
-    keys: MemberKeys, row: DayRow, series: str, account: str
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Metered and shared Wh per step, of the day's last version."""
-    file = SharedDay.get_or_none(
-        (SharedDay.operation == row.operation)
-        & (SharedDay.day == row.day)
-        & (SharedDay.series == series)
-        & (SharedDay.version == row.version)
-    )
-    if file is None:
-        raise Problem(ENERGY_NOT_PUBLISHED)
-    content = keys.open_readings(account, bytes(file.sealed))
-    return msgspec.json.decode(content, type=tuple[tuple[int, ...], tuple[int, ...]])
+def _last_allocation(row: DayRow) -> DayVersion:
+    return find_version(row, "allocation", row.version)
 
 
 def may_see_steps(operation: str, account: str) -> bool:
     """Whether the *PMO* may look at a member's curve: by consent alone; sums of days otherwise."""
     return has_consent(operation, account, "curve_display")
-
-
-def own_openings(
-    config: Config, operation: Operation, day: str, account: str, households_min: int
-) -> dict[str, Any]:
-    """Every own row of a published day with salt and path, for readings and allocation, step by step."""
-    row = find_day(operation.operation, day)
-    if not row.version:
-        raise Problem(ENERGY_NOT_PUBLISHED)
-    points = frozenset(
-        series.partition("_")[2] for series in own_columns(operation.operation, day, account)
-    )
-    if not points:  # before a whole day is computed: a stranger costs nothing
-        raise Problem(NOT_FOUND)
-    basis = read_basis(row)
-    loaded, convention = read_input(config, operation, day, basis)
-    result = compute(loaded, convention, row.version, households_min)
-    steps = []
-    for at, (step, shared) in enumerate(zip(result.steps, result.allocations, strict=True)):
-        _, readings = rows.open_rows(rows.reading_rows(loaded, at, basis), points)
-        _, allocated = rows.open_rows(
-            rows.allocation_rows(loaded, at, step, shared, row.version), points
-        )
-        steps.append({"readings": readings, "allocation": allocated})
-    return {
-        "operation": operation.operation,
-        "day": day,
-        "version": row.version,
-        "readings_version": basis,
-        "count": row.count,
-        "readings_root": row.readings,
-        "allocation_root": row.root,
-        **_transactions(row),
-        "is_reproduced": is_published_result(row, result),
-        "steps": steps,
-    }
 
 
 # --- what a witness and an auditor are given ---------------------------------------------------------

@@ -3,7 +3,8 @@
 Days that were shared are billed first: without one member's readings no statement of a whole neighbourhood's month can
 be drawn up, and whoever owed something would leave in time.
 A curve is kept as long as it can be disputed, twenty-four months; statements and invoices ten years, under a key of
-their own. Erasure destroys the readings key first: from that moment every copy is unreadable, backups included.
+their own. Erasure destroys the readings key first: from that moment every copy is unreadable, backups included. Salted
+hashes of the rows stay: they open to nobody without the key, and the neighbours' paths go through them.
 Reads and writes: the energy tables that only this database holds, the key store.
 """
 
@@ -22,6 +23,7 @@ from app.energy.models import (
     MeterDay,
     MeterFile,
     OrderFile,
+    PathChunk,
     SharedDay,
     StatementFile,
 )
@@ -81,6 +83,7 @@ def purge_energy(config: Config, *, now_s: int) -> int:
     with write():
         gone = MeterDay.delete().where(MeterDay.day < oldest).execute()
         gone += SharedDay.delete().where(SharedDay.day < oldest).execute()
+        gone += PathChunk.delete().where(PathChunk.day < oldest).execute()
         gone += MeterFile.delete().where(MeterFile.last_day < oldest).execute()
         gone += OrderFile.delete().where(OrderFile.start < now_s - READINGS_DAYS * DAY_S).execute()
         ended = _accounts_of_old_books(books_month)

@@ -6,8 +6,6 @@ Reads: published days.  Writes: `energy_reconciled`.  Never: a coefficient on th
 from hashlib import sha256
 from typing import Any
 
-import msgspec
-
 from app.core.config import Config
 from app.core.database import insert_row, write
 from app.core.problems import Problem
@@ -17,6 +15,7 @@ from app.energy.keys import MemberKeys
 from app.energy.members import find_convention, find_member
 from app.energy.models import Operation, PointRow, Reconciled, SharedDay
 from app.energy.month import format_day, parse_day
+from app.energy.paths import open_file
 from app.energy.readings import accept, find_point, zone_of
 from chain.codec.canonical import b64url_encode, encode_canonical
 from chain.town.energy import coefficients, tables
@@ -168,9 +167,6 @@ def _shared(config: Config, operation: str, first: str, last: str) -> dict[str, 
         for file in files:
             side, _, name = file.series.partition("_")
             if side in ("cons", "charge"):
-                content = keys.open_readings(file.account, bytes(file.sealed))
-                _, shared = msgspec.json.decode(
-                    content, type=tuple[tuple[int, ...], tuple[int, ...]]
-                )
-                total[name] = total.get(name, 0) + sum(shared)
+                shared_wh = open_file(keys, file).shared_wh
+                total[name] = total.get(name, 0) + sum(shared_wh)
     return total

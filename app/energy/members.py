@@ -173,12 +173,14 @@ def describe_operation(row: Operation) -> dict[str, Any]:
         & (PointRow.until_day == "")
     )
     listed = list(points)
+    ended_on = "" if listed else _last_end(row.operation)
     versions = OperationVersion.select().where(OperationVersion.operation == row.operation)
     return {
         **{name: getattr(row, name) for name in row._meta.sorted_field_names},
         "consumers": sum(point.side == "consumer" for point in listed),
         "plants": sum(point.side != "consumer" for point in listed),
         "peak_w": sum(point.peak_w for point in listed),
+        "ended_on": ended_on,
         "versions": [
             {
                 "version": version.version,
@@ -191,6 +193,13 @@ def describe_operation(row: Operation) -> dict[str, Any]:
             for version in versions.order_by(OperationVersion.version)
         ],
     }
+
+
+def _last_end(operation: str) -> str:
+    """The first day without any point, once nobody takes part any more; "" before anybody did."""
+    here = PointRow.operation == operation
+    last = PointRow.select().where(here).order_by(PointRow.until_day.desc()).first()
+    return last.until_day if last is not None else ""
 
 
 # --- requests -------------------------------------------------------------------------------------

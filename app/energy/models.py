@@ -402,6 +402,26 @@ class SharedDay(Row):
         primary_key = CompositeKey("operation", "day", "series", "version")
 
 
+class PathChunk(Row):
+    """Node hashes of one step's tree: salted, of no one member, so that they may stay when a member's rows go.
+
+    `kind` is readings or allocation, both of the allocation's `version`; `place` is `<step>/<level>/<chunk>`.
+    """
+
+    operation = CharField(max_length=SLUG_CHARS)
+    day = CharField(max_length=DAY_CHARS)
+    version = IntegerField()
+    kind = CharField(max_length=10)
+    place = CharField(max_length=24)
+    nodes = BlobField()
+
+    class Meta:
+        """Table `energy_path_chunk`."""
+
+        table_name = "energy_path_chunk"
+        primary_key = CompositeKey("operation", "day", "version", "kind", "place")
+
+
 class StatementFile(Row):
     """One member's statement of one issue, with its salt; sealed with the books key, kept ten years."""
 
@@ -529,6 +549,7 @@ TABLES: Final = (
     MeterFile,
     MeterDay,
     SharedDay,
+    PathChunk,
     StatementFile,
     IssueRow,
     InvoiceFile,

@@ -72,6 +72,8 @@ class Series:
     account: str
     start_s: int
     energy_wh: tuple[int | None, ...]
+    until_day: str = ""
+    """Day its point left on, when it did: nothing is read of it from then on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ def _parse(
     curve = accept(_PARSERS[upload.form](upload.content, spec), number)
     missing = frozenset(curve.missing)
     energy = tuple(None if at in missing else wh for at, wh in enumerate(curve.energy_wh))
-    return [Series(_series_of(point, side), point.account, curve.start_s, energy)]
+    return [_make_series(point, side, curve.start_s, energy)]
 
 
 def _parse_table(config: Config, operation: Operation, upload: Upload, number: int) -> list[Series]:
@@ -185,7 +187,7 @@ def _parse_table(config: Config, operation: Operation, upload: Upload, number: i
     for column, energy in zip(table.columns, zip(*table.rows, strict=True), strict=True):
         point = find_point(config, operation.operation, column.point, number)
         side = "cons" if column.side in ("cons", "charge") else "prod"
-        found.append(Series(_series_of(point, side), point.account, table.start_s, energy))
+        found.append(_make_series(point, side, table.start_s, energy))
     return found
 
 
@@ -201,6 +203,12 @@ def find_point(config: Config, operation: str, prm: str, number: int) -> PointRo
         raise Problem(ENERGY_POINT_UNKNOWN, f"file {number}: this point is not in the operation")
     found: PointRow = point
     return found
+
+
+def _make_series(
+    point: PointRow, side: str, start_s: int, energy_wh: tuple[int | None, ...]
+) -> Series:
+    return Series(_series_of(point, side), point.account, start_s, energy_wh, point.until_day)
 
 
 def _series_of(point: PointRow, side: str) -> str:
@@ -233,6 +241,8 @@ def _split(
             values = one.energy_wh[place : place + len(steps)]
             if steps.start != start_s or len(values) != len(steps):
                 raise Problem(ENERGY_DAY_PART, f"{one.name}: {format_day(day)} is not whole")
+            if one.until_day and format_day(day) >= one.until_day:
+                raise Problem(ENERGY_POINT_UNKNOWN, f"{one.name}: left on {one.until_day}")
             if (day, one.name) in seen:
                 raise Problem(ENERGY_POINT_REPEATED, f"{one.name}: {format_day(day)} comes twice")
             seen.add((day, one.name))

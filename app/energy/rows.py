@@ -32,6 +32,7 @@ from chain.town.energy_schemas import (
     ReadingStep,
     Sums,
 )
+from chain.types.block import Proof
 from chain.types.codes import ENERGY_FILE_MALFORMED
 
 SCHEMA: Final = 1
@@ -79,19 +80,30 @@ def publish_readings(day: DayInput, version: int) -> tuple[ReadingStep, ...]:
 def reading_rows(day: DayInput, at: int, version: int) -> list[tuple[roots.Row, bytes]]:
     """The salted reading rows of step number `at`, in the order of the columns."""
     start_s = day.readings.starts[at]
-    salted: list[tuple[roots.Row, bytes]] = []
-    for place, (column, key) in enumerate(zip(day.readings.columns, day.keys, strict=True)):
-        row = roots.ReadingRow(
-            day.operation,
-            start_s,
-            version,
-            column.point,
-            side_of(column),
+    return [
+        reading_row(
+            (day.operation, start_s, version),
+            column,
+            key,
             day.readings.rows[at][place],
-            "estimated" if (place, at) in day.estimated else "measured",
+            is_estimated=(place, at) in day.estimated,
         )
-        salted.append((row, roots.compute_salt(key, row)))
-    return salted
+        for place, (column, key) in enumerate(zip(day.readings.columns, day.keys, strict=True))
+    ]
+
+
+def reading_row(
+    head: tuple[str, int, int],
+    column: tables.Column,
+    key: bytes,
+    energy_wh: int,
+    *,
+    is_estimated: bool,
+) -> tuple[roots.Row, bytes]:
+    """One salted reading; `head` is operation, start of the step and version of the readings."""
+    quality: Literal["estimated", "measured"] = "estimated" if is_estimated else "measured"
+    row = roots.ReadingRow(*head, column.point, side_of(column), energy_wh, quality)
+    return row, roots.compute_salt(key, row)
 
 
 def side_of(column: tables.Column) -> Literal["consumer", "producer"]:
@@ -159,28 +171,35 @@ def _sum(step: Step, result: Allocation) -> Sums:
 def allocation_rows(
     day: DayInput, at: int, step: Step, result: Allocation, version: int
 ) -> list[tuple[roots.Row, bytes]]:
-    """The salted result rows of one step, consumers' columns first, in the order of the columns."""
-    takers = [c for c in day.readings.columns if side_of(c) == "consumer"]
-    givers = [c for c in day.readings.columns if side_of(c) == "producer"]
-    order = dict(zip(day.readings.columns, day.keys, strict=True))
-    salted: list[tuple[roots.Row, bytes]] = []
-    for columns, metered, shared in (
-        (sorted_as_roster(takers), step.cons_wh, result.autocons_wh),
-        (sorted_as_roster(givers), step.prod_wh, result.autoprod_wh),
-    ):
-        for column, metered_wh, shared_wh in zip(columns, metered, shared, strict=True):
-            row = roots.AllocationRow(
-                day.operation,
-                day.readings.starts[at],
-                version,
-                column.point,
-                side_of(column),
-                metered_wh,
-                shared_wh,
-                metered_wh - shared_wh,
-            )
-            salted.append((row, roots.compute_salt(order[column], row)))
-    return salted
+    """The salted result rows of one step, in the order of `allocation_columns`."""
+    keys = dict(zip(day.readings.columns, day.keys, strict=True))
+    head = (day.operation, day.readings.starts[at], version)
+    return [
+        allocation_row(head, column, keys[column], metered_wh, shared_wh)
+        for column, metered_wh, shared_wh in zip(
+            allocation_columns(day.readings),
+            (*step.cons_wh, *step.prod_wh),
+            (*result.autocons_wh, *result.autoprod_wh),
+            strict=True,
+        )
+    ]
+
+
+def allocation_row(
+    head: tuple[str, int, int], column: tables.Column, key: bytes, metered_wh: int, shared_wh: int
+) -> tuple[roots.Row, bytes]:
+    """One salted result; `head` is operation, start of the step and version of the allocation."""
+    row = roots.AllocationRow(
+        *head, column.point, side_of(column), metered_wh, shared_wh, metered_wh - shared_wh
+    )
+    return row, roots.compute_salt(key, row)
+
+
+def allocation_columns(readings: tables.Readings) -> list[tables.Column]:
+    """Columns in the order of the roster: consumers, charging stores, producers, releasing stores."""
+    takers = [column for column in readings.columns if side_of(column) == "consumer"]
+    givers = [column for column in readings.columns if side_of(column) == "producer"]
+    return [*sorted_as_roster(takers), *sorted_as_roster(givers)]
 
 
 def sorted_as_roster(columns: Sequence[tables.Column]) -> list[tables.Column]:
@@ -248,16 +267,22 @@ def open_rows(
     """The step's root, and row, salt and path of each row of these points."""
     root, openings = roots.compute_openings(salted)
     return root, [
-        {
-            "row": roots.encode_row(opening.row).decode(),
-            "salt": b64url_encode(opening.salt),
-            "index": opening.proof.index,
-            "total": opening.proof.total,
-            "aunts": [b64url_encode(aunt) for aunt in opening.proof.aunts],
-        }
+        show_opening((opening.row, opening.salt), opening.proof)
         for opening in openings
         if opening.row.point in points
     ]
+
+
+def show_opening(salted: tuple[roots.Row, bytes], proof: Proof) -> dict[str, Any]:
+    """A row with salt and path, as its owner is given it."""
+    row, salt = salted
+    return {
+        "row": roots.encode_row(row).decode(),
+        "salt": b64url_encode(salt),
+        "index": proof.index,
+        "total": proof.total,
+        "aunts": [b64url_encode(aunt) for aunt in proof.aunts],
+    }
 
 
 # --- as a file ------------------------------------------------------------------------------------

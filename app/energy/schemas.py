@@ -65,6 +65,7 @@ class EnergyOperationSchema(TownSchema):
     consumers = fields.Integer(required=True)
     plants = fields.Integer(required=True)
     peak_w = fields.Integer(required=True)
+    ended_on = fields.String(required=True)
     versions = fields.List(fields.Nested(EnergyVersionSchema), required=True)
 
 

@@ -17,6 +17,7 @@ from msgspec import Meta, Struct
 from chain.codec.merkle import merkle_proofs, merkle_root, verify_merkle_proof
 from chain.limits import ENERGY_READING_MAX_WH
 from chain.town.energy.conventions import Name
+from chain.town.energy.layers import Layers, cut_layers
 from chain.town.energy.refusals import Refused
 from chain.types.block import Proof
 from chain.types.codes import ENERGY_OPENING_INVALID
@@ -105,6 +106,14 @@ def compute_openings(salted: Sequence[tuple[Row, bytes]]) -> tuple[Root, tuple[O
     place = {leaf: index for index, leaf in enumerate(leaves)}
     openings = (Opening(row, salt, proofs[place[salt + encode_row(row)]]) for row, salt in salted)
     return Root(root, len(leaves)), tuple(openings)
+
+
+def compute_layers(salted: Iterable[tuple[Row, bytes]]) -> tuple[Layers, tuple[int, ...]]:
+    """The tree as chunks to keep, and each row's place in it in the order given."""
+    given = [salt + _ENCODER.encode(row) for row, salt in salted]
+    leaves = sorted(given)
+    place = {leaf: index for index, leaf in enumerate(leaves)}
+    return cut_layers(leaves), tuple(place[leaf] for leaf in given)
 
 
 def check_opening(opening: Opening, published: Root) -> Refused | None:

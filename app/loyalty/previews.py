@@ -174,7 +174,7 @@ def preview_voucher(text: str, *, shop: str, chain_id: str, now_s: int) -> dict[
     is_signed = ed25519.verify_strict(b64url_decode(series.key), message, signature)
     if not is_signed or voucher.value != series.value_points:
         raise Problem(codes.QR_BAD_SIGNATURE)
-    used = VoucherUse.get_or_none(VoucherUse.nullifier == _compute_nullifier(voucher.voucher_id))
+    used = _find_use(voucher)
     left = voucher.value - (used.used if used else 0)
     if not left:
         raise Problem(codes.QR_REPLAYED)
@@ -190,9 +190,15 @@ def preview_voucher(text: str, *, shop: str, chain_id: str, now_s: int) -> dict[
     }
 
 
-def _compute_nullifier(voucher_id: bytes) -> str:
-    """As `chain.town.loyalty.vouchers`: SHA-256 of a label and the voucher's number."""
-    return b64url_encode(sha256(b"beffroi-voucher\x00" + voucher_id).digest())
+def _find_use(voucher: bf1.Voucher) -> VoucherUse | None:
+    """What was used of a voucher, under the name `chain.town.loyalty.vouchers` gives it."""
+    series = f"{voucher.series:010d}".encode()
+    for suffix in (b"", series):
+        name = b64url_encode(sha256(b"beffroi-voucher\x00" + voucher.voucher_id + suffix).digest())
+        used: VoucherUse | None = VoucherUse.get_or_none(VoucherUse.nullifier == name)
+        if used is None or used.series == voucher.series:
+            return used
+    return None
 
 
 def preview_redeem(

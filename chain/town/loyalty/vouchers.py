@@ -36,9 +36,18 @@ from chain.types import codes
 _LABEL: Final = b"beffroi-voucher\x00"
 
 
-def compute_nullifier(voucher_id: bytes) -> str:
-    """Name under which a voucher's use is kept: SHA-256 of a label and its 16 random bytes, base64url."""
-    return b64url_encode(sha256(_LABEL + voucher_id).digest())
+def compute_nullifier(voucher_id: bytes, series: bytes = b"") -> str:
+    """Name under which a voucher's use is kept: SHA-256 of a label, its 16 random bytes and a series, base64url."""
+    return b64url_encode(sha256(_LABEL + voucher_id + series).digest())
+
+
+def find_nullifier(state: Reader, voucher: bf1.Voucher) -> str:
+    """A voucher's name, whatever number another series signed: who saw a voucher could use its number up first."""
+    name = compute_nullifier(voucher.voucher_id)
+    used = NULLIFIERS.get(state, name.encode())
+    if used is None or used.series == voucher.series:
+        return name
+    return compute_nullifier(voucher.voucher_id, series_id(voucher.series))
 
 
 def series_id(series: int) -> bytes:
@@ -164,10 +173,8 @@ def check_voucher(
 def _check_use(
     state: Reader, series: SeriesRecord, voucher: bf1.Voucher, *, shop: str, points: int
 ) -> FoundVoucher | Refused:
-    nullifier = compute_nullifier(voucher.voucher_id)
+    nullifier = find_nullifier(state, voucher)
     used = NULLIFIERS.get(state, nullifier.encode())
-    if used is not None and used.series != series.terms.series:
-        return Refused(codes.QR_REPLAYED)
     left = voucher.value - (used.used if used else 0)
     if not left:
         return Refused(codes.QR_REPLAYED)

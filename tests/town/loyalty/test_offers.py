@@ -440,6 +440,22 @@ def test_a_voucher_is_used_in_parts_and_never_beyond_its_value(shop) -> None:
     assert (totals.minted, totals.redeemed, totals.reversed) == (80, 50, 30)
 
 
+def test_nobody_uses_up_another_shop_s_voucher_by_signing_its_number(shop) -> None:
+    town, tills, _ = shop
+    good(offer(town, series(town), "shop:baker"))
+    other = make_key("signer of another shop")
+    theirs = series(town, series=8, key=b64url_encode(other.public_key.raw))
+    good(offer(town, theirs, "shop:florist"))
+    copied = voucher(town, series=8, signer=other)
+    assert good(use(town, tills, copied, 50))["left"] == 0
+    assert good(use(town, tills, voucher(town), 30))["left"] == 20
+    assert good(use(town, tills, voucher(town), 20))["left"] == 0
+    assert [name(use(town, tills, text, 1)) for text in (copied, voucher(town))] == [
+        "qr_replayed",
+        "qr_replayed",
+    ]
+
+
 def test_a_series_honours_no_more_than_it_said_whatever_its_key_signs(shop) -> None:
     town, tills, _ = shop
     good(offer(town, series(town), "shop:baker"))

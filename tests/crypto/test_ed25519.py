@@ -126,3 +126,17 @@ FILES = [path for path in sorted(FOLDER.glob("*.json")) if "ed25519" in path.nam
 @pytest.mark.skipif(not FILES, reason=f"no Ed25519 vectors in {FOLDER}")
 def test_every_vector_file_passes() -> None:
     assert all(suite.replay(path) for path in FILES)
+
+
+def test_a_vote_that_comes_again_in_a_commit_is_not_checked_again(monkeypatch):
+    asked = []
+    real = ed25519._library_accepts
+    monkeypatch.setattr(ed25519, "_library_accepts", lambda *a: asked.append(a) or real(*a))
+    seed, message = b"\x2a" * 32, b"a precommit nobody else signs"
+    public, signature = ed25519.derive_public(seed), ed25519.sign(seed, message)
+    other = bytes([signature[0] ^ 1]) + signature[1:]
+    for _ in range(2):
+        assert ed25519.is_accepted_quickly(public, message, signature)
+        assert ed25519.verify_zip215(public, message, signature)
+        assert not ed25519.is_accepted_quickly(public, message, other)
+    assert len(asked) == 2

@@ -659,6 +659,10 @@ GOSSIP_RESEND_TICKS: Final = 5
 GOSSIP_STATUS_TICKS: Final = 10
 """An idle node says where it stands every 2 s, so that who missed a whole height learns of it."""
 
+GOSSIP_STATUS_SPACING_MS: Final = 100
+"""A node that nobody is ahead of says at most so often that a height ended: a third of all messages of a busy town
+said nothing else. Who lags says it at once, and is served for it."""
+
 GOSSIP_OLD_VOTES_PER_TICK: Final = 64
 """Votes of rounds that are over, sent again a slice at a time: after a long halt there are thousands."""
 

@@ -36,6 +36,7 @@ from chain.types.messages import (
 from chain.types.primitives import BlockIDFlag, Height, Round, SignedMsgType
 
 _TICK_S = limits.GOSSIP_TICK_MS / 1_000
+_STATUS_SPACING_S = limits.GOSSIP_STATUS_SPACING_MS / 1_000
 _SERVE_MIN_S = limits.GOSSIP_SERVE_MIN_MS / 1_000
 _CHANNELS = (ChannelId.STATE, ChannelId.DATA, ChannelId.VOTE, ChannelId.VOTE_BITS)
 _NO_COMMIT_ROUND = -1
@@ -65,6 +66,9 @@ class ConsensusGossip:
         self._still_ticks = 0
         """Ticks since the height or round began."""
         self._position: tuple[Height, Round] | None = None
+        self._said_at_s = float("-inf")
+        """When we said last where we stand; `_is_status_due`: a height that ended since is to be said yet."""
+        self._is_status_due = False
         self._old_votes_from = 0
         self._asked = 0
         self._is_request_due = False
@@ -123,8 +127,22 @@ class ConsensusGossip:
         return None if view is None else view.height
 
     def on_committed(self) -> None:
-        """A height ended: say where we stand now, so that who waits for us knows."""
-        self._say_status()
+        """A height ended: say where we stand now, at once when we lag, for then somebody serves us the next one."""
+        wait_s = self._said_at_s + _STATUS_SPACING_S - self._clock.monotonic_s()
+        if wait_s <= 0 or self._is_behind():
+            self._say_status()
+        elif not self._is_status_due:
+            self._is_status_due = True
+            self._timers.call_later(wait_s, self._say_late)
+
+    def _is_behind(self) -> bool:
+        """Whether some peer said that it works at a later height."""
+        height = 0 if self._host is None else self._host.working_height()
+        return any(view.height > height for view in self._views.values())
+
+    def _say_late(self) -> None:
+        if self._is_status_due:  # not said meanwhile by the timer
+            self._say_status()
 
     # ── what we say ──────────────────────────────────────────────────────────────────────────────────
 
@@ -132,7 +150,9 @@ class ConsensusGossip:
         self._switch.send(peer, channel_of(body), ConsensusMessage(body))
 
     def _say_status(self) -> None:
+        self._is_status_due = False
         if self._host is not None and not self.is_quiet():
+            self._said_at_s = self._clock.monotonic_s()
             self.broadcast(self._status(self._host))
 
     def _status(self, host: ConsensusHost) -> NewRoundStep:
@@ -265,7 +285,10 @@ class ConsensusGossip:
                 self._note_step(peer, height)
             case NewValidBlock():
                 self._serve_parts(peer, body)
-            case ProposalMessage() | BlockPart() | VoteMessage() | VoteSetMaj23():
+            case ProposalMessage(signed) | VoteMessage(signed):
+                self._note_height(peer, signed.height)
+                self._host.deliver(body, peer)
+            case BlockPart() | VoteSetMaj23():
                 self._host.deliver(body, peer)
             case _:
                 pass  # HasVote, ProposalPOL, VoteSetBits: CometBFT's book-keeping, which we do without
@@ -277,6 +300,13 @@ class ConsensusGossip:
         view.height = height
         self._serve_commit(peer, view)
         self.on_peer_step(peer)
+
+    def _note_height(self, peer: str, height: Height) -> None:
+        """Who sends a proposal or a vote works at its height or beyond: fresher than what it said of itself."""
+        view = self._views.get(peer)
+        if view is not None and view.height < height:
+            view.height = height
+            self.on_peer_step(peer)
 
     # ── serving who lags ─────────────────────────────────────────────────────────────────────────────
 

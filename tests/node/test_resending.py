@@ -1,6 +1,7 @@
 """What gossip says again and to whom (PROTOCOL §5): one node, its peers' lines written down, no sockets, no waiting."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from chain.types.messages import (
     ConsensusMessage,
     NewRoundStep,
     NewValidBlock,
+    ProposalMessage,
     VoteMessage,
     VoteSetMaj23,
 )
@@ -229,3 +231,63 @@ def test_each_missing_block_is_asked_of_every_peer_in_turn_however_many_are_miss
     }
     headers = {block_id.part_set_header for block_id in wanted}
     assert asked == {(peer, header) for peer in ("p", "q", "r") for header in headers}
+
+
+class Moving(Working):
+    """A host whose height the test moves."""
+
+    height = HEIGHT
+
+    def working_height(self) -> int:
+        return self.height
+
+
+def steps_said(lines: Lines) -> list[int]:
+    return [body.height for peer, body in lines.sent if isinstance(body, NewRoundStep)]
+
+
+def start_moving(lines: Lines) -> tuple[VirtualTime, ConsensusGossip, Moving]:
+    time, host = VirtualTime(), Moving(Lone())
+    blocks = new_chain().node.stores.blocks
+    gossip = ConsensusGossip(lines, blocks, time, time)  # type: ignore[arg-type]
+    gossip.attach(host)  # type: ignore[arg-type]
+    gossip.start()
+    return time, gossip, host
+
+
+def test_of_many_heights_that_end_within_a_moment_the_first_and_the_last_are_said():
+    lines = Lines("a")
+    time, gossip, host = start_moving(lines)
+    for ended in range(5):
+        host.height = HEIGHT + ended
+        gossip.on_committed()
+        time.run(0.01)
+    assert steps_said(lines) == [HEIGHT]
+    time.run(0.1)
+    assert steps_said(lines) == [HEIGHT, HEIGHT + 4]
+
+
+def test_who_lags_says_at_once_that_another_height_ended_so_that_the_next_one_is_served():
+    lines = Lines("ahead")
+    _, gossip, host = start_moving(lines)
+    lines.say("ahead", ChannelId.STATE, NewRoundStep(HEIGHT + 9, 0, 1, 0, 0))
+    for ended in range(5):
+        host.height = HEIGHT + ended
+        gossip.on_committed()
+    assert steps_said(lines) == [HEIGHT + n for n in range(5)]
+
+
+def test_a_proposal_tells_where_its_sender_works_and_no_older_message_takes_that_back():
+    lines = Lines("a")
+    _, gossip, host = start_moving(lines)
+    taken: list[object] = []
+    host.deliver = lambda body, peer: taken.append(body)  # type: ignore[attr-defined]
+    told: list[str] = []
+    gossip.on_peer_step = told.append
+    lines.say("a", ChannelId.STATE, NewRoundStep(HEIGHT, 0, 1, 0, 0))
+    for ahead in (3, 1):
+        signed = replace(proposal(0, "a"), height=HEIGHT + ahead)
+        lines.say("a", ChannelId.DATA, ProposalMessage(signed))
+        assert gossip.peer_height("a") == HEIGHT + 3
+    assert told == ["a", "a"]
+    assert len(taken) == 2

@@ -18,6 +18,7 @@ from app.core.config import Config, ConfigError, load_config
 from app.core.database import migrate, open_database
 from app.core.finality import FinalityWatcher
 from app.core.logs import configure_logging
+from app.core.onlyone import DatabaseHeld, hold
 from app.core.problems import NodeUnavailable, Problem
 from app.core.projector import HALTED_EXIT, GenesisUnusable, Projector, read_genesis
 from app.core.relay import Relay
@@ -53,7 +54,12 @@ def _run(act: Callable[[Config, ChainClient, Projector], None]) -> None:
         migrate()
         chain = ChainClient(config.node_urls)
         made = Projector(chain, read_genesis(config.genesis_file), build_projections())
-        act(config, chain, made)
+        with hold(config.database_url, "projector"):
+            act(config, chain, made)
+    except DatabaseHeld as error:
+        raise click.ClickException(
+            "another projector is at work with this database; let it end, or stop it, then start this one again"
+        ) from error
     except (ConfigError, GenesisUnusable, NodeUnavailable) as error:
         raise click.ClickException(str(error)) from error
     except NodeLied as lie:

@@ -8,10 +8,11 @@ from types import FrameType
 import click
 import structlog
 
-from app.core.clock import choose_clock
+from app.core.clock import Clock, choose_clock
 from app.core.config import ConfigError, load_config
 from app.core.database import connected, migrate, open_database
 from app.core.logs import configure_logging
+from app.core.onlyone import DatabaseHeld, hold
 from app.webhooks.sending import Sender
 from app.webhooks.service import Turn, purge, queue_lines, send_due
 
@@ -43,12 +44,22 @@ def webhooks(allow_private: bool) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    sender, turn = Sender(allow_private=allow_private), Turn()
+    try:
+        with hold(config.database_url, "webhooks"):
+            _send_until(stop, clock, Sender(allow_private=allow_private), config.master_key)
+    except DatabaseHeld as error:
+        raise click.ClickException(
+            "another `beffroi webhooks` serves this database; one is enough for a town"
+        ) from error
+
+
+def _send_until(stop: threading.Event, clock: Clock, sender: Sender, master_key: bytes) -> None:
+    turn = Turn()
     while not stop.is_set():
         with connected():
             now_s = clock.now_s()
             queued = queue_lines(now_s=now_s)
-            heard = send_due(sender, turn, master_key=config.master_key, now_s=now_s)
+            heard = send_due(sender, turn, master_key=master_key, now_s=now_s)
             purge(now_s=now_s)
         if queued or heard:
             _log.info("webhooks", queued=queued, heard=heard)

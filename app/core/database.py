@@ -16,6 +16,8 @@ from playhouse.db_url import parse
 from playhouse.migrations import Runner
 from playhouse.pool import PooledPostgresqlDatabase, PooledSqliteDatabase
 
+from app.core.onlyone import hold
+
 MIGRATIONS_DIR: Final = Path(__file__).parents[2] / "migrations"
 CONNECTIONS_MAX: Final = 64
 """Per process; more than the server's threads, so a request never waits for a connection."""
@@ -24,6 +26,12 @@ _WRITING: Final = ("INSERT", "UPDATE", "DELETE", "REPLACE")
 
 database = DatabaseProxy()
 """The process's database; `open_database` gives it its real one."""
+
+
+MIGRATION_WAIT_S: Final = 300.0
+"""Longer than any migration of a town's rows."""
+_opened: Final[list[str]] = []
+"""Address of the process's database."""
 
 
 class WriteOutsideTransaction(AssertionError):
@@ -85,6 +93,7 @@ def open_database(url: str) -> Database:
     else:
         real = TownPostgres(**parse(url, unquote_password=True), prefer_psycopg3=True, **options)
     database.initialize(real)
+    _opened[:] = [url]
     return real
 
 
@@ -191,6 +200,6 @@ def forget_deleted(tables: Iterable[type[Row]]) -> None:
 
 
 def migrate() -> list[str]:
-    """Apply the pending files of `migrations/`; returns their names."""
-    with connected():
+    """Apply the pending files of `migrations/`; returns their names. Programs that start together take turns."""
+    with hold(_opened[0], "migration", wait_s=MIGRATION_WAIT_S), connected():
         return list(Runner(database.obj, str(MIGRATIONS_DIR)).up())

@@ -1,14 +1,19 @@
 """One way to write, connections that travel between threads, and migrations that match the models."""
 
+import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from playhouse.migrations import Runner
 
 from app.accounts.models import TicketCount
+from app.cli import projector as projector_command
+from app.cli.main import main
 from app.core.database import (
     MIGRATIONS_DIR,
     WriteOutsideTransaction,
@@ -18,8 +23,11 @@ from app.core.database import (
     open_database,
     write,
 )
+from app.core.onlyone import DatabaseHeld, hold
 from app.wiring import all_tables
+from chain.codec.cmtjson import to_json
 from tests.api.conftest import close_database, fresh_postgres
+from tests.api.lab import Lab
 
 POSTGRES_URL = os.environ.get("TEST_POSTGRES_URL", "")
 
@@ -131,6 +139,42 @@ def _shape(table: str) -> object:
     ]
     indexes = sorted((tuple(index.columns), index.unique) for index in database.get_indexes(table))
     return columns, indexes
+
+
+def test_programs_that_migrate_at_once_take_turns(fresh: str) -> None:
+    """Projector, webhooks and job start together on a new town, and each would create the same tables."""
+    with ThreadPoolExecutor(4) as pool:
+        futures = [pool.submit(migrate) for _ in range(4)]
+        applied = sorted(len(future.result(timeout=120)) for future in futures)
+    assert applied == [0, 0, 0, len(list(MIGRATIONS_DIR.glob("[0-9]*.py")))]
+
+
+def test_a_second_program_of_a_kind_is_kept_off_until_the_first_ends(fresh: str) -> None:
+    with hold(fresh, "projector"):
+        with pytest.raises(DatabaseHeld), hold(fresh, "projector", wait_s=0):
+            pass
+        with hold(fresh, "another purpose", wait_s=0):
+            pass
+    with hold(fresh, "projector", wait_s=0):
+        pass
+
+
+def test_a_second_projector_says_what_to_do_and_touches_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two once wrote the same heights; a rebuild beside one that follows leaves rows out."""
+    for name in ("BEFFROI_HOME", "BEFFROI_GENESIS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / ("genesis.json" if "FILE" in name else "")))
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    monkeypatch.setattr(projector_command, "hold", partial(hold, wait_s=0))
+    lab = Lab()
+    (tmp_path / "genesis.json").write_text(json.dumps(to_json(lab.genesis)))
+    with hold(f"sqlite:///{tmp_path / 'town.db'}", "projector"):
+        for command in (["projector"], ["projector", "rebuild"]):
+            said = CliRunner().invoke(main, command)
+            assert said.exit_code == 1
+            assert "another projector is at work with this database" in said.output
+    close_database()
 
 
 def test_a_write_outside_a_transaction_is_a_defect_and_does_nothing(fresh: str) -> None:

@@ -17,7 +17,8 @@ from typing import Any, Final
 import msgspec
 
 from app.cli.trust import UnknownElection
-from app.core.chain_client import read_query_answer
+from app.core.chain_client import MALFORMED, RpcError, read_query_answer
+from app.core.refusals import NodeUnavailable
 from app.core.trusted_chain import NotProved, TrustedChain
 from chain.light.ballot_receipt import BallotReceipt, Following, hash_event, make_receipt
 from chain.limits import RPC_BATCH_MAX
@@ -146,11 +147,14 @@ class Board:
         return self._document("election"), self._document("trustees"), formats.encode(entries)
 
     def assemble(self, trustees: int, note: Note = lambda _done, _of: None) -> Assembled:
-        """The archive of the box as it stands; raises NotProved when any byte of it is not the chain's."""
+        """The archive of the box as it stands; raises NotProved when no node shows one that is the chain's."""
         box = self._box()
+        return self.chain.ask_each(lambda url: self._assemble_from(url, box, trustees, note))
+
+    def _assemble_from(self, url: str, box: BoxState, trustees: int, note: Note) -> Assembled:
         writer = ArchiveWriter(self._opening_s())
         writer.add_setup(*self.setup())
-        for place, ballot in enumerate(self._ballots(box.ballots), 1):
+        for place, ballot in enumerate(self._ballots(url, box.ballots), 1):
             writer.add_ballot(ballot)
             note(place, box.ballots)
         tally = self._find_document("tally")
@@ -195,27 +199,29 @@ class Board:
         assert raw is not None, "an election was published"
         return int(json.loads(raw)["calendar"]["voting_opens"])
 
-    def _ballots(self, count: int) -> Iterator[bytes]:
-        """Ballots in order of arrival, unproved."""
+    def _ballots(self, url: str, count: int) -> Iterator[bytes]:
+        """Ballots in order of arrival as one node shows them, unproved; raises NotProved."""
         for first in range(0, count, BATCH):
             places = range(first, min(first + BATCH, count))
-            calls: list[tuple[str, dict[str, Any]]] = [
-                (
-                    "abci_query",
-                    {
-                        "path": f"/record/{NAMESPACE}",
-                        "data": self._id("body", place.to_bytes(8, "big")).hex(),
-                        "height": str(self.chain.state_height),
-                        "prove": False,
-                    },
-                )
-                for place in places
-            ]
-            for place, answer in zip(places, self.chain.rpc.call_many(calls), strict=True):
-                value = read_query_answer(answer).value
-                if not value:
-                    raise NotProved(f"ballot {place} is not shown")
-                yield str(json.loads(value)["ballot"]).encode()
+            calls = [self._ask_ballot(place) for place in places]
+            try:
+                answers = self.chain.rpc.call_many(calls, node=url)
+                for place, answer in zip(places, answers, strict=True):
+                    value = read_query_answer(answer).value
+                    if not value:
+                        raise NotProved(f"ballot {place} is not shown")
+                    yield str(json.loads(value)["ballot"]).encode()
+            except (RpcError, NodeUnavailable, *MALFORMED) as error:
+                raise NotProved(f"no node shows the ballots from {first} on: {error}") from error
+
+    def _ask_ballot(self, place: int) -> tuple[str, dict[str, Any]]:
+        asked = {
+            "path": f"/record/{NAMESPACE}",
+            "data": self._id("body", place.to_bytes(8, "big")).hex(),
+            "height": str(self.chain.state_height),
+            "prove": False,
+        }
+        return "abci_query", asked
 
     def _document(self, name: str) -> bytes:
         text = self._find_document(name)

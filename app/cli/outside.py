@@ -16,7 +16,7 @@ import click
 import msgspec
 
 from app.cli.trust import UnknownElection, chain_options
-from app.core.chain_client import RpcError
+from app.core.chain_client import BroadcastAnswer, RpcError
 from app.core.keyfiles import KeyFileError, RoleKey, read_private_text
 from app.core.refusals import NodeUnavailable
 from app.core.sealedfiles import check_passphrase, hold_alone
@@ -150,7 +150,10 @@ def read_passphrase(file: Path | None, *, is_new: bool) -> str:
 
 
 def send(chain: TrustedChain, key: RoleKey, body: msgspec.Struct) -> None:
-    """Sign with the role key and hand in; raises ChainRefusal, NodeUnavailable, RpcError."""
+    """Sign with the role key and hand in at every node, so that none alone can drop or refuse it.
+
+    Raises ChainRefusal when no node takes it, NodeUnavailable or RpcError when none says a word.
+    """
     transaction = build_transaction(
         chain.town(),
         f"body:{key.body}",
@@ -159,9 +162,17 @@ def send(chain: TrustedChain, key: RoleKey, body: msgspec.Struct) -> None:
         chance.token_bytes(16),
         chain.header.time.seconds + LIFE_S,
     )
-    answer = chain.rpc.broadcast(transaction)
-    if answer.code:
-        raise ChainRefusal(answer.log)
+    answers: list[BroadcastAnswer] = []
+    silent: RpcError | NodeUnavailable | None = None
+    for url in chain.rpc.by_health():
+        try:
+            answers.append(chain.rpc.broadcast(transaction, node=url))
+        except (RpcError, NodeUnavailable) as error:
+            silent = error
+    if silent is not None and not answers:
+        raise silent
+    if all(answer.code for answer in answers):
+        raise ChainRefusal(answers[0].log)
 
 
 def await_proved(chain: TrustedChain, is_there: Callable[[], bool]) -> None:

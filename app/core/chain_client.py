@@ -73,13 +73,13 @@ class ChainClient:
 
     # --- what the API asks ---------------------------------------------------------------
 
-    def broadcast(self, transaction: bytes, *, avoid: str = "") -> BroadcastAnswer:
-        """Hand one transaction to a node's mempool (`broadcast_tx_sync`), another than `avoid` if any.
+    def broadcast(self, transaction: bytes, *, avoid: str = "", node: str = "") -> BroadcastAnswer:
+        """Hand one transaction to a node's mempool (`broadcast_tx_sync`), another than `avoid`, or `node` only.
 
         Raises NodeUnavailable, or RpcError when the node refuses it without judging (mempool full).
         """
         params = {"tx": base64.b64encode(transaction).decode()}
-        for url in self._by_health(avoid):
+        for url in (node,) if node else self.by_health(avoid):
             try:
                 return _read_broadcast(url, self._exchange(url, "broadcast_tx_sync", params))
             except RpcError as error:
@@ -90,11 +90,14 @@ class ChainClient:
                 self._set_aside(url)
         raise NodeUnavailable
 
-    def query(self, path: str, data: bytes, *, height: int = 0, prove: bool = False) -> QueryAnswer:
+    def query(
+        self, path: str, data: bytes, *, height: int = 0, prove: bool = False, node: str = ""
+    ) -> QueryAnswer:
         """One `abci_query`; height 0 means the last committed version."""
         answer = self.call(
             "abci_query",
             {"path": path, "data": data.hex(), "height": str(height), "prove": prove},
+            node=node,
         )
         try:
             return read_query_answer(answer)
@@ -111,7 +114,7 @@ class ChainClient:
 
         Raises NodeUnavailable when none does, RpcError when one answers with an error.
         """
-        for url in (node,) if node else self._by_health():
+        for url in (node,) if node else self.by_health():
             try:
                 found = self._exchange(url, method, dict(params or {}))
                 self._local.answered_by = url
@@ -136,7 +139,7 @@ class ChainClient:
     ) -> list[dict[str, Any] | RpcError]:
         """As `call_many`, each call with its result or its error. Raises NodeUnavailable."""
         batch = [_envelope(i, method, params) for i, (method, params) in enumerate(calls)]
-        for url in (node,) if node else self._by_health():
+        for url in (node,) if node else self.by_health():
             try:
                 answers = self._post(url, batch)
                 if isinstance(answers, dict):
@@ -163,6 +166,15 @@ class ChainClient:
         """Put a node behind all others: it shows less than they do."""
         self.urls = (*(known for known in self.urls if known != url), url)
 
+    def by_health(self, avoid: str = "") -> list[str]:
+        """The nodes in the order they are asked: those that failed a moment ago, and `avoid`, last."""
+        now = time.monotonic()
+
+        def badness(url: str) -> tuple[bool, bool]:
+            return url == avoid, now - self._failed_at.get(url, -SET_ASIDE_S) < SET_ASIDE_S
+
+        return sorted(self.urls, key=badness)
+
     def close(self) -> None:
         """Close this thread's connections."""
         for connection in self._connections().values():
@@ -170,14 +182,6 @@ class ChainClient:
         self._connections().clear()
 
     # --- transport -------------------------------------------------------------------------
-
-    def _by_health(self, avoid: str = "") -> list[str]:
-        now = time.monotonic()
-
-        def badness(url: str) -> tuple[bool, bool]:
-            return url == avoid, now - self._failed_at.get(url, -SET_ASIDE_S) < SET_ASIDE_S
-
-        return sorted(self.urls, key=badness)
 
     def _set_aside(self, url: str) -> None:
         self._failed_at[url] = time.monotonic()

@@ -16,6 +16,7 @@ import http.client
 import json
 import time
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from app.core.chain_client import MALFORMED, ChainClient, QueryAnswer, RpcError
 from app.core.light_source import LightSource, drive
@@ -32,6 +33,8 @@ from chain.types.abci import ProofOp
 from chain.types.block import Block, Header
 from chain.types.evidence import LightBlock
 from chain.types.timestamp import Timestamp
+
+ResultT = TypeVar("ResultT")
 
 
 class NotProved(Exception):
@@ -120,9 +123,28 @@ class TrustedChain:
         return checkpoint_of(self.header)
 
     def _query(self, namespace: str, record_id: bytes) -> tuple[bytes | None, tuple[ProofOp, ...]]:
+        return self.ask_each(lambda url: self._query_at(url, namespace, record_id))
+
+    def ask_each(self, ask: Callable[[str], ResultT]) -> ResultT:
+        """What the first node gives that can show it; one that cannot is asked last from then on.
+
+        Raises the first NotProved when no node can: a single liar, or one that lags, must not stop a trustee.
+        """
+        flaws: list[NotProved] = []
+        for url in self.rpc.by_health():
+            try:
+                return ask(url)
+            except NotProved as flaw:
+                flaws.append(flaw)
+                self.rpc.ask_last(url)
+        raise flaws[0]
+
+    def _query_at(
+        self, url: str, namespace: str, record_id: bytes
+    ) -> tuple[bytes | None, tuple[ProofOp, ...]]:
         try:
             answer = self.rpc.query(
-                f"/record/{namespace}", record_id, height=self.state_height, prove=True
+                f"/record/{namespace}", record_id, height=self.state_height, prove=True, node=url
             )
             ops = _read_ops(answer)
         except (RpcError, NodeUnavailable, *MALFORMED) as error:
@@ -144,8 +166,12 @@ class TrustedChain:
     def transactions(self, height: int) -> tuple[bytes, ...]:
         """The transactions of a block, all and only those its header names; raises NotProved."""
         header = self.header_at(height)
+        return self.ask_each(lambda url: self._transactions_at(url, header))
+
+    def _transactions_at(self, url: str, header: Header) -> tuple[bytes, ...]:
+        height = header.height
         try:
-            shown = self.rpc.call("block", {"height": str(height)})
+            shown = self.rpc.call("block", {"height": str(height)}, node=url)
             txs = from_json(Block, shown["block"]).data.txs
         except (
             RpcError,

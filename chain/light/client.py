@@ -115,10 +115,16 @@ class LightClient:
     # --- verify ----------------------------------------------------------------------------
 
     def verify_latest(self, now: Timestamp) -> Steps[Outcome]:
-        """Verify the newest block of the primary; an older one than we trust changes nothing."""
-        answer = yield from fetch_at(self.primary, LATEST)
-        if isinstance(answer, Missing):
-            return Failure(LATEST, f"{self.primary}: {answer}", answer.is_benign())
+        """Verify the newest block of the primary; an older one than we trust changes nothing.
+
+        A primary that brings nothing is replaced as in `verify_height`.
+        """
+        while True:
+            answer = yield from fetch_at(self.primary, LATEST)
+            if not isinstance(answer, Missing):
+                break
+            if not self._replace_primary(str(answer)):
+                return Failure(LATEST, f"{self.primary}: {answer}", answer.is_benign())
         newest = self.trusted[max(self.trusted)]
         if height_of(answer) <= height_of(newest):
             return Verified(newest, (newest,))

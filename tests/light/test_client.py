@@ -177,6 +177,19 @@ def test_the_newest_block_is_found_and_verified():
     assert outcome.block.signed_header.header.height == 930
 
 
+def test_a_primary_that_has_no_newest_block_to_show_is_replaced():
+    chain = long_chain()
+    is_dead = [False]
+    source = honest(chain)
+    dying = lambda h: Missing.NO_RESPONSE if is_dead[0] else source(h)  # noqa: E731
+    net = Net({"primary": dying, "w": honest(chain, 930), "x": honest(chain, 930)})
+    client = begun(chain, net, "w", "x", at=700)
+    is_dead[0] = True
+    outcome = net.drive(client.verify_latest(now_of(chain)))
+    assert outcome.block.signed_header.header.height == 930
+    assert client.primary == "w"
+
+
 # --- what it refuses -----------------------------------------------------------------------------
 
 

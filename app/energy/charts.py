@@ -3,14 +3,15 @@
 Each picture has a title and a description that say in words what it shows, and tells its series apart by hatching,
 line style and direct labels as well as by colour. Text is text (readers and searches find it), nothing moves,
 nothing is loaded. Coordinates are integers, so the same figures give the same bytes.
-Colours: Okabe and Ito's set, which people with colour blindness tell apart.
+Colours: Okabe and Ito's set, which people with colour blindness tell apart; all of three to one at least on white
+(WCAG 2.2, 1.4.11), which their orange is not.
 Reads: its arguments.  Never: a database, a clock.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Final
+from typing import Any, Final
 
 WIDTH: Final = 720
 HEIGHT: Final = 320
@@ -21,15 +22,23 @@ BOTTOM: Final = 44
 PLOT_W: Final = WIDTH - LEFT - RIGHT
 PLOT_H: Final = HEIGHT - TOP - BOTTOM
 BLUE: Final = "#0072b2"
-ORANGE: Final = "#e69f00"
+VERMILION: Final = "#d55e00"
 GREEN: Final = "#009e73"
 INK: Final = "#222222"
 GRID: Final = "#cccccc"
+VEIL: Final = "#eeeeee"
+"""Where figures are kept back."""
 ROW_H: Final = 26
+SAVED_TOP: Final = TOP + 16
+"""Room for an amount above the highest column."""
+SAVED_H: Final = HEIGHT - BOTTOM - SAVED_TOP - 4
+WIDE_SLOT: Final = 58
+"""Pixels a month needs for an amount with cents; two years side by side have less."""
+NAME_CHARS: Final = 19
 BARS_MAX: Final = 40
 """More rows would be no picture; the rest is one row."""
 
-WORDS: Final = {
+WORDS: Final[dict[str, Any]] = {
     "en": {
         "day": "Energy of {0}",
         "day_desc": "Produced {0}, consumed {1}, shared {2}. Most was produced at {3}.",
@@ -39,6 +48,21 @@ WORDS: Final = {
         "shared": "shared",
         "nothing": "nothing was produced",
         "hour": "hour, local time",
+        "step": "Wh in each step",
+        "months": (
+            "January",
+            "February",
+            "March",
+            "April",
+            "May",
+            "June",
+            "July",
+            "August",
+            "September",
+            "October",
+            "November",
+            "December",
+        ),
         "share": "Who received the shared energy, {0}",
         "share_desc": "{0} shared among {1} points; the largest share is {2} %, of {3}.",
         "others": "{0} others",
@@ -56,6 +80,21 @@ WORDS: Final = {
         "shared": "partagé",
         "nothing": "rien n'a été produit",
         "hour": "heure locale",
+        "step": "Wh à chaque pas",
+        "months": (
+            "janvier",
+            "février",
+            "mars",
+            "avril",
+            "mai",
+            "juin",
+            "juillet",
+            "août",
+            "septembre",
+            "octobre",
+            "novembre",
+            "décembre",
+        ),
         "share": "Qui a reçu l'énergie partagée, {0}",
         "share_desc": "{0} partagés entre {1} points ; la plus grande part est {2} %, de {3}.",
         "others": "{0} autres",
@@ -84,30 +123,31 @@ def draw_day(curve: DayCurve, language: str) -> str:
     """Production, consumption and what was shared over a day; raises KeyError for a language it has no words in."""
     words = WORDS[language]
     produced, consumed, shared = map(sum, (curve.produced_wh, curve.consumed_wh, curve.shared_wh))
-    top = max((*curve.produced_wh, *curve.consumed_wh, 1))
+    top = _round_up(max((*curve.produced_wh, *curve.consumed_wh, 1)))
     peak = words["nothing"]
     if produced:
         peak = curve.clocks[list(curve.produced_wh).index(max(curve.produced_wh))]
     said = words["day_desc"].format(
         *(format_kwh(wh, language) for wh in (produced, consumed, shared)), peak
     )
-    if curve.hidden:
-        said += " " + words["hidden"].format(len(curve.hidden))
+    veiled = words["hidden"].format(len(curve.hidden)) if curve.hidden else ""
     body = [
-        *_grid(top, language),
+        *_veils(len(curve.clocks), curve.hidden, veiled),
+        *_grid(top, words["step"]),
         *_hours(curve.clocks, words["hour"]),
         *_areas(curve.shared_wh, top, curve.hidden),
         *_lines(curve.consumed_wh, top, BLUE, "none", curve.hidden),
-        *_lines(curve.produced_wh, top, ORANGE, "7 4", curve.hidden),
+        *_lines(curve.produced_wh, top, VERMILION, "7 4", curve.hidden),
         *_legend(
             (
-                (ORANGE, "7 4", words["produced"]),
+                (VERMILION, "7 4", words["produced"]),
                 (BLUE, "none", words["consumed"]),
                 (GREEN, "hatch", words["shared"]),
             )
         ),
     ]
-    return _svg(words["day"].format(curve.day), said, body, HEIGHT, language)
+    title = words["day"].format(format_date(curve.day, language))
+    return _svg(title, f"{said} {veiled}".strip(), body, HEIGHT, language)
 
 
 def draw_shares(period: str, shares_wh: Sequence[tuple[str, int]], language: str) -> str:
@@ -119,7 +159,7 @@ def draw_shares(period: str, shares_wh: Sequence[tuple[str, int]], language: str
     if len(ordered) > BARS_MAX:
         rest = ordered[BARS_MAX:]
         shown = [*shown, (words["others"].format(len(rest)), sum(wh for _, wh in rest))]
-    title = words["share"].format(period)
+    title = words["share"].format(format_date(period, language))
     if not total:
         return _svg(title, words["none"], [_text(LEFT, TOP + 20, words["none"])], 96, language)
     largest = shown[0]
@@ -134,7 +174,7 @@ def draw_shares(period: str, shares_wh: Sequence[tuple[str, int]], language: str
         y = TOP + row * ROW_H
         width = wh * (PLOT_W - 260) // largest[1] if largest[1] else 0
         percent = _decimal(wh * 1_000 // total, 1, language)
-        body.append(_text(LEFT + 84, y + 14, name, anchor="end"))
+        body.append(_text(LEFT + 84, y + 14, _clip(name), anchor="end"))
         body.append(
             f'<rect x="{LEFT + 92}" y="{y}" width="{max(width, 1)}" height="18" fill="{GREEN}" stroke="{INK}"/>'
         )
@@ -153,26 +193,42 @@ def draw_savings(months: Sequence[tuple[str, int]], language: str) -> str:
     said = words["savings_desc"].format(
         format_euros(sum(cents for _, cents in months), language),
         len(months),
-        best[0],
+        format_date(best[0], language),
         format_euros(best[1], language),
     )
     high = max(0, *(cents for _, cents in months))
     low = min(0, *(cents for _, cents in months))
     span = (high - low) or 1
-    zero = TOP + PLOT_H * high // span
+    zero = SAVED_TOP + SAVED_H * high // span
     slot = PLOT_W // len(months)
     body = [f'<line x1="{LEFT}" y1="{zero}" x2="{WIDTH - RIGHT}" y2="{zero}" stroke="{INK}"/>']
     for place, (month, cents) in enumerate(months):
-        height = abs(cents) * PLOT_H // span
+        height = abs(cents) * SAVED_H // span
         x, y = LEFT + place * slot + slot // 6, zero - height if cents >= 0 else zero
         body.append(
             f'<rect x="{x}" y="{y}" width="{max(slot * 2 // 3, 2)}" height="{max(height, 1)}" '
             f'fill="{BLUE if cents >= 0 else "url(#hatch)"}" stroke="{INK}"/>'
         )
         middle = x + slot // 3
-        body.append(_text(middle, y - 5, format_euros(cents, language), anchor="middle"))
-        body.append(_text(middle, HEIGHT - BOTTOM + 20, month, anchor="middle"))
+        body += _month_labels(place, month, cents, (middle, y - 5), slot, language)
     return _svg(words["savings"], said, body, HEIGHT, language)
+
+
+def _month_labels(
+    place: int, month: str, cents: int, above: tuple[int, int], slot: int, language: str
+) -> list[str]:
+    """The amount above the column, the month below, its year under the first column and each January."""
+    is_wide = slot >= WIDE_SLOT
+    amount = format_euros(cents, language) if is_wide else format_whole_euros(cents)
+    year, number = month.split("-")
+    middle = above[0]
+    parts = [
+        _text(*above, amount, anchor="middle", size=13 if is_wide else 10),
+        _text(middle, HEIGHT - BOTTOM + 14, number, anchor="middle", size=11),
+    ]
+    if place == 0 or number == "01":
+        parts.append(_text(middle, HEIGHT - BOTTOM + 30, year, anchor="middle", size=11))
+    return parts
 
 
 # --- figures in words -----------------------------------------------------------------------------
@@ -181,7 +237,7 @@ def draw_savings(months: Sequence[tuple[str, int]], language: str) -> str:
 def format_kwh(energy_wh: int, language: str) -> str:
     """`1,9 kWh`: tenths, floored; whole numbers from 100 kWh on."""
     if energy_wh >= 100_000:
-        return f"{_grouped(energy_wh // 1_000)} kWh"
+        return f"{format_number(energy_wh // 1_000)} kWh"
     return f"{_decimal(energy_wh // 100, 1, language)} kWh"
 
 
@@ -190,13 +246,29 @@ def format_euros(cents: int, language: str) -> str:
     return f"{_decimal(cents, 2, language)} €"
 
 
+def format_whole_euros(cents: int) -> str:
+    """`12 €`, rounded half away from zero."""
+    whole = (abs(cents) + 50) // 100
+    return f"{'-' if cents < 0 and whole else ''}{format_number(whole)} €"
+
+
+def format_date(text: str, language: str) -> str:
+    """`2026-06-08` or `2026-06` in words: `8 June 2026`, `juin 2026`; the first of a month in French is `1er`."""
+    year, month, *day = text.split("-")
+    named = f"{WORDS[language]['months'][int(month) - 1]} {year}"
+    if not day:
+        return named
+    number = int(day[0])
+    return f"{number}{'er' if language == 'fr' and number == 1 else ''} {named}"
+
+
 def _decimal(units: int, places: int, language: str) -> str:
     whole, rest = divmod(abs(units), 10**places)
     sign = "-" if units < 0 else ""
-    return f"{sign}{_grouped(whole)}{',' if language == 'fr' else '.'}{rest:0{places}}"
+    return f"{sign}{format_number(whole)}{',' if language == 'fr' else '.'}{rest:0{places}}"
 
 
-def _grouped(number: int) -> str:
+def format_number(number: int) -> str:
     """Groups of three, apart by a narrow space that does not break."""
     return f"{number:,}".replace(",", "\u202f")
 
@@ -236,15 +308,39 @@ def _text(x: int, y: int, text: str, *, anchor: str = "start", size: int = 13) -
     )
 
 
-def _grid(top: int, language: str) -> list[str]:
-    parts = []
+def _round_up(top_wh: int) -> int:
+    """The least of 4, 8, 12, 16, 20, 24 and 32 times a power of ten that is no less: its quarters are round."""
+    power = 1
+    while True:
+        for lead in (4, 8, 12, 16, 20, 24, 32):
+            if lead * power >= top_wh:
+                return lead * power
+        power *= 10
+
+
+def _grid(top: int, unit: str) -> list[str]:
+    parts = [_text(8, TOP - 8, unit, size=10)]
     for quarter in range(5):
         y = TOP + PLOT_H - PLOT_H * quarter // 4
         parts.append(f'<line x1="{LEFT}" y1="{y}" x2="{WIDTH - RIGHT}" y2="{y}" stroke="{GRID}"/>')
-        parts.append(
-            _text(LEFT - 8, y + 4, format_kwh(top * quarter // 4, language), anchor="end", size=10)
-        )
+        label = format_number(top * quarter // 4)
+        parts.append(_text(LEFT - 8, y + 4, label, anchor="end", size=10))
     return parts
+
+
+def _veils(count: int, hidden: frozenset[int], said: str) -> list[str]:
+    """Grey where steps are kept back, and why, below the hours."""
+    parts = []
+    for run in _runs(count, frozenset(range(count)) - hidden):
+        x = _x(run.start, count)
+        width = max(_x(run.stop, count) - x, 1)
+        parts.append(f'<rect x="{x}" y="{TOP}" width="{width}" height="{PLOT_H}" fill="{VEIL}"/>')
+    return [*parts, _text(LEFT, HEIGHT - 6, said, size=11)] if parts else []
+
+
+def _clip(name: str) -> str:
+    """A name that fits left of the bars."""
+    return name if len(name) <= NAME_CHARS else name[: NAME_CHARS - 1] + "…"
 
 
 def _hours(clocks: Sequence[str], label: str) -> list[str]:

@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from io import StringIO
 from typing import Any, Final
+from unicodedata import normalize
 
 from fpdf import FPDF
 
-from app.energy.charts import format_euros, format_kwh
+from app.energy.charts import format_date, format_euros, format_kwh, format_number
 from app.energy.statements import Invoice, Statement, describe_line
 
 COLUMNS: Final = (
@@ -29,8 +30,12 @@ COLUMNS: Final = (
     "accise_cents",
     "gross_cents",
 )
+_PLAIN: Final = str.maketrans(
+    {"€": "EUR", "œ": "oe", "Œ": "OE", "\u202f": " ", "\u2019": "'", "\u2013": "-", "\u2026": "..."}
+)
 WORDS: Final = {
     "en": {
+        "colon": ": ",
         "statement": "Statement of shared energy",
         "invoice": "Invoice",
         "member": "Member",
@@ -61,11 +66,13 @@ WORDS: Final = {
         ),
         "energy": "energy",
         "correction": "correction",
+        "issued": "Issued",
         "due": "Due within {0} days",
         "chain": "Root of the month's statements: {0}. The attached file holds this statement, its salt and its path.",
         "page": "page",
     },
     "fr": {
+        "colon": " : ",
         "statement": "Relevé d'énergie partagée",
         "invoice": "Facture",
         "member": "Membre",
@@ -96,6 +103,7 @@ WORDS: Final = {
         ),
         "energy": "énergie",
         "correction": "correction",
+        "issued": "Émise le",
         "due": "À régler sous {0} jours",
         "chain": "Racine des relevés du mois : {0}. Le fichier joint contient ce relevé, son sel et son chemin.",
         "page": "page",
@@ -128,21 +136,30 @@ def format_statement_pdf(
     pdf = _start(words, words["statement"], language, made_s)
     said = [
         f"{words['operation']} {statement.operation}",
-        f"{words['month']} {statement.month}",
+        f"{words['month']} {format_date(statement.month, language)}",
         f"{words['member']} {name or statement.member}",
     ]
     for point in statement.points:
         share = _percent(point.share_ppm, language)
+        metered, shared = (format_kwh(wh, language) for wh in (point.metered_wh, point.shared_wh))
         said.append(
-            f"{words['point']} {point.point}: {words['metered']} {format_kwh(point.metered_wh, language)}, "
-            f"{words['shared']} {format_kwh(point.shared_wh, language)}; {words[point.side].format(share)}"
+            f"{words['point']} {point.point}{words['colon']}{words['metered']} {metered}, "
+            f"{words['shared']} {shared}; {words[point.side].format(share)}"
         )
     if statement.pays_cents or statement.saved_cents:
-        said.append(f"{words['pays']}: {format_euros(statement.pays_cents, language)}")
-        said.append(f"{words['saved']}: {format_euros(statement.saved_cents, language)}")
+        said.append(
+            f"{words['pays']}{words['colon']}{format_euros(statement.pays_cents, language)}"
+        )
+        said.append(
+            f"{words['saved']}{words['colon']}{format_euros(statement.saved_cents, language)}"
+        )
     if statement.gets_cents or statement.earned_more_cents:
-        said.append(f"{words['gets']}: {format_euros(statement.gets_cents, language)}")
-        said.append(f"{words['more']}: {format_euros(statement.earned_more_cents, language)}")
+        said.append(
+            f"{words['gets']}{words['colon']}{format_euros(statement.gets_cents, language)}"
+        )
+        said.append(
+            f"{words['more']}{words['colon']}{format_euros(statement.earned_more_cents, language)}"
+        )
     said.append(
         words["co2"].format(statement.co2_avoided_g, statement.co2_mg_per_kwh, statement.co2_source)
     )
@@ -172,10 +189,11 @@ def format_invoice_pdf(
     _write(
         pdf,
         [
-            f"{words['seller']}: {seller}",
-            f"{words['buyer']}: {buyer}",
-            f"{words['month']} {invoice.month}",
-            f"{words['pays']}: {format_euros(invoice.gross_cents, language)}",
+            f"{words['seller']}{words['colon']}{seller}",
+            f"{words['buyer']}{words['colon']}{buyer}",
+            f"{words['issued']} {format_date(_day_of(made_s), language)}",
+            f"{words['month']} {format_date(invoice.month, language)}",
+            f"{words['pays']}{words['colon']}{format_euros(invoice.gross_cents, language)}",
             words["due"].format(due_days),
             *([mention] if mention else []),
         ],
@@ -191,7 +209,7 @@ def _start(words: Mapping[str, Any], title: str, language: str, made_s: int) -> 
     pdf.set_lang(language)
     pdf.add_page()
     pdf.set_font("Helvetica", "B", 15)
-    pdf.cell(0, 9, _latin(title), new_x="LMARGIN", new_y="NEXT")
+    pdf.cell(0, 9, spell_latin(title), new_x="LMARGIN", new_y="NEXT")
     pdf.set_font("Helvetica", size=9)
     return pdf
 
@@ -212,7 +230,7 @@ class _Page(FPDF):
 
 def _write(pdf: FPDF, said: Sequence[str]) -> None:
     for text in said:
-        pdf.multi_cell(0, 5, _latin(text), new_x="LMARGIN", new_y="NEXT")
+        pdf.multi_cell(0, 5, spell_latin(text), new_x="LMARGIN", new_y="NEXT")
     pdf.ln(3)
 
 
@@ -230,8 +248,8 @@ def _write_lines(
                 for name in ("net_cents", "vat_cents", "accise_cents", "gross_cents")
             )
             shown = (line["month"], words[line["kind"]], line["buyer"], line["seller"])
-            row = (*shown, f"{line['energy_wh']} Wh", *money)
-            table.row(tuple(map(_latin, row)))
+            row = (*shown, f"{format_number(line['energy_wh'])} Wh", *money)
+            table.row(tuple(map(spell_latin, row)))
 
 
 def _percent(ppm: int, language: str) -> str:
@@ -239,7 +257,17 @@ def _percent(ppm: int, language: str) -> str:
     return f"{whole}{',' if language == 'fr' else '.'}{rest}"
 
 
-def _latin(text: str) -> str:
-    """What the PDF's own fonts can show; the euro by its letters, narrow spaces as spaces, the rest as `?`."""
-    plain = text.replace("€", "EUR").replace("\u202f", " ")
-    return plain.encode("latin-1", "replace").decode("latin-1")
+def _day_of(time_s: int) -> str:
+    """The UTC day of a moment, as the file's own date has it."""
+    return datetime.fromtimestamp(time_s, UTC).date().isoformat()
+
+
+def spell_latin(text: str) -> str:
+    """What the PDF's own fonts can show.
+
+    The euro and the ligatures by their letters, narrow spaces as spaces, letters without their marks where Latin-1 has
+    none with them, the rest as `?`.
+    """
+    plain = text.translate(_PLAIN)
+    shown = (char if char <= "\xff" else normalize("NFKD", char)[0] for char in plain)
+    return "".join(shown).encode("latin-1", "replace").decode("latin-1")

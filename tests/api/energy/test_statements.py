@@ -272,6 +272,14 @@ def test_the_pdf_carries_the_statement_as_a_file(language) -> None:
     assert page == again
 
 
+def test_names_on_paper_keep_their_letters() -> None:
+    assert (
+        documents.spell_latin("Sœur Zoé Šimková, 12\u202f€ – l’été")
+        == "Soeur Zoé Simková, 12 EUR - l'été"
+    )
+    assert documents.spell_latin("日") == "?"
+
+
 def test_an_invoice_says_the_mention_its_tax_mode_asks_for() -> None:
     inputs, lines, drawn = draw(13)
     invoice = statements.build_invoices(inputs, lines)[0]

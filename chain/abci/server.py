@@ -225,6 +225,8 @@ class AbciServer:
 
         connection.is_held = bool(ahead) and self._ask_whether_held(ahead, let_go)
         connection.is_prepared = not connection.is_held
+        if connection.is_held:
+            connection.send()  # what was answered does not wait for what comes next
         return connection.is_held
 
     def _ask_whether_held(self, ahead: list[RequestBody], let_go: Callable[[], None]) -> bool:
@@ -377,7 +379,7 @@ class _Connection(asyncio.Protocol):
         """Queue an answer; send at a flush, when nothing more waits, or when enough came together."""
         self._answers.append(encode_delimited(Response(response)))
         if is_flush or not self.requests or len(self._answers) >= ABCI_ANSWERS_HELD_MAX:
-            self._send()
+            self.send()
 
     def refuse(self, text: str) -> None:
         """Answer an exception and close: what comes after cannot be meant as it was."""
@@ -388,7 +390,8 @@ class _Connection(asyncio.Protocol):
             loop = asyncio.get_running_loop()
             self._cut = loop.call_later(ABCI_CLOSE_MS / 1_000, self._transport.abort)
 
-    def _send(self) -> None:
+    def send(self) -> None:
+        """Let the answers leave that are there."""
         answers, self._answers = self._answers, []
         if answers and self._transport is not None and not self._transport.is_closing():
             self._transport.writelines(answers)
@@ -401,7 +404,7 @@ class _Connection(asyncio.Protocol):
         """
         self._is_ending = True
         self.requests.clear()
-        self._send()
+        self.send()
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
             self._transport.write_eof()

@@ -23,6 +23,7 @@ from app.core.codes import (
     is_retryable,
     status_of,
 )
+from app.core.fieldtexts import translate
 from app.core.refusals import RETRY_AFTER_S, NodeUnavailable, Problem
 
 __all__ = [
@@ -64,7 +65,7 @@ def build_problem_response(problem: Problem) -> Response:
         "detail": problem.detail[:DETAIL_CHARS_MAX] or title,
         "instance": request.path,
         "code": code.name,
-        "errors": list(problem.errors),
+        "errors": [_in_language(error, language) for error in problem.errors],
         "trace_id": g.get("trace_id", ""),
         "retryable": is_retryable(code),
         **problem.extra,
@@ -79,6 +80,12 @@ def build_problem_response(problem: Problem) -> Response:
         response.headers["Retry-After"] = str(RETRY_AFTER_S)
     response.headers.update(problem.headers)
     return response
+
+
+def _in_language(error: Mapping[str, str], language: str) -> dict[str, str]:
+    if language != "fr" or "message" not in error:
+        return dict(error)
+    return {**error, "message": translate(error["message"])}
 
 
 def flatten_errors(messages: Any, path: tuple[str, ...] = ()) -> list[dict[str, str]]:

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from app.core.codes import NOT_FOUND
 from app.core.config import Config
-from app.core.database import insert_row, write
+from app.core.database import insert_row, lock_until_commit, write
 from app.core.problems import Problem
 from app.energy import documents
 from app.energy.codes import ENERGY_NOT_PUBLISHED
@@ -244,6 +244,7 @@ def _keep(
     root, proofs = compute_statement_root(salted)
     shown = b64url_encode(root)
     with write():
+        lock_until_commit(f"energy {operation}")
         for table, issue in (
             (StatementFile, StatementFile.number),
             (InvoiceFile, InvoiceFile.issue),

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from app.core.config import Config
-from app.core.database import insert_row, write
+from app.core.database import insert_row, lock_until_commit, write
 from app.core.problems import Problem
 from app.energy import rows
 from app.energy.codes import ENERGY_NOT_PUBLISHED
@@ -47,6 +47,7 @@ def keep_day(
     keys, accounts = MemberKeys(config), dict(list_columns(loaded.operation, loaded.day))
     columns = rows.allocation_columns(loaded.readings)
     with write():
+        lock_until_commit(f"energy {loaded.operation}")
         _forget(loaded, version)
         placed: list[list[tuple[int, ...]]] = [[], []]
         for at, (step, shared) in enumerate(zip(result.steps, result.allocations, strict=True)):

@@ -386,6 +386,7 @@ def complete_day(config: Config, operation: Operation, day: str, *, rule: Missin
     keys, revision = MemberKeys(config), published_readings(operation.operation, day) + 1
     count = len(steps_of_day(zone_of(operation.zone), parse_day(day), operation.step_s))
     with write():
+        lock_until_commit(f"energy {operation.operation}")
         for series, account in list_columns(operation.operation, day):
             if open_series(keys, operation.operation, day, series, account, 0) is None:
                 nothing = Series(series, account, 0, ())

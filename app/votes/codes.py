@@ -16,6 +16,14 @@ REGULATION_UNKNOWN: Final = app_code(
     "The election names a regulation that no draft holds; draft the vote here, then sign the body you were given.",
     "L'élection nomme un règlement qu'aucun brouillon ne contient ; préparez le vote ici, puis signez le texte reçu.",
 )
+REGULATION_DIFFERS: Final = app_code(
+    409,
+    "votes_regulation_differs",
+    "The election asks something else than the rulebook of its regulation counts, or in another order: its choices "
+    "cannot be named. Tell the electoral commission; the votes per choice are in the archive.",
+    "L'élection demande autre chose que ce que compte le règlement, ou dans un autre ordre : ses choix ne peuvent être "
+    "nommés. Prévenez la commission électorale ; les voix par choix sont dans l'archive.",
+)
 ROLL_CLOSED: Final = app_code(
     409,
     "votes_roll_closed",

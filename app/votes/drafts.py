@@ -13,7 +13,7 @@ import msgspec
 from app.core.codes import NOT_FOUND
 from app.core.database import write
 from app.core.problems import Problem
-from app.votes.codes import REGULATION_REFUSED, REGULATION_UNKNOWN
+from app.votes.codes import REGULATION_DIFFERS, REGULATION_REFUSED, REGULATION_UNKNOWN
 from app.votes.models import DraftRow, ElectionRow
 from app.votes.regulation import (
     VERSION,
@@ -21,9 +21,11 @@ from app.votes.regulation import (
     check_legal_kind,
     encode_regulation,
     hash_regulation,
+    is_counted_as_asked,
+    read_regulation,
 )
 from chain.codec.canonical import encode_canonical
-from chain.town.votes_schemas import ElectionCreate
+from chain.town.votes_schemas import ElectionCreate, VoteQuestion
 from chain.votes.counting import Item, Rules, make_questions
 from chain.votes.counting.rules import VERSION as RULES_VERSION
 from chain.votes.counting.rules import count_questions
@@ -152,6 +154,22 @@ def end_draft(election: str) -> None:
         raise Problem(NOT_FOUND, "it was published")
     with write():
         DraftRow.delete().where(DraftRow.election == election).execute()
+
+
+def read_kept_rules(election: str, regulation: str, questions: Any) -> Rules:
+    """The rulebook of an election that is asked as it will be counted; raises Problem.
+
+    `questions` are the election's own, as its transaction writes them; `regulation` is the hash it names.
+    """
+    check_regulation_kept(election, regulation)
+    rules = read_regulation(get_draft(election).regulation.encode()).rules
+    try:
+        asked = msgspec.convert(questions, tuple[VoteQuestion, ...])
+    except msgspec.ValidationError as error:
+        raise Problem(REGULATION_DIFFERS) from error
+    if not is_counted_as_asked(rules, asked):
+        raise Problem(REGULATION_DIFFERS)
+    return rules
 
 
 def check_regulation_kept(election: str, regulation: str) -> None:

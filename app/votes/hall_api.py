@@ -89,11 +89,12 @@ def end_draft(election: str) -> None:
 @blp.response(201, SubmissionSchema)
 @blp.alt_response(202, schema=SubmissionSchema, success=True)
 def create_election(args: dict[str, Any]) -> Any:
-    """Publish an election whose regulation is kept here."""
+    """Publish an election whose regulation is kept here, and counts what the election asks."""
     transaction = read_transaction(args["transaction"])
     check_type(transaction, ("election.create",))
     body = transaction.payload.body
-    drafts.check_regulation_kept(str(body.get("election", "")), str(body.get("regulation", "")))
+    names = (str(body.get("election", "")), str(body.get("regulation", "")))
+    drafts.read_kept_rules(*names, body.get("questions"))
     return submit(args["transaction"], types=("election.create",))
 
 

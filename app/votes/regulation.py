@@ -7,6 +7,7 @@ Reads: nothing.  Writes: nothing.
 Source: research/voting.md §5.4 (labels, paper, regulation hashed in), §7.5 (sign-off list); PROTOCOL §8 (relays).
 """
 
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Annotated, Final, Literal
 
@@ -16,8 +17,9 @@ from app.core.problems import Problem
 from app.votes.codes import REGULATION_REFUSED
 from chain.codec.canonical import b64url_encode, decode_canonical, encode_canonical
 from chain.codec.errors import DecodeError
+from chain.town.votes_schemas import VoteQuestion
 from chain.types.codes import VOTES_REFERENDUM_REFUSED
-from chain.votes.counting import Rules, encode_rules
+from chain.votes.counting import Rules, encode_rules, make_questions
 
 VERSION: Final = 1
 REGULATION_MAX_BYTES: Final = 256 * 1_024
@@ -112,6 +114,18 @@ def read_regulation(raw: bytes) -> Regulation:
 def hash_regulation(raw: bytes) -> str:
     """What the election's transaction holds: SHA-256 in base64url."""
     return b64url_encode(sha256(raw).digest())
+
+
+def is_counted_as_asked(rules: Rules, questions: Sequence[VoteQuestion]) -> bool:
+    """Whether an election asks exactly what a rulebook counts: the same questions and choices in the same order.
+
+    Both are hashed into the election and neither names the other's words: were two choices swapped between them, the
+    votes for one would be published as the other's.
+    """
+    asked = [(q.question, q.answers, q.min, q.max, q.blank) for q in questions]
+    return asked == [
+        (q.question, q.answers, q.min, q.max, q.blank is True) for q in make_questions(rules)
+    ]
 
 
 def check_legal_kind(kind: str) -> None:

@@ -18,9 +18,9 @@ from fpdf import FPDF
 from app.core.problems import Problem
 from app.votes.board import find_document, find_election
 from app.votes.codes import RESULT_MISSING
-from app.votes.drafts import get_draft
+from app.votes.drafts import read_kept_rules
 from app.votes.models import ElectionRow, PlaceRow, StationRow
-from app.votes.regulation import LEGAL_KINDS, SIGN_OFF_EN, SIGN_OFF_FR, read_regulation
+from app.votes.regulation import LEGAL_KINDS, SIGN_OFF_EN, SIGN_OFF_FR
 from app.votes.turnout import group_stations
 from chain.votes.counting import Outcome, count_result
 
@@ -103,9 +103,9 @@ def build_result(election: str) -> dict[str, Any]:
 
 
 def count_outcomes(row: ElectionRow) -> tuple[Outcome, ...]:
-    """The rulebook applied to the chain's votes."""
-    regulation = read_regulation(get_draft(row.election).regulation.encode())
-    return count_result(regulation.rules, json.loads(row.votes), row.weight)
+    """The rulebook applied to the chain's votes; raises Problem when it is not the rulebook of what was asked."""
+    rules = read_kept_rules(row.election, row.regulation, json.loads(row.setup)["questions"])
+    return count_result(rules, json.loads(row.votes), row.weight)
 
 
 def describe_outcome(outcome: Outcome) -> dict[str, Any]:

@@ -93,6 +93,19 @@ def test_a_draft_is_published_with_its_regulation_hashed_in(hall: Town) -> None:
     assert ended.status_code == 404, "what was published stays"
 
 
+def test_an_election_that_asks_in_another_order_than_its_rulebook_counts_is_not_relayed(
+    hall: Town,
+) -> None:
+    """Its regulation's hash is right; the votes for one choice would be published as another's."""
+    body = msgspec.convert(draft(hall).json["body"], ElectionCreate)
+    first, *rest = body.questions
+    swapped = msgspec.structs.replace(first, answers=first.answers[::-1])
+    for questions in ((swapped, *rest), (*body.questions, first)):
+        other = msgspec.structs.replace(body, questions=questions)
+        answer = hall.post_tx("/v1/votes/elections", hall.tx(other, "body:mairie", AGENT), AGENT)
+        assert (answer.status_code, answer.json["code"]) == (409, "votes_regulation_differs")
+
+
 def test_an_election_without_a_kept_regulation_is_not_relayed(hall: Town) -> None:
     drafted = draft(hall).json
     body = msgspec.convert(drafted["body"], ElectionCreate)

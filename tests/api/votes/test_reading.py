@@ -1,5 +1,6 @@
 """What the read model says of an election held on the chain: pages, box, archive, result, and what it must not say."""
 
+import json
 import shutil
 import subprocess
 from hashlib import sha256
@@ -122,6 +123,19 @@ def test_outcomes_follow_from_the_published_rulebook(held: Vote) -> None:
     assert place["blank"] == 1
     assert [line["name"] for line in modes["lines"] if line["is_taken"]] == ["Tram", "Bus"]
     assert agree["lines"][0]["is_taken"] is False
+
+
+def test_votes_are_never_named_by_a_rulebook_of_another_order(held: Vote) -> None:
+    """An agent can publish past the API: right hash of the regulation, choices in another order than it counts."""
+    assert results.build_result(UUID)["outcomes"]
+    row = ElectionRow.get_by_id(UUID)
+    setup = json.loads(row.setup)
+    setup["questions"][0]["answers"].reverse()
+    with write():
+        ElectionRow.update(setup=json.dumps(setup)).where(ElectionRow.election == UUID).execute()
+    with pytest.raises(Problem) as refused:
+        results.build_result(UUID)
+    assert refused.value.code.name == "votes_regulation_differs"
 
 
 def test_the_result_comes_as_csv_and_as_minutes_with_the_same_figures(held: Vote) -> None:

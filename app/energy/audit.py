@@ -15,13 +15,15 @@ from app.energy import rows
 from chain.codec.canonical import b64url_decode, b64url_encode
 from chain.codec.errors import DecodeError
 from chain.codec.merkle import root_of_proof, verify_merkle_proof
-from chain.town.energy import roots
+from chain.town.energy import days, roots, tables
 from chain.town.energy.batches import compute_day_root
+from chain.town.energy.calendar import ZONES, Zone, parse_day, steps_of_day
 from chain.town.energy.conventions import Key
 from chain.town.energy.refusals import Refused
 from chain.town.energy.steps import check_own_pro_rata
 from chain.town.energy_schemas import AllocationStep, ReadingStep
 from chain.types.block import Proof
+from chain.types.codes import ENERGY_DAY_REFUSED
 
 _ROW: Final = msgspec.json.Decoder(roots.ReadingRow | roots.AllocationRow)
 
@@ -50,18 +52,74 @@ class OwnDay:
 def recompute_day(
     day: rows.DayInput, key: Key, *, readings_version: int, version: int, households_min: int
 ) -> Recomputed:
-    """Both roots of a day, from readings, keys of rows and the allocation key."""
-    readings = compute_day_root(rows.publish_readings(day, readings_version))
-    if not version:
-        return Recomputed(readings, "", 0)
-    households = sum(column.side == "cons" for column in day.readings.columns)
-    result = rows.allocate_day(
-        day, key, version, households_min=households_min, households=households
-    )
+    """Both roots of a day, from readings, keys of rows and the allocation key.
+
+    By `days.compute_day`, which was written apart from the `rows` that the town publishes by: a slip in one of them
+    makes a witness refuse to sign instead of repeating it.
+    """
+    given = _as_day(day, key, readings_version, max(version, 1), households_min)
+    result = given if isinstance(given, Refused) else days.compute_day(given)
     if isinstance(result, Refused):
-        return Recomputed(readings, "", 0, f"{result.code.name}: {result.detail}")
-    shared = sum(sum(allocation.autocons_wh) for allocation in result.allocations)
-    return Recomputed(readings, rows.result_root(result), shared)
+        readings = compute_day_root(rows.publish_readings(day, readings_version))
+        flaw = f"{result.code.name}: {result.detail}" if version else ""
+        return Recomputed(readings, "", 0, flaw)
+    if not version:
+        return Recomputed(result.readings_root, "", 0)
+    return Recomputed(result.readings_root, result.root, result.month_totals.autocons_wh)
+
+
+def _as_day(
+    day: rows.DayInput, key: Key, readings_version: int, version: int, households_min: int
+) -> days.DayInput | Refused:
+    """The same day in the order of its roster; refused when its steps are those of no clock's day."""
+    roster = tables.roster_of(day.readings)
+    if isinstance(roster, Refused):
+        return roster
+    zone = _find_zone(day)
+    if zone is None:
+        return Refused(ENERGY_DAY_REFUSED, f"{day.day} does not begin at {day.readings.start_s}")
+    names = [column.name for column in day.readings.columns]
+    takers, givers = (
+        [names.index(name) for name in side] for side in (roster.consumers, roster.producers)
+    )
+    steps = tuple(
+        days.StepReadings(
+            tuple(row[at] for at in takers),
+            tuple(row[at] for at in givers),
+            tuple(place for place, at in enumerate(takers) if (at, number) in day.estimated),
+            tuple(place for place, at in enumerate(givers) if (at, number) in day.estimated),
+        )
+        for number, row in enumerate(day.readings.rows)
+    )
+    return days.DayInput(
+        operation=day.operation,
+        day=day.day,
+        zone=zone,
+        step_s=day.readings.step_s,
+        roster=roster,
+        key=key,
+        steps=steps,
+        member_keys=dict(zip(names, day.keys, strict=True)),
+        readings_version=readings_version,
+        version=version,
+        orders=day.orders,
+        households_min=households_min,
+    )
+
+
+def _find_zone(day: rows.DayInput) -> Zone | None:
+    """The clock by which the day begins where its readings do: an operation's day file does not name it."""
+    number = parse_day(day.day)
+    if number is None:
+        return None
+    return next(
+        (
+            zone
+            for zone in ZONES.values()
+            if steps_of_day(zone, number, day.readings.step_s).start == day.readings.start_s
+        ),
+        None,
+    )
 
 
 def check_own_day(

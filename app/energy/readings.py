@@ -24,7 +24,7 @@ from app.energy.models import DayRow, MeterDay, MeterFile, Operation, PointLooku
 from app.energy.month import format_day, parse_day
 from chain.limits import ENERGY_FILE_MAX_BYTES
 from chain.town.energy import enedis, enedis_sge, tables
-from chain.town.energy.calendar import EUROPE_PARIS, UTC, Zone, local_day, steps_of_day
+from chain.town.energy.calendar import ZONES, Zone, local_day, steps_of_day
 from chain.town.energy.intervals import MissingRule, complete_readings
 from chain.town.energy.refusals import Refused
 from chain.types.codes import (
@@ -89,10 +89,9 @@ class DayTable:
 
 def zone_of(name: str) -> Zone:
     """The zone of an operation; raises Problem for one this release cannot reckon with."""
-    zones = {"Europe/Paris": EUROPE_PARIS, "UTC": UTC}
-    if name not in zones:
+    if name not in ZONES:
         raise Problem(NOT_FOUND, f"zone {name}")
-    return zones[name]
+    return ZONES[name]
 
 
 def digest_prm(config: Config, prm: str) -> str:

@@ -1,8 +1,9 @@
 """A local day as rows: readings and key in, roots, sums and each one's opening out; for whoever recomputes it.
 
-The town's API, a witness and `beffroi audit energy` all go through here, so there is one way to get from readings to
-roots. A column is one direction of a point (`cons_`, `prod_`, `charge_`, `discharge_` and the point's name); its rows
-are salted under a key of that column and day, which opens no other day.
+The town publishes by this; a witness and `beffroi audit energy` compute the same day by `chain.town.energy.days`,
+written apart, so that a slip in either is seen before it is signed twice. A column is one direction of a point
+(`cons_`, `prod_`, `charge_`, `discharge_` and the point's name); its rows are salted under a key of that column and
+day, which opens no other day.
 Reads: its arguments.  Never: a database, a clock.
 """
 

@@ -1,11 +1,12 @@
 """The API's rows and the chain's day, written apart, publish the same bytes for the same readings."""
 
+from dataclasses import replace
 from hashlib import sha256
 from random import Random
 
 import pytest
 
-from app.energy import rows
+from app.energy import audit, rows
 from chain.town.energy import days, tables
 from chain.town.energy.calendar import EUROPE_PARIS
 from chain.town.energy.conventions import Cascade, Key, ProRata
@@ -67,6 +68,45 @@ def test_both_publish_the_same_day(day: str, households: int, has_store: bool) -
         assert rows.publish_readings(given, version) == chain_day.reading_steps
         assert result.published == chain_day.allocation_steps
         assert result.totals == chain_day.totals
+        again = audit.recompute_day(
+            given, key, readings_version=version, version=version, households_min=5
+        )
+        assert not again.flaw
+        assert again.readings == chain_day.readings_root
+        assert again.allocation == chain_day.root == rows.result_root(result)
+
+
+def test_a_witness_does_not_repeat_a_slip_of_the_rows_that_were_published(monkeypatch) -> None:
+    """The town's engine gives everybody one Wh more than metered; who recomputes goes another way."""
+    given = make_day(Random("slip"), DAYS[1], households=6, has_store=False)
+
+    def recompute() -> audit.Recomputed:
+        return audit.recompute_day(
+            given, ProRata(), readings_version=1, version=1, households_min=5
+        )
+
+    before = recompute()
+    honest = rows.allocation_row
+
+    def slip(head, column, key, metered_wh, shared_wh):
+        return honest(head, column, key, metered_wh, shared_wh + 1)
+
+    monkeypatch.setattr(rows, "allocation_row", slip)
+    result = rows.allocate_day(given, ProRata(), 1, households_min=5, households=6)
+    assert isinstance(result, rows.DayResult)
+    assert rows.result_root(result) != before.allocation
+    assert recompute() == before
+
+
+def test_a_day_of_no_clock_is_no_day() -> None:
+    given = make_day(Random("late"), DAYS[1], households=5, has_store=False)
+    readings = replace(given.readings, start_s=given.readings.start_s + 900)
+    late = replace(given, readings=readings)
+    found = audit.recompute_day(late, ProRata(), readings_version=1, version=1, households_min=5)
+    assert found.flaw.startswith("energy_day_refused")
+    short = replace(given, readings=replace(given.readings, rows=given.readings.rows[:-1]))
+    found = audit.recompute_day(short, ProRata(), readings_version=1, version=1, households_min=5)
+    assert found.flaw.startswith("energy_time_gap")
 
 
 def test_a_store_that_charges_hides_no_household() -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from chain.rpc.nameless import REQUESTS_LOG
+
 
 @dataclass(frozen=True, slots=True)
 class Instrumentation:
@@ -34,7 +36,9 @@ class MetricsServer:
         """Listen; raises OSError when the address is taken."""
         app = web.Application()
         app.router.add_get("/metrics", self._on_metrics)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(
+            app, access_log=None, logger=REQUESTS_LOG, shutdown_timeout=1.0
+        )
         await self._runner.setup()
         await web.TCPSite(self._runner, self._settings.listen_host, self.port).start()
         self.port = self._runner.addresses[0][1]

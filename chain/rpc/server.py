@@ -34,6 +34,7 @@ from chain.rpc.errors import (
 )
 from chain.rpc.events import EventBus, Subscription
 from chain.rpc.methods import METHOD_NAMES, METHOD_PARAMS, Methods, method_table
+from chain.rpc.nameless import REQUESTS_LOG
 from chain.rpc.params import Params, by_position
 from chain.rpc.ports import NodeView
 from chain.rpc.query import QueryError, parse_query
@@ -67,7 +68,9 @@ class RpcServer:
         app.router.add_get("/", self._on_index)
         app.router.add_get("/websocket", self._on_websocket)
         app.router.add_get("/{method}", self._on_get)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(
+            app, access_log=None, logger=REQUESTS_LOG, shutdown_timeout=1.0
+        )
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self.port)
         await site.start()

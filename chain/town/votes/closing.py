@@ -65,8 +65,9 @@ def end_voting(ctx: BlockContext, election: str) -> None:
     """The hour of closing: EndBallots and EncryptedTally, whatever the number of ballots."""
     record = get_election(ctx.state, election)
     assert isinstance(record, ElectionRecord), "planned elections are published"
-    if record.phase in ("freezing", "frozen"):
-        # The chain stood still over the whole vote: the list is sealed first, then an empty box closes.
+    if record.phase in ("issuance", "freezing", "frozen"):
+        # The chain stood still over the whole vote: requests are counted and the list is sealed first, in steps that
+        # began at this very block end; then an empty box closes.
         schedule_due(ctx.state, ctx.time_s, END_AGAIN_KIND, election)
         return
     if record.phase != "voting":

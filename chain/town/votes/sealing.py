@@ -108,7 +108,7 @@ def start_voting(ctx: BlockContext, election: str) -> None:
             note_opened(ctx, election)
         case "registration":
             start_freeze(ctx.state, record, ctx.time_s)
-        case "freezing":
-            pass  # opens at its last step
+        case "issuance" | "freezing":
+            pass  # opens at the last step of what began at this block end, or before
         case phase:
             note_not_opened(ctx, election, phase)

@@ -30,6 +30,7 @@ from chain.town.votes.records import (
     scan_election,
     station_id,
 )
+from chain.town.votes.sealing import start_freeze
 
 COUNT_KIND: Final = "votes.count_served"
 
@@ -70,7 +71,11 @@ def count_served(ctx: BlockContext, text: str) -> None:
         after = b64url_encode(taken[-1][0][len(election) + 1 :])
         schedule_due(ctx.state, ctx.time_s, COUNT_KIND, f"{election}/{after}")
         return
-    ELECTIONS.put(ctx.state, election.encode(), replace(record, phase="registration"))
+    record = replace(record, phase="registration")
+    ELECTIONS.put(ctx.state, election.encode(), record)
+    if ctx.time_s >= record.calendar.voting_opens:
+        # The chain stood still over registration, and the hour of voting found nothing to open.
+        start_freeze(ctx.state, record, ctx.time_s)
     lines = tuple(line for _, line in scan_election(STATIONS, ctx.state, election))
     note_issuance_closed(ctx, election, get_counts(ctx.state, election), lines)
 

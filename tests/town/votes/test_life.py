@@ -224,6 +224,22 @@ def test_an_election_whose_ceremony_ran_late_may_move_all_its_dates() -> None:
     assert vote.phase == "voting"
 
 
+@pytest.mark.parametrize("date", ["voting_opens", "voting_closes"])
+def test_a_chain_that_stood_still_over_registration_still_ends_its_vote(date: str) -> None:
+    """Issuance ends and the hour of voting comes at one block end, perhaps that of closing too; nothing stays open."""
+    vote = make_vote()
+    assert vote.publish().info == "ok"
+    vote.hold_ceremony()
+    vote.open_issuance()
+    vote.go_to(getattr(vote.body.calendar, date))
+    if date == "voting_opens":
+        assert vote.phase == "voting"
+        vote.go_to(vote.body.calendar.voting_closes)
+    assert vote.phase == "tally"
+    assert OPEN_ELECTIONS.get(vote.town.reader, UUID.encode()) is None
+    assert list(city.HOLDS.scan(vote.town.reader)) == []
+
+
 @pytest.mark.parametrize("begun", [False, True])
 def test_a_cancelled_vote_stays_closed_and_lets_the_town_go_on(begun: bool) -> None:
     vote = open_vote(1) if begun else make_vote()

@@ -24,6 +24,7 @@ from app.energy.days import compute, is_published_result, read_basis, read_input
 from app.energy.keys import MemberKeys, derive_statement_salt
 from app.energy.members import find_convention, find_member, has_consent
 from app.energy.models import (
+    CreditLine,
     DayRow,
     InvoiceFile,
     IssueRow,
@@ -51,11 +52,16 @@ from app.energy.statements import (
 )
 from chain.codec.canonical import b64url_decode, b64url_encode, encode_canonical
 from chain.codec.merkle import verify_merkle_proof
+from chain.limits import ENERGY_CREDITS_PER_TX_MAX
 from chain.town.energy import tables
 from chain.town.energy.refusals import Refused
 from chain.town.energy_schemas import CreditEntry, EnergyCredit, EnergyStatement, Sums
 from chain.types.block import Proof
-from chain.types.codes import ENERGY_INTERVAL_STATE, ENERGY_OPENING_INVALID
+from chain.types.codes import (
+    ENERGY_CREDITED_ALREADY,
+    ENERGY_INTERVAL_STATE,
+    ENERGY_OPENING_INVALID,
+)
 
 MONTHS_MAX: Final = 24
 
@@ -318,9 +324,11 @@ def _keep_invoice(
 def draft_credits(config: Config, operation: Operation, month: str) -> EnergyCredit:
     """KWHC of a stated month: what each consenting member's points received, sorted by account.
 
+    Of those who had none yet, as many as one transaction takes: the next draft has the others.
     Credited to who received the energy: the claim of its origin is theirs.
     """
     row = _issue(operation.operation, month, 0)
+    credited = _list_credited(operation.operation, month)
     received: dict[str, int] = {}
     for file in StatementFile.select().where(
         (StatementFile.operation == operation.operation)
@@ -328,14 +336,28 @@ def draft_credits(config: Config, operation: Operation, month: str) -> EnergyCre
         & (StatementFile.number == row.number)
         & (StatementFile.root == row.root)
     ):
-        if has_consent(operation.operation, file.account, "credits"):
+        is_asked = has_consent(operation.operation, file.account, "credits")
+        if is_asked and file.account not in credited:
             wh = count_credits(_open(config, file)[0])
             if wh:
                 received[file.account] = wh
+    if not received and credited:
+        raise Problem(ENERGY_CREDITED_ALREADY)
     if not received:
         raise Problem(NOT_FOUND, "no member consented to credits")
-    entries = tuple(CreditEntry(account, wh) for account, wh in sorted(received.items()))
+    listed = sorted(received.items())[:ENERGY_CREDITS_PER_TX_MAX]
+    entries = tuple(CreditEntry(account, wh) for account, wh in listed)
     return EnergyCredit(operation.operation, month, entries)
+
+
+def _list_credited(operation: str, month: str) -> set[str]:
+    """Accounts that have had this month's KWHC."""
+    lines = CreditLine.select(CreditLine.account).where(
+        (CreditLine.operation == operation)
+        & (CreditLine.month == month)
+        & (CreditLine.kind == "credit")
+    )
+    return {line.account for line in lines}
 
 
 # --- reading ---------------------------------------------------------------------------------------

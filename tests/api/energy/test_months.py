@@ -5,10 +5,10 @@ import json
 import pytest
 from nacl.exceptions import CryptoError
 
-from app.cli.demo.client import expect
+from app.cli.demo.client import Refused, expect
 from app.cli.demo.neighbours import settle
 from app.core.database import connected, write
-from app.energy import months
+from app.energy import charts, months
 from app.energy.days import open_sealed_day
 from app.energy.keys import MemberKeys
 from app.energy.models import IssueRow, MeterDay
@@ -101,14 +101,23 @@ def test_a_statement_comes_as_a_file_too(stated, form, start) -> None:
     assert "attachment" in answer.headers["Content-Disposition"]
 
 
-def test_kwhc_are_credited_once_given_and_used_up(stated) -> None:
+def test_kwhc_are_credited_once_given_and_used_up(stated, monkeypatch) -> None:
     month, home, friend = month_of(stated), stated.homes[2], stated.homes[3]
-    expect("credit", stated.manager.credit(OP, month))
+    monkeypatch.setattr(months, "ENERGY_CREDITS_PER_TX_MAX", 4)  # as of an operation of many
+    drafts = f"/operations/{OP}/months/{month}/credit-drafts"
+    sent = [stated.manager.draft(drafts)[0]]
+    expect("credit", stated.manager.send_as_body("/credits", sent[0]))
+    sent.append(stated.manager.draft(drafts)[0])
+    expect("the others", stated.manager.send_as_body("/credits", sent[1]))
+    credited = [entry.account for message in sent for entry in message.entries]
+    assert sorted(credited) == sorted(member.account for member in stated.homes)
     held = home.get("/credits/me")["energy_wh"]
     received = statement(home, month, 1)["statement"]["points"][0]["shared_wh"]
     assert held == received > 0
-    again = stated.manager.credit(OP, month)
+    again = stated.manager.send_as_body("/credits", sent[0])
     assert again.code in ("energy_credited_already", "energy_lot_exhausted")
+    with pytest.raises(Refused, match="energy_credited_already"):
+        stated.manager.draft(drafts)
     part = (LotPart(OP, month, 5),)
     path = "/v1/energy/transfers"
     expect(
@@ -201,9 +210,11 @@ def test_pictures_are_drawn_of_the_own_day_the_public_day_and_the_savings(stated
     day, home = stated.month_days(2)[0], stated.homes[0]
     assert "<desc" in get_svg(stated, f"/v1/energy/operations/{OP}/days/{day}/chart")
     own = f"/v1/energy/curves/me/chart?operation={OP}&day={day}"
-    assert day in get_svg(stated, own, home)
+    assert charts.format_date(day, "en") in get_svg(stated, own, home)
     saved = get_svg(stated, f"/v1/energy/savings/me/chart?operation={OP}", home)
-    assert month_of(stated) in saved
+    year, month = month_of(stated).split("-")
+    assert f">{month}<" in saved
+    assert f">{year}<" in saved
     shares = f"/v1/energy/operations/{OP}/months/{month_of(stated)}/chart"
     assert get_svg(stated, shares, stated.manager).count("<rect") >= len(stated.homes)
 

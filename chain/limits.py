@@ -152,6 +152,8 @@ SLOW_VERIFICATIONS_PER_S: Final = 4
 """Slow signature checks (3.4 ms each) one peer may cause per second, beyond the burst: 1.4 % of a core."""
 SLOW_VERIFICATIONS_BURST: Final = 20
 """Edge-case signatures of a whole round of one liar may come through each correct peer at once."""
+NEXT_PROPOSAL_ROUNDS_MAX: Final = 16
+"""Rounds up to which a proposal of the next height is judged before it starts: each turns the rotation once."""
 EVIDENCE_PENDING_MAX: Final = 256
 """Proofs of misbehaviour waiting for a block: one liar can sign any number of conflicting votes, and loses its
 power by the first."""

@@ -16,7 +16,8 @@ from chain.codec.hashing import PartSet, make_part_set
 from chain.consensus import CoreState, held_majorities, held_votes
 from chain.node.budget import Budget
 from chain.node.clock import Clock
-from chain.node.host import ConsensusHost, CutBlock, Timers
+from chain.node.host import ConsensusHost
+from chain.node.host_parts import CutBlock, Timers
 from chain.p2p.channels import ChannelId, channel_of
 from chain.p2p.errors import PeerFault
 from chain.p2p.switch import Switch

@@ -10,16 +10,14 @@ exceptions go up to the runner, which stops the node.
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import wraps
 from time import perf_counter_ns
-from typing import Concatenate, ParamSpec, Protocol, TypeVar, assert_never
+from typing import Concatenate, ParamSpec, TypeVar, assert_never
 
 import structlog
 
 from chain.codec.hashing import PartSet
 from chain.codec.proto import decode, encode
-from chain.codec.signbytes import proposal_sign_bytes, vote_sign_bytes
 from chain.consensus import (
     BlockBuilt,
     BlockReceived,
@@ -42,41 +40,29 @@ from chain.consensus import (
     VoteReceived,
     commit_votes,
     has_all_precommits,
-    proposer_of,
     start_height,
     step,
     would_change,
 )
-from chain.crypto.ed25519 import is_accepted_quickly, verify_zip215
 from chain.execution.building import EMPTY_COMMIT, make_commit
 from chain.limits import (
     FUTURE_MESSAGES_MAX,
-    HEIGHT_MAX,
     NANOS_PER_MS,
-    SLOW_VERIFICATIONS_BURST,
-    SLOW_VERIFICATIONS_PER_S,
     VOTE_TIME_STEP_NS,
 )
-from chain.mempool.pool import Mempool
-from chain.node.blockparts import BlockParts
-from chain.node.budget import Budget
-from chain.node.clock import Clock
-from chain.node.config import Timeouts
 from chain.node.errors import ConsensusFailure
-from chain.node.evidence import EvidencePool
-from chain.node.executor import BlockExecutor, BuiltBlock, next_height
+from chain.node.executor import BuiltBlock, next_height
+from chain.node.host_parts import CommittedBlock, CutBlock, HeightWork, HostParts, TimerHandle
 from chain.node.latevotes import LateVotes
-from chain.node.network import Network
-from chain.node.pacing import Followers, Pacing, PacingFacts, compute_start_at_s
+from chain.node.message_checks import MessageChecks
+from chain.node.pacing import Followers, PacingFacts, compute_start_at_s
 from chain.node.recovery import end_height_in, may_begin_alone
 from chain.node.round_view import view_round
-from chain.node.signer import FileSigner, SignRefused, SignStep
+from chain.node.signer import SignRefused
 from chain.node.step_times import StepTimes
 from chain.rpc.ports import RoundView
-from chain.store.blocks import BlockStore
-from chain.store.wal import Wal, payloads_after
-from chain.types.abci import ResponseFinalizeBlock
-from chain.types.block import PART_SIZE_BYTES, BlockID, Commit, PartSetHeader, Proposal, Vote
+from chain.store.wal import payloads_after
+from chain.types.block import BlockID, Commit, PartSetHeader, Proposal, Vote
 from chain.types.messages import (
     BlockPart,
     ConsensusBody,
@@ -90,10 +76,9 @@ from chain.types.messages import (
     VoteSetMaj23,
     WALMessage,
 )
-from chain.types.primitives import Height, Round, SignedMsgType
+from chain.types.primitives import Height, SignedMsgType
 from chain.types.state import ChainState
 from chain.types.timestamp import Timestamp
-from chain.types.validator import Validator, ValidatorSet, increment_proposer_priority
 
 log = structlog.get_logger("consensus")
 
@@ -101,74 +86,6 @@ P = ParamSpec("P")
 R = TypeVar("R")
 _POSTPONED = "postponed"
 """Stands in the log for the peer of a message that came before its height began."""
-
-
-MustWait = Callable[[tuple[bytes, ...], int, Callable[[], None]], bool]
-"""Told transactions and header time in unix seconds."""
-
-
-class TimerHandle(Protocol):
-    """A wait that can be called off."""
-
-    def cancel(self) -> None: ...
-
-
-class Timers(Protocol):
-    """The event loop, as far as consensus needs one."""
-
-    def call_later(self, delay: float, callback: Callable[[], object]) -> TimerHandle: ...
-
-
-@dataclass(frozen=True, slots=True)
-class CommittedBlock:
-    """What the rest of the node hears of a block, once it is durable."""
-
-    built: BuiltBlock
-    responses: ResponseFinalizeBlock
-    state: ChainState
-
-
-@dataclass(frozen=True, slots=True)
-class HostParts:
-    """Everything the host works with."""
-
-    executor: BlockExecutor
-    blocks: BlockStore
-    wal: Wal
-    signer: FileSigner
-    network: Network
-    mempool: Mempool
-    evidence: EvidencePool
-    clock: Clock
-    timers: Timers
-    timeouts: Timeouts
-    pacing: Pacing
-    next_due_s: Callable[[], int | None]
-    """Unix second at which the application has work to do at a block's end, or None."""
-    on_committed: Callable[[CommittedBlock], None]
-    must_block_wait: MustWait = lambda _txs, _time_s, _then: False
-    """Whether something of a block is being judged elsewhere; then the last argument is called once when it was."""
-
-
-@dataclass(frozen=True, slots=True)
-class CutBlock:
-    """A block being gathered: its name, and which of its parts are here."""
-
-    block_id: BlockID
-    held: tuple[bool, ...]
-
-
-@dataclass(slots=True)
-class _HeightWork:
-    """What belongs to the height in progress and is dropped with it."""
-
-    parts: BlockParts = field(default_factory=BlockParts)
-    outbox: list[ConsensusBody] = field(default_factory=list)
-    timers: list[TimerHandle] = field(default_factory=list)
-    pending: list[Effect] = field(default_factory=list)
-    """Effects of replayed inputs that the log has not shown as done."""
-    awaited: set[BlockID] = field(default_factory=set)
-    """Whole blocks of which something is being judged elsewhere."""
 
 
 def _entry(
@@ -199,7 +116,7 @@ class ConsensusHost:
         self.core: CoreState | None = None
         """The core of the height in progress, or of the one just decided; None before the first."""
         self._do = parts
-        self._work = _HeightWork()
+        self._work = HeightWork()
         self._inputs: deque[Input] = deque()
         self._decision: Decide | None = None
         self._late_votes = LateVotes()
@@ -230,7 +147,7 @@ class ConsensusHost:
         """Called with the peer that sent a vote whose signature is wrong: correct nodes check before they relay."""
         self.on_evidence_found: Callable[[], None] = lambda: None
         """Called when evidence was made between two blocks: peers should hear of it now."""
-        self._slow_checks = Budget(burst=SLOW_VERIFICATIONS_BURST, per_s=SLOW_VERIFICATIONS_PER_S)
+        self._checks = MessageChecks(self._late_votes, lambda peer: self.on_bad_signature(peer))
 
     # ── start and stop ───────────────────────────────────────────────────────────────────────────────
 
@@ -242,7 +159,7 @@ class ConsensusHost:
         self._decided_at_s -= self._idle_seconds_at_start()
         self._next_due_s = self._do.next_due_s()
         records = self._records_of_this_height()
-        self._heed_copies(self._last_seen())
+        self._do.signer.heed_commit(self._last_seen())
         if records:
             self._replay(records)
         self._consider_start()
@@ -296,7 +213,7 @@ class ConsensusHost:
         self._early.clear()
         self._had_waiting = False
         self._settle(built, commit)
-        self._keep_mute(is_old=True)
+        self._do.signer.stay_mute(next_height(self.state))
 
     def may_begin_alone(self) -> bool:
         """Whether consensus may begin although nobody said how far the chain is."""
@@ -558,7 +475,7 @@ class ConsensusHost:
         if self._is_stopped:
             return
         if isinstance(body, VoteMessage):
-            self._heed_vote(body.vote)
+            self._do.signer.heed_vote(self.state.chain_id, body.vote, self.state.last_block_height)
         if self._is_held:
             return
         self._take(body, peer)
@@ -570,7 +487,7 @@ class ConsensusHost:
         match body:
             case ProposalMessage(proposal) if self._is_news(
                 ProposalReceived(proposal)
-            ) and self._is_proposal_good(proposal):
+            ) and self._checks.is_proposal_good(self.state, self.running_core(), proposal):
                 self._feed(body, peer, ProposalReceived(proposal))
             case VoteMessage(vote) if self._is_news(VoteReceived(vote)) and self._is_vote_good(
                 vote, peer
@@ -614,60 +531,9 @@ class ConsensusHost:
         elif height - next_height(self.state) in (0, 1) and len(self._early) < FUTURE_MESSAGES_MAX:
             self._early.append((body, peer))
 
-    def _is_proposal_good(self, proposal: Proposal) -> bool:
-        validators = self._validators_of(proposal.height)
-        if validators is None or proposal.round < 0 or proposal.height < next_height(self.state):
-            return False
-        limit = self.state.consensus_params.block.max_bytes
-        if not 0 < proposal.block_id.part_set_header.total <= -(-limit // PART_SIZE_BYTES):
-            return False
-        proposer = self._proposer_of(proposal, validators)
-        if proposer is None:
-            return False
-        message = proposal_sign_bytes(self.state.chain_id, proposal)
-        return verify_zip215(proposer.pub_key, message, proposal.signature)
-
-    def _proposer_of(self, proposal: Proposal, validators: ValidatorSet) -> Validator | None:
-        core = self.running_core()
-        if core is not None and proposal.height == core.height:
-            address = proposer_of(core, proposal.round)
-            index = None if address is None else validators.index_of(address)
-            return None if index is None else validators.validators[index]
-        if proposal.round > 0:  # of the next height: rounds are turned when it starts
-            if proposal.round > 16:
-                return None
-            validators = increment_proposer_priority(validators, proposal.round)
-        return validators.get_proposer()
-
     def _is_vote_good(self, vote: Vote, peer: str) -> bool:
-        validators = self._validators_of(vote.height)
-        if validators is None or not 0 <= vote.validator_index < len(validators.validators):
-            return False
-        validator = validators.validators[vote.validator_index]
-        if validator.address != vote.validator_address:
-            return False
-        if vote.extension or vote.extension_signature:
-            return False  # not covered by the signature checked here, and not used by any town
-        message = vote_sign_bytes(self.state.chain_id, vote)
-        if is_accepted_quickly(validator.pub_key, message, vote.signature):
-            return True
-        now_s = self._do.clock.monotonic_s()
-        if not self._is_replaying and not self._slow_checks.spend(peer, now_s):
-            return False  # a correct peer sends it again; a liar cannot keep us busy
-        if verify_zip215(validator.pub_key, message, vote.signature):
-            return True
-        self.on_bad_signature(peer)
-        return False
-
-    def _validators_of(self, height: Height) -> ValidatorSet | None:
-        """Sets known without the store: of the last block, of the next and of the one after."""
-        ahead = height - next_height(self.state)
-        sets = {
-            -1: self.state.last_validators,
-            0: self.state.validators,
-            1: self.state.next_validators,
-        }
-        return sets.get(ahead) or self._late_votes.validators_of(height)
+        now_s = None if self._is_replaying else self._do.clock.monotonic_s()
+        return self._checks.is_vote_good(self.state, vote, peer, now_s)
 
     @_entry
     def _on_timeout(self, timeout: ScheduleTimeout) -> None:
@@ -784,7 +650,7 @@ class ConsensusHost:
         return True
 
     @_entry
-    def _on_judged(self, work: _HeightWork, built: BuiltBlock) -> None:
+    def _on_judged(self, work: HeightWork, built: BuiltBlock) -> None:
         """The judges are done with a block, perhaps after its height."""
         if self._is_stopped or work is not self._work:
             return
@@ -910,7 +776,8 @@ class ConsensusHost:
         )
         self._cancel_timers()
         self._settle(built, commit)
-        self._keep_mute(is_old=built.block.header.time <= self._born_at)
+        if built.block.header.time <= self._born_at:
+            self._do.signer.stay_mute(next_height(self.state))
         # A fresh entry, not recursion: clients are served between two blocks.
         self._start_timer = self._do.timers.call_later(0, self._consider_start)
 
@@ -918,12 +785,14 @@ class ConsensusHost:
         """Make a decided block durable and tell everybody; `commit` proves it."""
         height = built.block.header.height
         after, responses = self._do.executor.apply(self.state, built, commit)
-        self._heed_copies(commit)
-        self._heed_copies(built.block.last_commit)  # holds the stragglers of the height before
+        self._do.signer.heed_commit(commit)
+        self._do.signer.heed_commit(
+            built.block.last_commit
+        )  # holds the stragglers of the height before
         self._log_end_height(height)
         is_changed = self.state.app_hash != after.app_hash
         self.state = after
-        self._work = _HeightWork()
+        self._work = HeightWork()
         self._note_pacing(built, is_changed=is_changed)
         started = perf_counter_ns()
         self._do.mempool.update(height, built.block.data.txs, responses.tx_results)
@@ -940,61 +809,6 @@ class ConsensusHost:
             app_hash=after.app_hash.hex()[:16],
         )
         self._do.on_committed(CommittedBlock(built, responses, after))
-
-    # ── our key elsewhere ────────────────────────────────────────────────────────────────────────────
-
-    def _heed_copies(self, commit: Commit | None) -> None:
-        """Look for a signature of our key in a commit; see `_heed_signature`."""
-        if commit is None:
-            return
-        address = self._do.signer.address
-        signature = next(
-            (s.signature for s in commit.signatures if s.validator_address == address), b""
-        )
-        if signature:
-            position = commit.height, commit.round, SignStep.PRECOMMIT
-            self._heed_signature(position, signature)
-
-    def _heed_vote(self, vote: Vote) -> None:
-        """Look at a vote of our key that a peer brought; checked first, or a liar could silence us."""
-        signer = self._do.signer
-        if vote.validator_address != signer.address or vote.signature == signer.last.signature:
-            return
-        step = SignStep.PREVOTE if vote.type is SignedMsgType.PREVOTE else SignStep.PRECOMMIT
-        position = vote.height, vote.round, step
-        if position < max(signer.last.position(), (self.state.last_block_height, 0, step)):
-            return
-        if is_accepted_quickly(
-            signer.public_key, vote_sign_bytes(self.state.chain_id, vote), vote.signature
-        ):
-            self._heed_signature(position, vote.signature)
-
-    def _heed_signature(self, position: tuple[Height, Round, SignStep], signature: bytes) -> None:
-        """Fall silent when our key signed what this signer never did.
-
-        Beyond our position: this home is an old copy, or another machine works with the key. Two heights of
-        silence after each such signature; while the other one signs, this one never does. At our very position:
-        two machines sign at this moment; silent until an operator has stopped one of them and starts this one.
-        """
-        signer = self._do.signer
-        if signer.last.position() > position or signer.last.signature == signature:
-            return
-        is_alive = signer.last.position() == position
-        height = position[0]
-        muted_below = HEIGHT_MAX if is_alive else height + 3
-        if muted_below <= signer.muted_below:
-            return
-        signer.muted_below = muted_below
-        code = "signer_copy_alive" if is_alive else "signer_elsewhere"
-        log.error("our key signed elsewhere: signing nothing", code=code, height=height)
-
-    def _keep_mute(self, *, is_old: bool) -> None:
-        """After a block: a mute signer stays so while blocks are old, begun before this host was made.
-
-        What our key signed in an earlier life is in such heights; the first full height after them frees it.
-        """
-        if is_old and self._do.signer.is_muted(next_height(self.state)):
-            self._do.signer.mute_below(next_height(self.state) + 2)
 
     def _note_pacing(self, built: BuiltBlock, *, is_changed: bool) -> None:
         txs = len(built.block.data.txs)

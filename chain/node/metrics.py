@@ -25,7 +25,8 @@ from chain.judges.desk import Desk
 from chain.mempool.pool import Mempool
 from chain.node.evidence import EvidencePool
 from chain.node.executor import BlockExecutor, Stores
-from chain.node.host import CommittedBlock, ConsensusHost
+from chain.node.host import ConsensusHost
+from chain.node.host_parts import CommittedBlock
 from chain.p2p.status import PeerStatus
 from chain.p2p.switch import Switch
 from chain.store.wal import Wal

@@ -25,7 +25,8 @@ from chain.node.failure import bundle_name, write_bundle
 from chain.node.gossip import ConsensusGossip
 from chain.node.handshake import Handshake
 from chain.node.home import Genesis, Home
-from chain.node.host import CommittedBlock, ConsensusHost, HostParts
+from chain.node.host import ConsensusHost
+from chain.node.host_parts import CommittedBlock, HostParts
 from chain.node.membership import PeerList, SetWatch
 from chain.node.metrics import NodeMetrics
 from chain.node.metrics_server import MetricsServer

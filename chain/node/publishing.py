@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from chain.codec.cmtjson import to_json
 from chain.codec.hashing import hash_tx
-from chain.node.host import CommittedBlock
+from chain.node.host_parts import CommittedBlock
 from chain.rpc.events import EventBus, PublishedEvent
 from chain.types.abci import Event, ExecTxResult
 from chain.types.messages import TxResult

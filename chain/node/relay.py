@@ -19,7 +19,7 @@ from chain.mempool.pool import ALREADY_IN_CACHE, Mempool, PendingTx, PoolRefusal
 from chain.node.budget import Budget
 from chain.node.clock import Clock
 from chain.node.evidence import EvidencePool
-from chain.node.host import Timers
+from chain.node.host_parts import Timers
 from chain.p2p.channels import ChannelId
 from chain.p2p.errors import PeerFault
 from chain.p2p.switch import Switch

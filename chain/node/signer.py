@@ -10,9 +10,12 @@ Reads / Writes: `data/priv_validator_state.json`.  Never: a second signature for
 from collections.abc import Callable
 from dataclasses import replace
 
+import structlog
+
 from chain.codec.signbytes import proposal_sign_bytes, vote_sign_bytes
-from chain.crypto.ed25519 import derive_public, sign, verify_zip215
+from chain.crypto.ed25519 import derive_public, is_accepted_quickly, sign, verify_zip215
 from chain.crypto.keys import address
+from chain.limits import HEIGHT_MAX
 from chain.node.signer_files import (
     KEY_FILE,
     STATE_FILE,
@@ -30,9 +33,11 @@ from chain.node.signer_files import (
     timestamp_in,
 )
 from chain.store.files import Folder
-from chain.types.block import Proposal, Vote
+from chain.types.block import Commit, Proposal, Vote
 from chain.types.primitives import Height, SignedMsgType
 from chain.types.timestamp import Timestamp
+
+log = structlog.get_logger("signer")
 
 __all__ = [
     "KEY_FILE",
@@ -156,6 +161,56 @@ class FileSigner:
         if position > self.last.position() and self.is_ours(chain_id, signed):
             self.last = LastSigned(*position, signed.signature, _sign_bytes(chain_id, signed))
             self._has_learned = True
+
+    def heed_commit(self, commit: Commit | None) -> None:
+        """Look for a signature of our key in a commit; see `heed_signature`."""
+        if commit is None:
+            return
+        for line in commit.signatures:
+            if line.validator_address == self.address and line.signature:
+                position = commit.height, commit.round, SignStep.PRECOMMIT
+                self.heed_signature(position, line.signature)
+                return
+
+    def heed_vote(self, chain_id: str, vote: Vote, decided: Height) -> None:
+        """Look at a vote of our key that a peer brought; checked first, or a liar could silence us.
+
+        `decided` is the newest height in the store: votes of heights before it say nothing new.
+        """
+        if vote.validator_address != self.address or vote.signature == self.last.signature:
+            return
+        step = SignStep.PREVOTE if vote.type is SignedMsgType.PREVOTE else SignStep.PRECOMMIT
+        position = vote.height, vote.round, step
+        if position < max(self.last.position(), (decided, 0, step)):
+            return
+        if is_accepted_quickly(self.public_key, vote_sign_bytes(chain_id, vote), vote.signature):
+            self.heed_signature(position, vote.signature)
+
+    def heed_signature(self, position: Position, signature: bytes) -> None:
+        """Fall silent when our key signed what this signer never did.
+
+        Beyond our position: this home is an old copy, or another machine works with the key. Two heights of
+        silence after each such signature; while the other one signs, this one never does. At our very position:
+        two machines sign at this moment; silent until an operator has stopped one of them and starts this one.
+        """
+        if self.last.position() > position or self.last.signature == signature:
+            return
+        is_alive = self.last.position() == position
+        height = position[0]
+        muted_below = HEIGHT_MAX if is_alive else height + 3
+        if muted_below <= self.muted_below:
+            return
+        self.muted_below = muted_below
+        code = "signer_copy_alive" if is_alive else "signer_elsewhere"
+        log.error("our key signed elsewhere: signing nothing", code=code, height=height)
+
+    def stay_mute(self, next_height: Height) -> None:
+        """After a block begun before this process: a mute signer stays so.
+
+        What our key signed in an earlier life is in such heights; the first full height after them frees it.
+        """
+        if self.is_muted(next_height):
+            self.mute_below(next_height + 2)
 
     def signed_for(self) -> str:
         """Chain id inside the newest signature; empty when nothing was signed."""

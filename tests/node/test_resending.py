@@ -8,7 +8,7 @@ import pytest
 
 from chain.consensus import CoreState, ProposalReceived, TimeoutKind
 from chain.node.gossip import ConsensusGossip
-from chain.node.host import CutBlock
+from chain.node.host_parts import CutBlock
 from chain.p2p.channels import ChannelId
 from chain.store.blocks import BlockStore
 from chain.types.block import BlockID

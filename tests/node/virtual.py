@@ -14,7 +14,8 @@ from chain.node.evidence import EvidencePool
 from chain.node.executor import BlockExecutor, Stores, open_stores
 from chain.node.handshake import Handshake
 from chain.node.home import make_genesis
-from chain.node.host import CommittedBlock, ConsensusHost, HostParts
+from chain.node.host import ConsensusHost
+from chain.node.host_parts import CommittedBlock, HostParts
 from chain.node.pacing import Pacing
 from chain.node.recovery import open_log, open_signer
 from chain.node.signer import STATE_FILE, LastSigned, encode_state

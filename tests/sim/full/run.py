@@ -182,7 +182,7 @@ class Run:
             self.marks["restarted"] += 1
         if machine.index in self.watcher.liars:
             # Its mouth signs with its key: the node inside must not fall silent over that.
-            machine.node.host._heed_signature = lambda *_args: None
+            machine.node._signer.heed_signature = lambda *_args: None
 
     def _on_crash(self, machine: Machine, why: str) -> None:
         self.trace(f"n{machine.index} ends: {why}")

@@ -247,8 +247,8 @@ def _use_ceremony(session: str, purpose: str) -> bytes:
     now_s = get_clock().now_s()
     with write():
         row = find_row(CeremonyRow, "session = ?", session)
-        CeremonyRow.delete().where(CeremonyRow.session == session).execute()
-    if row is None or row.purpose != purpose or row.expires_at <= now_s:
+        used = CeremonyRow.delete().where(CeremonyRow.session == session).execute()
+    if row is None or used != 1 or row.purpose != purpose or row.expires_at <= now_s:
         raise Problem(AUTH_FACTOR_INVALID, "no ceremony is open")
     return b64url_decode(row.challenge)
 

@@ -61,6 +61,7 @@ def add_employee(shop: str, *, name: str, pin: str, pepper: bytes, now_s: int) -
         "since": now_s,
     }
     with write():
+        lock_until_commit(f"employees {shop}")
         living = (Employee.shop == shop) & (Employee.ended_at == 0)
         if Employee.select().where(living).count() >= EMPLOYEES_MAX:
             raise Problem(TILL_EMPLOYEES_MAX, f"{EMPLOYEES_MAX} employees")

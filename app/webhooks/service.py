@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 from peewee import fn
 
 from app.core.codes import NOT_FOUND, WEBHOOK_LIMIT, WEBHOOK_URL_REFUSED, WEBHOOKS_UNAVAILABLE
-from app.core.database import insert_row, write
+from app.core.database import insert_row, lock_until_commit, write
 from app.core.problems import Problem
 from app.loyalty.models import Operation
 from app.loyalty.service import describe_operation
@@ -52,6 +52,7 @@ def create_webhook(
     if not is_acceptable_url(url):
         raise Problem(WEBHOOK_URL_REFUSED)
     with write():
+        lock_until_commit(f"webhooks {shop}")
         if len(list_webhooks(shop)) >= WEBHOOKS_MAX:
             raise Problem(WEBHOOK_LIMIT, f"{WEBHOOKS_MAX} endpoints")
         row = {

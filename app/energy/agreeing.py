@@ -29,7 +29,7 @@ from chain.town.energy.contract_document import (
 from chain.town.energy.onchain.facts import read_facts
 from chain.town.energy.refusals import Refused
 from chain.town.energy_schemas import EnergyContract
-from chain.types.codes import TX_NOT_ENTITLED
+from chain.types.codes import ENERGY_POINT_UNKNOWN, TX_NOT_ENTITLED
 
 LISTED_MAX: Final = 500
 _AGREEING: Final = ("offer", "accept", "countersign")
@@ -77,8 +77,14 @@ def check_step(
     if isinstance(facts, Refused):
         raise Problem(facts.code, facts.detail)
     flaws = find_flaws(document, facts)
+    # Who names points or an operation that are not the parties' learns that, and nothing of the others' consents.
+    flaws = tuple(flaw for flaw in flaws if _is_of_others(flaw)) or flaws
     if flaws:
         raise Problem(flaws[0].code, "; ".join(flaw.detail or flaw.code.name for flaw in flaws))
+
+
+def _is_of_others(flaw: Refused) -> bool:
+    return flaw.code is ENERGY_POINT_UNKNOWN or flaw.detail.startswith("identity")
 
 
 def _read_document(body: EnergyContract, text: str) -> ContractDocument:

@@ -116,7 +116,7 @@ def test_a_clause_that_does_not_hold_keeps_the_offer_from_the_chain_and_is_named
             "buyer_point": seller.points[0].commitment,
         },
         "parties: buyer: an org": {"buyer": Party(buyer.account, "organisation", "")},
-        "parties: buyer: the account": {"buyer": Party("A" * 43, "person", "")},
+        "buyer_point": {"buyer": Party("A" * 43, "person", "")},
         "identity": {"pmo": "mairie"},
         "previous": {"previous": "A" * 43},
     }
@@ -126,6 +126,9 @@ def test_a_clause_that_does_not_hold_keeps_the_offer_from_the_chain_and_is_named
         assert refused.status in (403, 404, 409, 422), (said, refused.body)
         assert said in refused.body["detail"], (said, refused.body)
     assert hood.town.lab.broadcasts == before
+    nosy = replace(good, buyer_point="A" * 43, data=DOCUMENT.data)
+    for document in (nosy, replace(good, pmo="mairie", data=DOCUMENT.data)):
+        assert "third_party" not in send_offer(seller, document).body["detail"]
     stranger = hood.homes[1]
     assert send_offer(stranger, good).code == "tx_not_entitled"
     assert hood.town.lab.broadcasts == before

@@ -45,8 +45,8 @@ NOT_ON_ROLL: Final = app_code(
 RESULT_MISSING: Final = app_code(
     409,
     "votes_result_missing",
-    "There is no result yet; the election's page says when to expect it.",
-    "Il n'y a pas encore de résultat ; la page de l'élection dit quand l'attendre.",
+    "There is no result; the election's page says when to expect it, or that the vote was cancelled.",
+    "Il n'y a pas de résultat ; la page de l'élection dit quand l'attendre, ou que le vote est annulé.",
 )
 ARCHIVE_MISSING: Final = app_code(
     409,

@@ -24,6 +24,7 @@ from app.votes.regulation import (
     is_counted_as_asked,
     read_regulation,
 )
+from app.votes.stating import check_stated
 from chain.codec.canonical import encode_canonical
 from chain.town.votes_schemas import ElectionCreate, VoteQuestion
 from chain.votes.counting import Item, Rules, make_questions
@@ -57,6 +58,7 @@ def make_draft(stated: Mapping[str, Any], *, owner: str, kid: str, now_s: int) -
         raise Problem(REGULATION_REFUSED, str(error)) from error
     raw = encode_regulation(regulation, owner=owner)
     body = _make_body(stated, election, rules, hash_regulation(raw))
+    check_stated(body, now_s)
     with write():
         DraftRow.insert(
             election=election,

@@ -275,6 +275,8 @@ def _latin(text: str) -> str:
         text.replace("€", "EUR")
         .replace("’", "'")
         .replace("—", "-")
+        .replace("œ", "oe")
+        .replace("Œ", "OE")
         .encode("latin-1", "replace")
         .decode("latin-1")
     )

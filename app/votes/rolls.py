@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from app.core.codes import NOT_FOUND
+from app.core.codes import NOT_FOUND, REQUEST_INVALID
 from app.core.database import write
 from app.core.problems import Problem
 from app.identity.electoral.models import ElectorRow, RegisterImport, ResidenceRow
@@ -41,12 +41,13 @@ def draw_up(
 
     `stations` says into which station of the election each station of the register goes; who has none goes to
     `default`, or nowhere when it is empty. `classes` lists the identities of weight classes other than the station's
-    first. Age is not known here; the request's own check on the chain, and the desk, see to it.
+    first. Age is not known here, nor on the chain: nobody but the desk has seen a date of birth (docs/votes.md).
     """
     row = _find_election(election)
     if row.phase not in OPEN_PHASES:
         raise Problem(ROLL_CLOSED, row.phase)
     known = _read_classes(election)
+    _check_named({default, *stations.values()} - {""}, {station for station, _ in known})
     class_of = {cid: name for name, cids in classes.items() for cid in cids}
     entries: dict[tuple[str, str], list[tuple[str, bytes]]] = {key: [] for key in known}
     for cid, own in _list_eligible(policy, now_s):
@@ -58,6 +59,14 @@ def draw_up(
         raise Problem(ROLL_SMALL, "/".join(next(key for key, cids in entries.items() if not cids)))
     _write(election, entries)
     return list_rolls(election)
+
+
+def _check_named(named: set[str], known: set[str]) -> None:
+    """Raise Problem for a station that the election does not have."""
+    unknown = sorted(named - known)
+    if unknown:
+        detail = f"no station {unknown[0]} in this election, which has {', '.join(sorted(known))}"
+        raise Problem(REQUEST_INVALID, detail)
 
 
 def _find_election(election: str) -> ElectionRow:

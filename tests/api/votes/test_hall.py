@@ -76,6 +76,36 @@ def test_a_draft_that_cannot_be_published_is_refused(hall: Town, where: str, val
     assert (answer.status_code, answer.json["code"]) == (422, "votes_regulation_refused")
 
 
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"registrars": ["reg1", "reg2"]}, "votes_registrars_shape"),
+        ({"registrars_threshold": 2}, "votes_registrars_shape"),
+        ({"trustees": ["reg1", "tru2"]}, "votes_bodies_conflict"),
+        ({"issuance_opens": -1}, "votes_calendar_refused"),
+        ({"voting_opens": 10 * DAY_S}, "votes_calendar_refused"),
+    ],
+)
+def test_what_the_chain_would_refuse_is_said_at_the_draft(
+    hall: Town, changes: dict[str, Any], code: str
+) -> None:
+    now_s = hall.lab.now_s
+    dates = {name: now_s + by for name, by in changes.items() if name.endswith("_opens")}
+    calendar = draft_request(now_s)["calendar"] | dates
+    others = {name: value for name, value in changes.items() if name not in dates}
+    answer = draft(hall, calendar=calendar, **others)
+    assert answer.json["code"] == code
+    assert answer.json["detail"] != answer.json["title"], "which one is said"
+
+
+def test_a_roll_for_a_station_that_is_none_says_so(hall: Town) -> None:
+    path = f"/v1/votes/elections/{publish(hall)}/rolls"
+    asked = {"default": "9", "stations": {}, "classes": {}}
+    answer = hall.http.post(path, json=asked, headers=hall.login(AGENT))
+    assert (answer.status_code, answer.json["code"]) == (422, "request_invalid")
+    assert "no station 9" in answer.json["detail"]
+
+
 def test_a_draft_is_published_with_its_regulation_hashed_in(hall: Town) -> None:
     election = publish(hall)
     page = hall.http.get(f"/v1/votes/elections/{election}").json

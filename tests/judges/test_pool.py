@@ -137,7 +137,11 @@ def test_judges_end_with_a_node_that_was_killed():
         assert len(pids) == 2
         assert all(map(is_running, pids))
         node.kill()
-    run_within(until(lambda: not any(map(is_running, pids)), 60))
+    try:
+        run_within(until(lambda: not any(map(is_running, pids)), 30))
+    finally:
+        for pid in filter(is_running, pids):  # a failure leaves nothing behind
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_signals_for_the_whole_group_are_the_nodes_to_heed():

@@ -116,17 +116,18 @@ def test_no_process_runs_before_the_first_ballot_nor_long_after_the_last():
 
 
 def test_judges_end_with_a_node_that_was_killed():
-    """SIGKILL leaves the node no word to say: its judges see the socket end, at rest and at work alike."""
+    """SIGKILL leaves the node no word to say: its judges, at rest, see the socket end."""
     program = (
         "import asyncio\n"
         "from chain.judges.pool import JudgePool\n"
         "from tests.judges.kit import good\n"
         "async def main():\n"
         "    pool = JudgePool(asyncio.get_running_loop(), 2)\n"
-        "    done = asyncio.Event()\n"
-        "    pool.submit(good(), lambda _finding: done.set())\n"
-        "    pool.submit(good(1), lambda _finding: None)\n"
-        "    await done.wait()\n"
+        "    done = [asyncio.Event(), asyncio.Event()]\n"
+        "    for voter, event in enumerate(done):\n"
+        "        pool.submit(good(voter), lambda _finding, event=event: event.set())\n"
+        "    for event in done:\n"
+        "        await event.wait()\n"
         "    print(*pool.pids(), flush=True)\n"
         "    await asyncio.sleep(3_600)\n"
         "asyncio.run(main())\n"

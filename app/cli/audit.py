@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from app.cli import audit_energy, audit_log
+from app.cli import audit_energy, audit_log, audit_rows
 from app.core.chain_client import ChainClient
 from app.core.projector import GenesisUnusable, read_genesis
 from app.core.refusals import NodeUnavailable
@@ -26,6 +26,7 @@ def audit() -> None:
     """Recompute rows, settlements and energy from the chain."""
 
 
+audit.add_command(audit_rows.rows)
 audit.add_command(audit_log.log)
 audit.add_command(audit_energy.energy)
 audit.add_command(audit_log.anchor_now)

@@ -145,19 +145,27 @@ def test_a_receipt_and_a_wallet_verify_from_a_pinned_checkpoint(real):
 
 
 def test_a_rebuild_on_the_real_files_gives_identical_rows(real):
+    """But for the headers of blocks that the town made meanwhile: it goes on, a block every two seconds."""
     supervisor = real.town._supervisor
     supervisor.stop_one("projector")
     before = _snapshot()
-    done = subprocess.run(
-        [sys.executable, "-m", "app.cli", "projector", "rebuild"],
-        env=supervisor.environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "app.cli", "projector", "rebuild"],
+            env=supervisor.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        after = _snapshot()
+    finally:
+        supervisor.start_one("projector")
     assert done.returncode == 0, done.stderr
-    assert _snapshot() == before
-    supervisor.start_one("projector")
+    for follows in ("headers", "validator_sets"):
+        assert set(before.pop(follows)) <= set(after.pop(follows)), follows
+    assert before.pop("projector")
+    assert after.pop("projector")
+    assert after == before
 
 
 def _snapshot() -> dict[str, list]:
@@ -217,6 +225,12 @@ def test_the_demo_plays_every_step_and_says_so(tmp_path):
         "restart",
         "idle",
         "lost",
+        "poll",
+        "offices",
+        "material",
+        "keys",
+        "ballots",
+        "count",
         "sun",
         "week",
         "audit",

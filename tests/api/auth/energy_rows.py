@@ -488,6 +488,7 @@ ENERGY_ROWS: dict[str, Row] = {
         "pmo",
         own=lambda w: month_path(w, OP, "credit-drafts", {}),
         other=lambda w: month_path(w, OTHER, "credit-drafts", {}),
+        used_up="energy_credited_already",
     ),
     "GET /v1/energy/operations/{operation}/months/{month}/chart": Row(
         "pmo",

@@ -36,6 +36,8 @@ class Row:
     own: "Callable[[World], Asked]"
     other: "Callable[[World], Asked]"
     refused: frozenset[int] = frozenset({404})
+    used_up: str = ""
+    """Code of the answer for the own object after another row has used it up."""
 
 
 @dataclass(slots=True)

@@ -167,6 +167,8 @@ def test_a_second_projector_says_what_to_do_and_touches_nothing(
         monkeypatch.setenv(name, str(tmp_path / ("genesis.json" if "FILE" in name else "")))
     monkeypatch.delenv("DATABASE_URL", raising=False)
     monkeypatch.setattr(projector_command, "hold", partial(hold, wait_s=0))
+    # a process of its own keeps its loggers for ever; here they would outlive the test
+    monkeypatch.setattr(projector_command, "configure_logging", lambda: None)
     lab = Lab()
     (tmp_path / "genesis.json").write_text(json.dumps(to_json(lab.genesis)))
     with hold(f"sqlite:///{tmp_path / 'town.db'}", "projector"):

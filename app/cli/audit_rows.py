@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 import click
-from peewee import PeeweeException
 
 from app.cli.energy_terminal import progress
 from app.core.chain_client import ChainClient, RpcError
@@ -16,7 +15,7 @@ from app.core.database import connected, database, migrate, open_database
 from app.core.projection import get_projector_state
 from app.core.projector import GenesisUnusable, Projector, read_genesis
 from app.core.refusals import NodeUnavailable
-from app.core.rowcheck import Copy, Difference, copy_rows, find_differences
+from app.core.rowcheck import Copy, Difference, Unreadable, copy_rows, find_differences
 from app.core.verifier import NodeLied
 from app.wiring import build_projections
 from chain.types.params import GenesisDoc
@@ -25,10 +24,6 @@ EXIT_DIFFERS: Final = 1
 EXIT_UNREADABLE: Final = 2
 SHOWN_MAX: Final = 20
 """Lines of text; `--json` shows all."""
-
-
-class Unreadable(Exception):
-    """Why nothing can be said of the rows."""
 
 
 @click.command()
@@ -72,8 +67,6 @@ def _read_town(url: str) -> Copy:
     try:
         open_database(url)
         found = copy_rows(build_projections().tables)
-    except (PeeweeException, ValueError) as error:
-        raise Unreadable(f"the database does not answer: {error}") from error
     finally:
         _close()
     if found is None:

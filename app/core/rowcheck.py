@@ -12,8 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from peewee import PeeweeException
+
 from app.core.database import Row, connected, is_postgres, run_sql
 from app.core.projection import ProjectorState, get_projector_state
+
+
+class Unreadable(Exception):
+    """Why nothing can be said of the rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,14 @@ class Difference:
 
 
 def copy_rows(tables: Iterable[type[Row]]) -> Copy | None:
-    """The tables as they stand, all at the same height; None before anything was projected."""
+    """The tables as they stand, all at the same height; None before anything was projected. Raises Unreadable."""
+    try:
+        return _copy(tables)
+    except PeeweeException as error:
+        raise Unreadable(f"the database does not answer as the town's: {error}") from error
+
+
+def _copy(tables: Iterable[type[Row]]) -> Copy | None:
     with connected(), _one_moment():
         state = get_projector_state()
         if state is None:

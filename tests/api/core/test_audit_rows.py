@@ -140,3 +140,13 @@ def test_a_database_that_is_not_there_is_not_made(
     assert answer.exit_code == 2
     assert "no database" in json.loads(answer.output)["reason"]
     assert not absent.exists()
+
+
+def test_a_database_of_something_else_is_unreadable(
+    town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "other.db"
+    other.touch()
+    answer = audit(town, f"sqlite:///{other}", tmp_path, monkeypatch)
+    assert answer.exit_code == 2
+    assert "no such table" in json.loads(answer.output)["reason"]

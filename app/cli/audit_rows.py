@@ -5,7 +5,8 @@ import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
+from urllib.parse import urlsplit
 
 import click
 
@@ -50,28 +51,45 @@ def rows(url: str, nodes: tuple[str, ...], genesis: Path, is_json: bool) -> None
     try:
         found = _read_town(url)
         recomputed = _recompute(ChainClient(nodes), read_genesis(genesis), found, is_json)
-    except (Unreadable, GenesisUnusable, NodeUnavailable, NodeLied, RpcError) as error:
-        reason = str(error) or type(error).__name__
-        verdict = {"verdict": "unreadable", "reason": reason}
-        click.echo(json.dumps(verdict, ensure_ascii=False) if is_json else f"unreadable: {reason}")
-        sys.exit(EXIT_UNREADABLE)
+    except NodeUnavailable:
+        _fail(f"no node answers at {', '.join(nodes)}: look whether one runs there", is_json)
+    except (Unreadable, GenesisUnusable, NodeLied, RpcError) as error:
+        _fail(str(error) or type(error).__name__, is_json)
     differences = find_differences(found, recomputed)
     _say(recomputed, differences, is_json)
     sys.exit(EXIT_DIFFERS if differences else 0)
 
 
+def _fail(reason: str, is_json: bool) -> NoReturn:
+    verdict = {"verdict": "unreadable", "reason": reason}
+    click.echo(json.dumps(verdict, ensure_ascii=False) if is_json else f"unreadable: {reason}")
+    sys.exit(EXIT_UNREADABLE)
+
+
 def _read_town(url: str) -> Copy:
-    path = url.removeprefix("sqlite:///")
-    if path != url and not Path(path).is_file():
-        raise Unreadable(f"there is no database at {path}")
+    _check_url(url)
+    open_database(url)
     try:
-        open_database(url)
         found = copy_rows(build_projections().tables)
     finally:
         _close()
     if found is None:
         raise Unreadable("the database follows no chain yet: start the projector first")
     return found
+
+
+def _check_url(url: str) -> None:
+    """Raise Unreadable for what names no database; an absent file must not be made."""
+    path = url.removeprefix("sqlite:///")
+    if path != url:
+        if not Path(path).is_file():
+            raise Unreadable(f"there is no database at {path}")
+        return
+    server = urlsplit(url)
+    if server.scheme not in ("postgres", "postgresql") or not server.path.strip("/"):
+        raise Unreadable(
+            "--database is neither sqlite:///FILE nor postgresql://USER@HOST/NAME; write it so"
+        )
 
 
 def _recompute(chain: ChainClient, genesis: GenesisDoc, found: Copy, is_json: bool) -> Copy:
@@ -104,10 +122,9 @@ def _follow(projector: Projector, height: int, is_json: bool) -> None:
 
 
 def _close() -> None:
-    if database.obj is not None and not database.is_closed():
+    if not database.is_closed():
         database.close()
-    if database.obj is not None:
-        database.close_all()
+    database.close_all()
 
 
 def _say(made: Copy, differences: list[Difference], is_json: bool) -> None:

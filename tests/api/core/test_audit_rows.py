@@ -21,7 +21,9 @@ from tests.journeys.kit import Street
 from tests.town.town_kit import key
 
 
-def audit(town: Town, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Result:
+def audit(
+    town: Town, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, back: str = ""
+) -> Result:
     """As an auditor runs it, beside the town; the process's database is the town's again afterwards."""
     close_database()
     genesis = tmp_path / "trusted.json"
@@ -29,7 +31,7 @@ def audit(town: Town, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(audit_rows, "ChainClient", lambda _urls: town.lab.client())
     arguments = ["--database", url, "--node", "http://node.test:26657", "--genesis", str(genesis)]
     answer = CliRunner().invoke(main, ["audit", "rows", *arguments, "--json"])
-    open_database(url)
+    open_database(back or url)
     return answer
 
 
@@ -140,6 +142,27 @@ def test_a_database_that_is_not_there_is_not_made(
     assert answer.exit_code == 2
     assert "no database" in json.loads(answer.output)["reason"]
     assert not absent.exists()
+
+
+@pytest.mark.parametrize("url", ["nonsense://x", "town.db", "postgresql://127.0.0.1", ""])
+def test_what_names_no_database_is_told_how_to_be_written(
+    town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    """And is no difference: exit 1 would accuse the town."""
+    answer = audit(town, url, tmp_path, monkeypatch, back=url_of(tmp_path))
+    assert answer.exit_code == 2
+    assert "postgresql://USER@HOST/NAME" in json.loads(answer.output)["reason"]
+
+
+def test_a_node_that_does_not_answer_is_named(town: Town, tmp_path: Path) -> None:
+    close_database()
+    genesis = tmp_path / "trusted.json"
+    genesis.write_text(json.dumps(to_json(town.lab.genesis)))
+    arguments = ["--database", url_of(tmp_path), "--node", "http://127.0.0.1:9"]
+    answer = CliRunner().invoke(main, ["audit", "rows", *arguments, "--genesis", str(genesis)])
+    open_database(url_of(tmp_path))
+    assert answer.exit_code == 2
+    assert "no node answers at http://127.0.0.1:9" in answer.output
 
 
 def test_a_database_of_something_else_is_unreadable(

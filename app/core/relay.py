@@ -64,11 +64,16 @@ class Relay:
         self._watcher = watcher
 
     def submit(self, text: str, *, types: tuple[str, ...], wait_s: float = 0.0) -> Submission:
+        """Read and pass on; raises Problem for every refusal."""
+        return self.pass_on(read_transaction(text), types=types, wait_s=wait_s)
+
+    def pass_on(
+        self, transaction: ReadTransaction, *, types: tuple[str, ...], wait_s: float = 0.0
+    ) -> Submission:
         """Broadcast and, for at most `wait_s`, wait; raises Problem for every refusal.
 
         A refusal before the chain took the transaction has no height; one inside a block names it.
         """
-        transaction = read_transaction(text)
         check_type(transaction, types)
         check_projector()
         with self._watcher.watch(transaction.payload_hash) as waiter:

@@ -60,8 +60,10 @@ def read_wait_s() -> float:
 def submit(text: str, *, types: tuple[str, ...]) -> tuple[dict[str, Any], int, dict[str, str]]:
     """Relay and answer 201 with the result, or 202 with where to ask; refusals are raised as Problem."""
     wait_s = read_wait_s()
-    check_signers(read_transaction(text).kids)
-    return answer_submission(get_services().relay.submit(text, types=types, wait_s=wait_s), wait_s)
+    transaction = read_transaction(text)
+    check_signers(transaction.kids)
+    relay = get_services().relay
+    return answer_submission(relay.pass_on(transaction, types=types, wait_s=wait_s), wait_s)
 
 
 def answer_submission(

@@ -14,6 +14,8 @@ from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 from nacl.utils import random as random_bytes
 
+from app.core.sealedfiles import sync_folder
+
 KEY_BYTES: Final = SecretBox.KEY_SIZE
 NAME_CHARS_MAX: Final = 64
 
@@ -84,7 +86,7 @@ def write_new_file(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def destroy_file(path: Path) -> bool:
@@ -99,14 +101,5 @@ def destroy_file(path: Path) -> bool:
         path.unlink()
     except FileNotFoundError:
         return False
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a created or removed name durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

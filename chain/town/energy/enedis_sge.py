@@ -13,7 +13,6 @@ mean watts, a parser's tests of R63 with Wh of five minutes, Elance's list of he
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from chain.limits import ENERGY_FILE_MAX_BYTES
 from chain.town.energy.calendar import MINUTE_S
 from chain.town.energy.enedis import (
     BUSINESS,
@@ -24,7 +23,8 @@ from chain.town.energy.enedis import (
     check_declared,
 )
 from chain.town.energy.refusals import Refused, refuse_line
-from chain.types.codes import ENERGY_FILE_MALFORMED, ENERGY_FILE_TOO_LARGE, ENERGY_STEP_UNKNOWN
+from chain.town.energy.tables import decode_text
+from chain.types.codes import ENERGY_FILE_MALFORMED, ENERGY_STEP_UNKNOWN
 
 _NAMES: Final[dict[str, str]] = {
     "identifiant prm": "point",
@@ -47,7 +47,7 @@ _ACTIVE: Final = ("pa", "ea", "puissance active", "energie active")
 
 def parse_sge_csv(raw: bytes | str, spec: CurveSpec) -> Curve | Refused:
     """A whole SGE export of one point and direction; refused with the line that is not of it."""
-    text = _decode(raw)
+    text = decode_text(raw, is_latin_1_taken=True)
     if isinstance(text, Refused):
         return text
     lines = [
@@ -70,18 +70,6 @@ def parse_sge_csv(raw: bytes | str, spec: CurveSpec) -> Curve | Refused:
         time = said["time"] if "time" in said else f"{said['date']} {said['hour']}"
         rows.append(Row(number, time, said["value"]))
     return build_curve(rows, spec, "line")
-
-
-def _decode(raw: bytes | str) -> str | Refused:
-    """UTF-8, or the Latin-1 of older exports; what follows looks at ASCII alone."""
-    if len(raw) > ENERGY_FILE_MAX_BYTES:
-        return Refused(ENERGY_FILE_TOO_LARGE, f"{len(raw)} bytes")
-    if isinstance(raw, str):
-        return raw.removeprefix("\ufeff")
-    try:
-        return raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return raw.decode("iso-8859-1")
 
 
 def _read_header(cells: Sequence[str]) -> dict[str, int] | Refused:

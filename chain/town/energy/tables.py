@@ -67,8 +67,11 @@ class Readings:
         return range(self.start_s, self.start_s + len(self.rows) * self.step_s, self.step_s)
 
 
-def decode_text(raw: bytes | str) -> str | Refused:
-    """UTF-8 text of a file, without a byte-order mark, within the size one import allows."""
+def decode_text(raw: bytes | str, *, is_latin_1_taken: bool = False) -> str | Refused:
+    """UTF-8 text of a file, without a byte-order mark, within the size one import allows.
+
+    Or Latin-1 where older exports are: what is read of them is ASCII alone.
+    """
     if len(raw) > ENERGY_FILE_MAX_BYTES:
         return Refused(ENERGY_FILE_TOO_LARGE, f"{len(raw)} bytes")
     if isinstance(raw, str):
@@ -76,6 +79,8 @@ def decode_text(raw: bytes | str) -> str | Refused:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if is_latin_1_taken:
+            return raw.decode("iso-8859-1")
         line = raw.count(b"\n", 0, error.start) + 1
         return refuse_line(ENERGY_FILE_MALFORMED, line, "not UTF-8 text")
 

@@ -448,10 +448,11 @@ class Story:
             self._refused(stale, "auth_token_expired", "this morning's access token")
             phone.login()
             till.login()
-            for text in (old, self._before_the_idle_hours):
-                self._refused(
-                    till.redeem(text, 5), "qr_expired", "a code drawn before the idle hours"
-                )
+            for text, drawn in (
+                (old, "a code drawn just before the idle hours"),
+                (self._before_the_idle_hours, "one drawn before her first purchase with points"),
+            ):
+                self._refused(till.redeem(text, 5), "qr_expired", drawn)
             transaction = till.sign_redeem(phone.make_code(20, shop=BOOKSHOP), 7)
             expect("redeem", till.send("/v1/loyalty/redemptions", transaction))
             proved = scene.verifier.check_transaction(scene.api, transaction)
